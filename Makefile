@@ -1,0 +1,74 @@
+# `make` alone says what there is. Every recipe is the same on a developer's machine and in CI.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+# What somebody's shell exports for other projects has no say here.
+unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
+
+# The interpreter that .venv is made with; empty: the newest one that runs.
+PYTHON ?=
+# More arguments for pytest: make test ARGS="-k smpp -x"
+ARGS ?=
+# pytest's worker processes.
+JOBS ?= 2
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PYTEST := $(BIN)/python -m pytest -n $(JOBS)
+
+# A virtual environment does not survive being copied to another place, so it says where it was made.
+ifneq ($(shell cat .venv/.made-in 2>/dev/null),$(CURDIR))
+.PHONY: .venv/.made-in
+endif
+
+.PHONY: help setup demo test quick lint peers bench show-main-job
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
+		printf '%-14s %s\n' "$$target" "$$text"; done
+
+setup: .venv/.runtime ## make .venv with everything that the server needs, and .venv/bin/sendpool
+
+demo: setup ## run the main job: a pool over two SMPP carriers, one of which goes down
+	@$(BIN)/sendpool demo
+
+test: .venv/.dev ## run every test that needs Python alone
+	$(PYTEST) --ignore=tests/peers $(ARGS)
+
+quick: .venv/.dev ## run the tests without the journeys, which start whole servers
+	$(PYTEST) --ignore=tests/peers --ignore=tests/journeys $(ARGS)
+
+lint: .venv/.dev ## check style, layout and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+peers: .venv/.dev build/smsc ## test against the compiled SMPP message centre of bench/
+	$(BIN)/python -m pytest tests/peers $(ARGS)
+
+bench: .venv/.dev build/smsc ## measure whole processes, from the first HTTP byte to the last receipt
+	$(BIN)/python bench/run.py $(ARGS)
+
+show-main-job: .venv/.dev build/smsc ## print the figures of the main job as JSON
+	@$(BIN)/python bench/show_main_job.py $(ARGS)
+
+.venv/.made-in:
+	@./requirements/make-venv '$(PYTHON)'
+	@printf '%s\n' '$(CURDIR)' > $@
+
+.venv/.runtime: .venv/.made-in requirements/runtime.txt pyproject.toml
+	@echo 'Installing what the server needs ...'
+	@$(PIP) install --require-hashes --requirement requirements/runtime.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: .venv/.runtime requirements/dev.txt
+	@echo 'Installing what the tests need ...'
+	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+build/smsc: bench/smsc.c
+	@./bench/need-cc
+	@mkdir -p build
+	cc -O2 -o $@ bench/smsc.c

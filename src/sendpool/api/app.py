@@ -1,0 +1,57 @@
+"""The route table: every path that is served, on both versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp
+
+from sendpool.api import messages, monitoring, pools, senders
+from sendpool.api.addresses import possible_lengths
+from sendpool.api.exchange import Handler, Resource, nowhere
+from sendpool.api.services import Services
+
+VERSIONS = ("v1", "preview")
+
+#: Paths below the version. The first is the hot one; fixed names stand before ids.
+ROUTES: Mapping[str, Mapping[str, Handler]] = {
+    "/Messages": {"POST": messages.post_messages, "GET": messages.get_messages},
+    "/Messages/Operations": {"GET": messages.get_operations},
+    "/Messages/Operations/{operation_id}": {"GET": messages.get_operation},
+    "/Messages/{message_id}": {"GET": messages.get_message},
+    "/Senders": {"GET": senders.get_senders},
+    "/Senders/{sender_id}": {"GET": senders.get_sender},
+    "/SenderPools": {"POST": pools.post_pool, "GET": pools.get_pools},
+    "/SenderPools/Operations": {"GET": pools.get_operations},
+    "/SenderPools/Operations/{operation_id}": {"GET": pools.get_operation},
+    "/SenderPools/{pool_id}": {"GET": pools.get_pool, "PATCH": pools.patch_pool, "DELETE": pools.delete_pool},
+    "/SenderPools/{pool_id}/Senders": {"GET": pools.get_members, "POST": pools.post_members},
+    "/SenderPools/{pool_id}/Senders/{sender_id}": {"DELETE": pools.delete_member},
+    "/SenderPools/{pool_id}/Senders/Operations/{operation_id}": {"GET": pools.get_member_operation},
+}
+#: Paths of the contract that a later version serves and that a path above would take for an id.
+NOT_YET = ("/Senders/Search", "/Senders/Resolve")
+
+
+class _Nowhere:
+    """`nowhere` as an object, which Starlette takes for an ASGI app."""
+
+    __call__ = staticmethod(nowhere)
+
+
+def create_app(services: Services) -> ASGIApp:
+    """The API as an ASGI app. No middleware: what a request needs is in `Resource`."""
+    possible_lengths()  # Now, not in the middle of the first request.
+    routes = []
+    for version in VERSIONS:
+        routes += [Route(f"/{version}{path}", _Nowhere()) for path in NOT_YET]
+        routes += [Route(f"/{version}{path}", Resource(services, version, path, ROUTES[path])) for path in ROUTES]
+    routes.sort(key=lambda route: not route.path.endswith("/Messages"))
+    routes += [
+        Route("/healthz", monitoring.readable(monitoring.health)),
+        Route("/readyz", monitoring.readable(monitoring.readiness(services))),
+        Route("/metrics", monitoring.readable(monitoring.figures(services))),
+        Route("/docs/errors/{code}", monitoring.readable(monitoring.error_page)),
+    ]
+    return Router(routes, redirect_slashes=False, default=nowhere)

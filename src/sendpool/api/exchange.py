@@ -1,0 +1,195 @@
+"""One request and its reply: what every endpoint shares, on bare ASGI so that it costs next to nothing."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import quote
+
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from sendpool.api.bodies import ClientGone, read_body
+from sendpool.api.problems import (
+    INTERNAL,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    UNAUTHENTICATED,
+    UNAVAILABLE,
+    error_body,
+)
+from sendpool.api.services import Services
+from sendpool.domain.request import Problem, Refused
+from sendpool.pipeline.engine import StoreUnavailable
+
+log = structlog.get_logger()
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+JSON = b"application/json"
+_CHALLENGE: Headers = ((b"www-authenticate", b'Basic realm="sendpool", charset="UTF-8"'),)
+#: Seconds; a failed commit is tried again sooner.
+_RETRY: Headers = ((b"retry-after", b"1"),)
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+
+
+class Reply(NamedTuple):
+    """A whole answer. `headers` are those beyond the content's type and length."""
+
+    status: int
+    body: bytes
+    headers: Headers = ()
+    content_type: bytes = JSON
+
+
+class Request:
+    """A request of a known account. `version` is that of its path ("v1", "preview")."""
+
+    __slots__ = ("_receive", "account_id", "headers", "scope", "services", "version")
+
+    def __init__(
+        self,
+        services: Services,
+        version: str,
+        account_id: int,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+    ) -> None:
+        self.services = services
+        self.version = version
+        self.account_id = account_id
+        self.scope = scope
+        self.headers = headers
+        self._receive = receive
+
+    @property
+    def origin(self) -> str:
+        """The absolute URL that the versions lie below."""
+        return origin_of(self.scope, self.headers, self.services.public_url)
+
+    @property
+    def base(self) -> str:
+        """The absolute URL of this version of the API, without a slash at its end."""
+        return f"{self.origin}/{self.version}"
+
+    def path(self, name: str) -> str:
+        """A part of the path, decoded."""
+        value: str = self.scope["path_params"][name]
+        return value
+
+    async def body(self) -> bytes:
+        """The JSON text of the body. Raises Refused with 413 or 415, and ClientGone."""
+        return await read_body(self.headers, self._receive, self.services.max_body)
+
+
+def origin_of(scope: Scope, headers: Mapping[bytes, bytes], public_url: str | None) -> str:
+    """The absolute URL that the versions lie below: the public one, else what this request used."""
+    if public_url is not None:
+        return public_url.rstrip("/")
+    return _origin(
+        scope.get("scheme", "http"), headers.get(b"host", b""), scope.get("root_path", ""), scope.get("server")
+    )
+
+
+@lru_cache(maxsize=256)
+def _origin(scheme: str, host: bytes, root_path: str, server: tuple[str, int | None] | None) -> str:
+    if _HOST.fullmatch(host):
+        name = host.decode("ascii")
+    else:
+        # Whoever sends no usable Host gets the address that the connection came to.
+        address, port = server or ("localhost", None)
+        name = f"[{address}]" if ":" in address else address
+        name = name if port is None else f"{name}:{port}"
+    return f"{scheme}://{name}{quote(root_path.rstrip('/'))}"
+
+
+Handler = Callable[[Request], Awaitable[Reply]]
+
+
+def refusal(refused: Refused, headers: Headers = ()) -> Reply:
+    """The answer that says why a request is not carried out."""
+    if refused.status == 413:
+        # What is left of the body is not worth reading.
+        headers = (*headers, (b"connection", b"close"))
+    return Reply(refused.status, error_body(refused.problems, refused.status), headers)
+
+
+async def respond(scope: Scope, send: Send, reply: Reply) -> None:
+    """Send a reply; a HEAD request gets everything but the body."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": reply.status,
+            "headers": [
+                (b"content-type", reply.content_type),
+                (b"content-length", str(len(reply.body)).encode()),
+                *reply.headers,
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})
+
+
+class Resource:
+    """The endpoint of one path: authenticates, picks the method's handler, and turns what it raises into an answer."""
+
+    def __init__(self, services: Services, version: str, template: str, handlers: Mapping[str, Handler]) -> None:
+        self._services = services
+        self._version = version
+        self._template = f"/{version}{template}"
+        self._handlers = dict(handlers)
+        if "GET" in self._handlers:
+            self._handlers["HEAD"] = self._handlers["GET"]
+        self._allow: Headers = ((b"allow", ", ".join(self._handlers).encode()),)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        began = time.perf_counter()
+        reply = await self._reply(scope, receive)
+        if reply is None:
+            return
+        await respond(scope, send, reply)
+        method = scope["method"] if reply.status != 405 else "other"
+        self._services.observe(method, self._template, reply.status, time.perf_counter() - began)
+
+    async def _reply(self, scope: Scope, receive: Receive) -> Reply | None:
+        method = scope["method"]
+        handler = self._handlers.get(method)
+        if handler is None:
+            allowed = ", ".join(self._handlers)
+            problem = Problem(METHOD_NOT_ALLOWED, f"this path does not take this method; it takes {allowed}")
+            return refusal(Refused(problem, status=405), self._allow)
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        account_id = self._services.accounts.authenticate(headers.get(b"authorization"))
+        if account_id is None:
+            return refusal(_unauthenticated(), _CHALLENGE)
+        try:
+            return await handler(Request(self._services, self._version, account_id, scope, headers, receive))
+        except Refused as refused:
+            return refusal(refused)
+        except StoreUnavailable:
+            problem = Problem(UNAVAILABLE, "the server cannot take this now; try again in a moment")
+            return refusal(Refused(problem, status=503), _RETRY)
+        except ClientGone:
+            return None
+        except Exception:
+            log.exception("request failed", method=method, route=self._template)
+            return refusal(Refused(Problem(INTERNAL, "the server failed; its log says why"), status=500))
+
+
+def _unauthenticated() -> Refused:
+    message = "authenticate with HTTP Basic: the account SID and its auth token"
+    return Refused(Problem(UNAUTHENTICATED, message), status=401)
+
+
+async def nowhere(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a path that does not exist."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1000})
+        return
+    await respond(scope, send, refusal(Refused(Problem(NOT_FOUND, "there is nothing at this path"), status=404)))

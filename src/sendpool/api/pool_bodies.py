@@ -1,0 +1,91 @@
+"""Reading the bodies that make and change sender pools."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from sendpool.api.bodies import decode_json, decode_object, kind_of
+from sendpool.api.checks import check_fields, check_tags, check_text, entries, wrong_kind
+from sendpool.api.problems import INVALID, NOT_FOUND, Findings
+from sendpool.api.references import in_body
+from sendpool.domain import ids
+from sendpool.domain.request import Problem, Refused
+from sendpool.store.pools import NewPool, UnknownSenders
+
+MAX_NAME = 256
+MAX_SENDERS = 10_000
+#: Senders that one request may add.
+MAX_ADDED = 1_000
+
+#: Our own fields that a later version brings.
+_NOT_BUILT = ("preference", "category", "reach", "fallbackAfter")
+_MEMBER_NOT_BUILT = ("weight", "tier")
+
+
+class PoolChange(NamedTuple):
+    """What a PATCH asks for; None: leave it."""
+
+    name: str | None
+    tags: dict[str, str] | None
+
+
+def read_new_pool(body: bytes) -> NewPool:
+    """The pool to be made. A name is optional. Raises Refused with everything that is wrong."""
+    findings = Findings()
+    fields = decode_object(body)
+    check_fields(fields, ("name", "tags", "senders"), findings, not_built=_NOT_BUILT)
+    name, tags = _name_and_tags(fields, findings)
+    senders = _senders(fields["senders"], findings, least=0, most=MAX_SENDERS) if "senders" in fields else []
+    findings.refuse()
+    return NewPool(name or "", tags or {}, senders)
+
+
+def read_pool_change(body: bytes) -> PoolChange:
+    """What is to change about a pool; tags replace the whole map. Raises Refused with everything that is wrong."""
+    findings = Findings()
+    fields = decode_object(body)
+    check_fields(fields, ("name", "tags"), findings, not_built=_NOT_BUILT)
+    name, tags = _name_and_tags(fields, findings)
+    if not fields:
+        findings.add("the body changes nothing; give name or tags")
+    findings.refuse()
+    return PoolChange(name, tags)
+
+
+def read_added_senders(body: bytes) -> list[bytes]:
+    """The senders to be added: an array, or one object. Raises Refused with everything that is wrong."""
+    findings = Findings()
+    value = decode_json(body)
+    if not isinstance(value, dict | list):
+        raise Refused(Problem(INVALID, f"the body must be an array or an object, not {kind_of(value)}"))
+    senders = _senders([value] if isinstance(value, dict) else value, findings, least=1, most=MAX_ADDED)
+    findings.refuse()
+    return senders
+
+
+def _name_and_tags(fields: dict[str, Any], findings: Findings) -> tuple[str | None, dict[str, str] | None]:
+    name = check_text(fields["name"], "name", "$.name", findings, longest=MAX_NAME) if "name" in fields else None
+    return name, check_tags(fields["tags"], findings) if "tags" in fields else None
+
+
+def _senders(value: object, findings: Findings, *, least: int, most: int) -> list[bytes]:
+    uids: dict[bytes, None] = {}
+    for _, context, entry in entries(value, "senders", "$.senders", findings, least=least, most=most):
+        if not isinstance(entry, dict):
+            wrong_kind("a member", "an object with a senderId", entry, context, findings)
+            continue
+        check_fields(entry, ("senderId",), findings, context, not_built=_MEMBER_NOT_BUILT)
+        uid = in_body(ids.SENDER, entry.get("senderId"), "sender", f"{context}.senderId", findings)
+        if uid in uids:
+            findings.add("each sender may be listed once", f"{context}.senderId")
+        elif uid is not None:
+            uids[uid] = None
+    return list(uids)
+
+
+def unknown_senders(error: UnknownSenders) -> Refused:
+    """The refusal that names each place where a sender is not one of the account's."""
+    findings = Findings()
+    for position in error.positions:
+        findings.add("there is no such sender in this account", f"$.senders[{position}].senderId", NOT_FOUND)
+    return findings.as_refused()

@@ -1,0 +1,207 @@
+"""`/SenderPools`: pools, their members, and the operations that changed them.
+
+Changes are applied before they are answered, so that a read that follows sees them.
+"""
+
+from __future__ import annotations
+
+from msgspec import Raw
+
+from sendpool.api import schemas
+from sendpool.api.accepted import operation_accepted, resource_accepted
+from sendpool.api.exchange import Reply, Request
+from sendpool.api.idempotency import refuse_key
+from sendpool.api.paging import Listing
+from sendpool.api.pool_bodies import read_added_senders, read_new_pool, read_pool_change, unknown_senders
+from sendpool.api.problems import CONFLICT, not_found
+from sendpool.api.query import Query
+from sendpool.api.references import in_path, operation_in_path
+from sendpool.api.schemas import encode, instant
+from sendpool.api.senders import sender_filter, sender_page
+from sendpool.domain import ids
+from sendpool.domain.request import Problem, Refused
+from sendpool.domain.states import OperationState
+from sendpool.store import pools
+from sendpool.store.pools import PoolOperationRow, PoolRow, UnknownSenders
+from sendpool.store.slices import Slice
+
+_POOL = "sender pool"
+_STATES = {state.name: state for state in OperationState}
+
+
+def _pool_uid(request: Request) -> bytes:
+    return in_path(ids.POOL, request.path("pool_id"), _POOL)
+
+
+def _shown(row: PoolRow) -> schemas.SenderPool:
+    return schemas.SenderPool(
+        id=ids.encode(ids.POOL, row.uid),
+        name=row.name,
+        tags=Raw(row.tags.encode()),
+        created_at=instant(row.created_at),
+        updated_at=instant(row.updated_at),
+    )
+
+
+def _operation(row: PoolOperationRow) -> schemas.SenderPoolOperation:
+    return schemas.SenderPoolOperation(
+        id=ids.operation_id(row.uid),
+        status=OperationState(row.state).name,
+        stats=schemas.SenderPoolOperationStats(
+            total=row.total, queued=row.queued, created=row.created, failed=row.failed
+        ),
+        created_at=instant(row.created_at),
+        updated_at=instant(row.updated_at),
+    )
+
+
+async def post_pool(request: Request) -> Reply:
+    """Make a pool."""
+    refuse_key(request)
+    new = read_new_pool(await request.body())
+    now = request.services.now()
+    try:
+        created = await request.services.write(lambda: pools.create_pool(request.account_id, new, now))
+    except UnknownSenders as error:
+        raise unknown_senders(error) from None
+    operation_id = ids.operation_id(created.operation_uid)
+    collection = f"{request.base}/SenderPools"
+    return operation_accepted(
+        operation_id, f"{collection}/Operations/{operation_id}", f"{collection}?operationId={operation_id}"
+    )
+
+
+async def get_pools(request: Request) -> Reply:
+    """List pools."""
+    query = Query(request.scope["query_string"])
+    operation_uid = query.operation("operationId")
+    start, end = query.created()
+    listing = Listing(request, "/SenderPools", query)
+    page = listing.page()
+    rows: list[PoolRow] = []
+    if not query.matches_nothing:
+        part = Slice(page.limit + 1, page.place, start, end)
+        rows = await request.services.database.read(pools.list_pools(request.account_id, part, operation_uid))
+    shown = rows[: page.limit]
+    pagination = listing.pagination(page, shown[-1].uid if len(rows) > page.limit else None)
+    return Reply(
+        200, encode(schemas.SenderPoolPage(sender_pools=[_shown(row) for row in shown], pagination=pagination))
+    )
+
+
+async def get_pool(request: Request) -> Reply:
+    """Fetch one pool."""
+    found = await request.services.database.read(pools.fetch_pool(request.account_id, _pool_uid(request)))
+    if found is None:
+        raise not_found(_POOL)
+    return Reply(200, encode(_shown(found.row)))
+
+
+async def patch_pool(request: Request) -> Reply:
+    """Change a pool's name or tags."""
+    uid = _pool_uid(request)
+    change = read_pool_change(await request.body())
+    now = request.services.now()
+    done = await request.services.write(
+        lambda: pools.update_pool(request.account_id, uid, now, name=change.name, tags=change.tags)
+    )
+    return await _changed(request, uid, done=done)
+
+
+async def delete_pool(request: Request) -> Reply:
+    """Delete a pool; its senders stay."""
+    uid = _pool_uid(request)
+    now = request.services.now()
+    done = await request.services.write(lambda: pools.delete_pool(request.account_id, uid, now))
+    return await _changed(request, uid, done=done)
+
+
+async def _changed(request: Request, uid: bytes, *, done: bool) -> Reply:
+    if not done:
+        raise await _unchangeable(request, uid)
+    pool_id = ids.encode(ids.POOL, uid)
+    return resource_accepted(pool_id, f"{request.base}/SenderPools/{pool_id}")
+
+
+async def _unchangeable(request: Request, uid: bytes) -> Refused:
+    """Why a pool was not changed: it does not exist, or it is the one that stands for all senders of the account."""
+    if await request.services.database.read(pools.fetch_pool(request.account_id, uid)) is None:
+        return not_found(_POOL)
+    message = "this pool stands for all senders of the account and cannot be changed; make one of your own"
+    return Refused(Problem(CONFLICT, message), status=409)
+
+
+async def get_members(request: Request) -> Reply:
+    """List the senders of a pool."""
+    uid = _pool_uid(request)
+    query = Query(request.scope["query_string"])
+    wanted = sender_filter(query)
+    start, end = query.created()
+    listing = Listing(request, f"/SenderPools/{ids.encode(ids.POOL, uid)}/Senders", query)
+    page = listing.page()
+    part = Slice(page.limit + 1, page.place, start, end)
+    rows = await request.services.database.read(pools.list_members(request.account_id, uid, wanted, part))
+    if rows is None:
+        raise not_found(_POOL)
+    return sender_page(rows, listing, page)
+
+
+async def post_members(request: Request) -> Reply:
+    """Add senders to a pool."""
+    uid = _pool_uid(request)
+    senders = read_added_senders(await request.body())
+    now = request.services.now()
+    try:
+        operation_uid = await request.services.write(lambda: pools.add_members(request.account_id, uid, senders, now))
+    except UnknownSenders as error:
+        raise unknown_senders(error) from None
+    if operation_uid is None:
+        raise await _unchangeable(request, uid)
+    operation_id = ids.operation_id(operation_uid)
+    members = f"{request.base}/SenderPools/{ids.encode(ids.POOL, uid)}/Senders"
+    return operation_accepted(operation_id, f"{members}/Operations/{operation_id}", members)
+
+
+async def delete_member(request: Request) -> Reply:
+    """Take a sender out of a pool; the answer names the sender, which goes on to exist."""
+    uid = _pool_uid(request)
+    sender_uid = in_path(ids.SENDER, request.path("sender_id"), "sender")
+    now = request.services.now()
+    done = await request.services.write(lambda: pools.remove_member(request.account_id, uid, sender_uid, now))
+    if not done:
+        raise not_found("sender in this pool")
+    sender_id = ids.encode(ids.SENDER, sender_uid)
+    return resource_accepted(sender_id, f"{request.base}/Senders/{sender_id}")
+
+
+async def get_operations(request: Request) -> Reply:
+    """List the operations that changed pools."""
+    query = Query(request.scope["query_string"])
+    state = query.choice("status", _STATES)
+    start, end = query.created()
+    listing = Listing(request, "/SenderPools/Operations", query)
+    page = listing.page()
+    part = Slice(page.limit + 1, page.place, start, end)
+    rows = await request.services.database.read(pools.list_operations(request.account_id, part, state))
+    shown = rows[: page.limit]
+    pagination = listing.pagination(page, shown[-1].uid if len(rows) > page.limit else None)
+    body = schemas.SenderPoolOperationPage(operations=[_operation(row) for row in shown], pagination=pagination)
+    return Reply(200, encode(body))
+
+
+async def get_operation(request: Request) -> Reply:
+    """Fetch one pool operation."""
+    return await _fetch_operation(request, None)
+
+
+async def get_member_operation(request: Request) -> Reply:
+    """Fetch one operation of a pool; the same as `get_operation` under the path that adding senders answers."""
+    return await _fetch_operation(request, _pool_uid(request))
+
+
+async def _fetch_operation(request: Request, pool_uid: bytes | None) -> Reply:
+    uid = operation_in_path(request.path("operation_id"))
+    row = await request.services.database.read(pools.fetch_operation(request.account_id, uid, pool_uid))
+    if row is None:
+        raise not_found("operation")
+    return Reply(200, encode(_operation(row)))

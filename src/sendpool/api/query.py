@@ -1,0 +1,164 @@
+"""Query parameters: each checked, all problems noted, and remembered, so that a page's token is tied to its filters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+from urllib.parse import parse_qsl
+
+from sendpool.api.problems import INVALID, Findings
+from sendpool.api.references import is_well_formed
+from sendpool.domain import ids
+from sendpool.domain.request import Problem, Refused
+
+T = TypeVar("T")
+
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 1_000
+
+#: A plus that was not escaped arrives as a blank.
+_INSTANT = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,12}))?(?:[Zz]|([-+ ])(\d\d):(\d\d))", re.ASCII
+)
+_TAG = re.compile(r"([A-Za-z0-9._~-]{1,128}):([A-Za-z0-9._~-]{1,256})")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Query:
+    """The parameters of one request. Those that it is not asked for are ignored, as everywhere on the web."""
+
+    def __init__(self, raw: bytes) -> None:
+        """Take a query string as it came. Raises Refused when it has more parameters than any client sends."""
+        try:
+            pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True, errors="replace", max_num_fields=100)
+        except ValueError:
+            raise Refused(Problem(INVALID, "the query has too many parameters")) from None
+        self.findings = Findings()
+        #: Filters in their normal form, by name.
+        self.filters: dict[str, str] = {}
+        #: True: a filter asks for what no resource can have, so the answer is an empty page.
+        self.matches_nothing = False
+        self._values: dict[str, list[str]] = {}
+        for name, value in pairs:
+            self._values.setdefault(name, []).append(value)
+
+    def text(self, name: str) -> str | None:
+        """A parameter's value; None where it is absent, or given more than once (which is noted)."""
+        values = self._values.get(name)
+        if values is None:
+            return None
+        if len(values) > 1:
+            self.findings.add(f"{name} is given more than once", f"$.{name}")
+            return None
+        return values[0]
+
+    def choice(self, name: str, choices: Mapping[str, T]) -> T | None:
+        """One of *choices* (upper case), in any case."""
+        value = self.text(name)
+        if value is None:
+            return None
+        chosen = value.upper()
+        if chosen not in choices:
+            self.findings.add(f"{name} must be one of {', '.join(choices)}", f"$.{name}")
+            return None
+        self.filters[name] = chosen
+        return choices[chosen]
+
+    def operation(self, *names: str) -> bytes | None:
+        """The uid of the operation that a filter names; several *names* are spellings of one filter."""
+        given = {value for name in names if (value := self.text(name)) is not None}
+        if not given:
+            return None
+        if len(given) > 1:
+            self.findings.add(f"{' and '.join(names)} name different operations", f"$.{names[0]}")
+            return None
+        value = given.pop()
+        if not is_well_formed(ids.OPERATION, value):
+            self.findings.add("this is not the id of an operation", f"$.{names[0]}")
+            return None
+        self.filters[names[0]] = value
+        uid = ids.parse_operation(value)
+        self.matches_nothing |= uid is None
+        return uid
+
+    def reference(self, name: str, prefix: str) -> None:
+        """A filter by the id of something that nothing refers to yet."""
+        value = self.text(name)
+        if value is None:
+            return
+        if not is_well_formed(prefix, value):
+            self.findings.add(f"{name} must look like {prefix}_01h9krwprkeee8fzqspvwy6nq8", f"$.{name}")
+        self.filters[name] = value
+        self.matches_nothing = True
+
+    def nothing_has(self, name: str) -> None:
+        """A filter by a property that nothing has yet."""
+        value = self.text(name)
+        if value is not None:
+            self.filters[name] = value
+            self.matches_nothing = True
+
+    def tags(self) -> dict[str, str]:
+        """`tags=key_1:value;key_2:value;`: what must all be there."""
+        value = self.text("tags")
+        wanted: dict[str, str] = {}
+        for pair in (value or "").split(";"):
+            if not pair:
+                continue
+            found = _TAG.fullmatch(pair)
+            if found is None:
+                self.findings.add("tags must be key:value pairs with semicolons between them", "$.tags")
+                return {}
+            key, tag = found.groups()
+            self.matches_nothing |= wanted.setdefault(key, tag) != tag
+        if wanted:
+            self.filters["tags"] = ";".join(f"{key}:{tag}" for key, tag in sorted(wanted.items()))
+        return wanted
+
+    def created(self) -> tuple[int | None, int | None]:
+        """`startDate` (inclusive) and `endDate` (exclusive) in microseconds since 1970."""
+        start, end = self._instant("startDate"), self._instant("endDate")
+        if start is not None and end is not None and end <= start:
+            self.findings.add("endDate must be later than startDate", "$.endDate")
+        return start, end
+
+    def _instant(self, name: str) -> int | None:
+        value = self.text(name)
+        if value is None:
+            return None
+        microseconds = parse_instant(value)
+        if microseconds is None:
+            self.findings.add(f"{name} must be an RFC 3339 instant, for example 2026-12-01T09:30:00Z", f"$.{name}")
+            return None
+        self.filters[name] = str(microseconds)
+        return microseconds
+
+    def page_size(self) -> int:
+        """`pageSize`: how many rows a page may have."""
+        value = self.text("pageSize")
+        if value is None:
+            return DEFAULT_PAGE_SIZE
+        if re.fullmatch(r"[0-9]{1,9}", value) and 1 <= int(value) <= MAX_PAGE_SIZE:
+            return int(value)
+        self.findings.add(f"pageSize must be a whole number from 1 to {MAX_PAGE_SIZE}", "$.pageSize")
+        return DEFAULT_PAGE_SIZE
+
+
+def parse_instant(text: str) -> int | None:
+    """An RFC 3339 instant in microseconds since 1970, or None where *text* is not one."""
+    found = _INSTANT.fullmatch(text)
+    if found is None:
+        return None
+    year, month, day, hour, minute, second = map(int, found.groups()[:6])
+    try:
+        # A leap second is the second after it.
+        moment = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC) - _EPOCH
+        offset = timedelta(hours=int(found[9] or 0), minutes=int(found[10] or 0))
+    except ValueError:
+        return None
+    if second > 60 or offset >= timedelta(days=1) or int(found[10] or 0) > 59:
+        return None
+    moment += timedelta(seconds=second // 60) + (offset if found[8] == "-" else -offset)
+    return moment // timedelta(microseconds=1) + int((found[7] or "0")[:6].ljust(6, "0"))

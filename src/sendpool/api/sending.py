@@ -1,0 +1,179 @@
+"""Reading a `POST /Messages`: quickly where everything is in order, and else collecting everything that is wrong.
+
+The quick way decodes recipients straight into typed values and looks at all addresses at once; whatever it does not
+like goes the thorough way, which is the authority. Both give the same request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET
+
+from sendpool.api.addresses import all_possible, is_e164, is_email, is_possible
+from sendpool.api.bodies import decode_object, kind_of
+from sendpool.api.checks import check_fields, check_tags, entries, has_markup, wrong_kind
+from sendpool.api.origins import check_origin
+from sendpool.api.problems import BAD_NUMBER, IMPOSSIBLE_NUMBER, TEXT_TOO_LONG, Findings
+from sendpool.domain.message import Content
+from sendpool.domain.request import AccountOrigin, Recipient, SendRequest
+from sendpool.domain.sender import AddressSpace
+
+MAX_RECIPIENTS = 10_000
+#: Characters of a text; the longest that the hosted API takes.
+MAX_TEXT = 1_600
+#: Seconds: 48 hours, after which no carrier goes on trying.
+MAX_VALIDITY = 172_800
+
+_FIELDS = ("to", "content", "from", "tags", "validity")
+_NOT_BUILT = ("schedule", "category", "priority")
+_OTHER_CONTENT = ("media", "contentId", "modules")
+#: Arms of a recipient that need profiles or several addresses, and what they carry.
+_OTHER_RECIPIENT = ("addresses", "profileId", "memoryStoreId", "variables")
+
+#: By address space, in upper and in lower case: its letter in rows.
+_SPACE = {name: space[0] for space in AddressSpace for name in (space.value, space.value.lower())}
+
+
+class _QuickRecipient(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    address: str
+    channel: Literal["PHONE", "WHATSAPP", "phone", "whatsapp"]
+
+
+class _QuickSend(msgspec.Struct, forbid_unknown_fields=True):
+    to: list[_QuickRecipient]
+    content: Any = UNSET
+    from_: Any = msgspec.field(default=UNSET, name="from")
+    tags: Any = UNSET
+    validity: Any = UNSET
+
+
+_decode = msgspec.json.Decoder(_QuickSend).decode
+
+
+def read_send(body: bytes, account_id: int) -> SendRequest:
+    """The request that a body stands for, valid by itself. Raises Refused with everything that is wrong."""
+    findings = Findings()
+    read = _quickly(body)
+    fields, recipients = _thoroughly(body, findings) if read is None else read
+    content = _content(fields["content"], findings) if "content" in fields else _missing("content", findings)
+    origin = check_origin(fields["from"], findings) if "from" in fields else AccountOrigin()
+    tags = check_tags(fields["tags"], findings) if "tags" in fields else {}
+    validity = _validity(fields["validity"], findings) if "validity" in fields else None
+    findings.refuse()
+    return SendRequest(
+        account_id=account_id,
+        origin=origin,
+        recipients=recipients,
+        content=Content(text=content),
+        tags=tags,
+        validity=validity,
+    )
+
+
+def _quickly(body: bytes) -> tuple[dict[str, Any], Sequence[Recipient]] | None:
+    """The fields of a body and its recipients, or None where not every recipient is in order."""
+    try:
+        send = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    to = send.to
+    if not 1 <= len(to) <= MAX_RECIPIENTS:
+        return None
+    addresses = [recipient.address for recipient in to]
+    if not all_possible(addresses):
+        return None
+    spaces = [_SPACE[recipient.channel] for recipient in to]
+    fields = {"content": send.content, "from": send.from_, "tags": send.tags, "validity": send.validity}
+    given = {name: value for name, value in fields.items() if value is not UNSET}
+    return given, list(map(Recipient._make, zip(addresses, spaces, strict=True)))
+
+
+def _thoroughly(body: bytes, findings: Findings) -> tuple[dict[str, Any], Sequence[Recipient]]:
+    fields = decode_object(body)
+    check_fields(fields, _FIELDS, findings, not_built=_NOT_BUILT)
+    if "to" not in fields:
+        _missing("to", findings)
+        return fields, ()
+    found = [
+        _recipient(entry, context, findings)
+        for _, context, entry in entries(fields["to"], "to", "$.to", findings, least=1, most=MAX_RECIPIENTS)
+    ]
+    return fields, [recipient for recipient in found if recipient is not None]
+
+
+def _missing(field: str, findings: Findings) -> str:
+    findings.add(f"{field} is missing", f"$.{field}")
+    return ""
+
+
+def _recipient(value: object, context: str, findings: Findings) -> Recipient | None:
+    if not isinstance(value, dict):
+        wrong_kind("a recipient", "an object", value, context, findings)
+        return None
+    check_fields(value, ("address", "channel"), findings, context, not_built=_OTHER_RECIPIENT)
+    if "addresses" in value or "profileId" in value:
+        return None
+    channel = value.get("channel")
+    space = _SPACE.get(channel.upper()) if isinstance(channel, str) else None
+    if space is None:
+        findings.add(f"channel must be one of {', '.join(AddressSpace)}", f"{context}.channel")
+    address = value.get("address")
+    if not isinstance(address, str):
+        wrong = "is missing" if address is None else f"must be a string, not {kind_of(address)}"
+        findings.add(f"address {wrong}", f"{context}.address")
+    elif space is not None and _is_address(address, space, f"{context}.address", findings):
+        return Recipient(address, space)
+    return None
+
+
+def _is_address(address: str, space: str, context: str, findings: Findings) -> bool:
+    if space == _SPACE["EMAIL"]:
+        if not is_email(address):
+            findings.add("address is not an email address", context)
+        return is_email(address)
+    if not is_e164(address):
+        findings.add("address is not an E.164 number, for example +12034458910", context, BAD_NUMBER)
+        return False
+    if not is_possible(address):
+        findings.add("no country has numbers that begin so and are so long", context, IMPOSSIBLE_NUMBER)
+        return False
+    return True
+
+
+def _content(value: object, findings: Findings) -> str:
+    """The text to be sent."""
+    if not isinstance(value, dict):
+        wrong_kind("content", "an object", value, "$.content", findings)
+        return ""
+    check_fields(value, ("text",), findings, "$.content", not_built=_OTHER_CONTENT)
+    context = "$.content.text"
+    if "text" not in value:
+        if not any(field in value for field in _OTHER_CONTENT):
+            findings.add("content has no text", context)
+        return ""
+    text = value["text"]
+    if not isinstance(text, str):
+        wrong_kind("text", "a string", text, context, findings)
+        return ""
+    if not text:
+        findings.add("text is empty", context)
+    if len(text) > MAX_TEXT:
+        findings.add(f"text has {len(text):,} characters; {MAX_TEXT:,} are allowed", context, TEXT_TOO_LONG)
+    if "\0" in text:
+        findings.add("text holds a NUL character", context)
+    if has_markup(text):
+        findings.not_built("Liquid markup in text", context)
+    return text
+
+
+def _validity(value: object, findings: Findings) -> int | None:
+    """Seconds for which the message is useful (our extension)."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_VALIDITY:
+        return value
+    findings.add(f"validity must be a whole number of seconds from 1 to {MAX_VALIDITY:,}", "$.validity")
+    return None

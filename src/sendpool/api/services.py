@@ -1,0 +1,59 @@
+"""What the API needs from the rest of the program, handed over once by `runtime`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from sendpool.api.auth import Accounts
+from sendpool.domain.request import Accepted, SendRequest
+from sendpool.store.database import Database, Script
+
+T = TypeVar("T")
+
+#: Bytes of a request's body. 10,000 recipients with their longest addresses take 0.6 MB.
+MAX_BODY = 10 * 1024 * 1024
+
+
+class Writer(Protocol):
+    """Runs a cold script in the next commit, under a savepoint of its own.
+
+    Resolves when the commit is durable and the roster in memory has been read again, so that a message accepted
+    afterwards sees the change. Raises what the script raised, or `pipeline.engine.StoreUnavailable`.
+    """
+
+    def __call__(self, script: Callable[[], Script[T]]) -> Awaitable[T]:
+        """Run what *script* makes."""
+
+
+def _nobody(method: str, route: str, status: int, seconds: float) -> None:
+    """Listen to no answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The seams between the API and the rest of the program."""
+
+    #: For reads, which run on their own snapshot beside the writer.
+    database: Database
+    write: Writer
+    #: Makes an operation durable. Raises `domain.request.Refused` for what only senders and pools can tell
+    #: (an unknown pool, a deactivated sender), or `pipeline.engine.StoreUnavailable`.
+    accept: Callable[[SendRequest], Awaitable[Accepted]]
+    #: Who may call.
+    accounts: Accounts
+    #: Microseconds since 1970.
+    now: Callable[[], int]
+    #: Whether /readyz is 200: migrated, listening and the inventory stored.
+    ready: Callable[[], bool]
+    #: The Prometheus text of /metrics.
+    metrics: Callable[[], bytes]
+    #: What /metrics asks for as a Bearer token; None: nothing.
+    metrics_token: str | None = None
+    #: The base of absolute URLs, with a path prefix if there is one; None: what the request used.
+    public_url: str | None = None
+    #: Bytes of a request's body.
+    max_body: int = MAX_BODY
+    #: Told of each answer: method, route's template, status and seconds (`Metrics.request`).
+    observe: Callable[[str, str, int, float], None] = field(default=_nobody)

@@ -1,0 +1,147 @@
+"""The command line: parse, call, print. What a command needs is imported inside it, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+from cyclopts import App, CycloptsError, Parameter
+
+from sendpool import __version__
+from sendpool.config import Config, ConfigError, load, reload
+
+#: Exit statuses besides 0: it did not work; it was asked for wrongly.
+FAILED = 1
+MISUSED = 2
+
+ConfigPath = Annotated[
+    Path | None,
+    Parameter(help="The configuration file. Else the one that SENDPOOL_CONFIG names, else sendpool.toml."),
+]
+DatabaseUrl = Annotated[str | None, Parameter(help="Where everything is kept: sqlite:/// and a path.")]
+
+
+def _in_a_line(error: CycloptsError) -> str:
+    return f"sendpool: {' '.join(str(error).split())}"
+
+
+app = App(
+    name="sendpool",
+    help="A messaging switch of your own: pools of senders over your own carriers.",
+    version=__version__,
+    help_format="plaintext",
+    error_formatter=_in_a_line,
+)
+
+
+@app.command
+def serve(
+    *,
+    config: ConfigPath = None,
+    host: Annotated[str | None, Parameter(help="The address to listen on.")] = None,
+    port: Annotated[int | None, Parameter(help="The port to listen on; 0 takes a free one.")] = None,
+    database: DatabaseUrl = None,
+    role: Annotated[str | None, Parameter(help="What this process does: all.")] = None,
+) -> int:
+    """Run the server until SIGTERM, which lets it finish what it began. SIGHUP applies a changed configuration."""
+    settings = _load(config, host=host, port=port, database=database, role=role)
+    from sendpool import runtime
+    from sendpool.store.accounts import WrongSecretKey
+    from sendpool.store.migrate import SchemaTooNew
+    from sendpool.store.sqlite import DatabaseInUse
+
+    try:
+        return runtime.serve(settings, lambda: reload(settings, os.environ))
+    except (DatabaseInUse, SchemaTooNew, WrongSecretKey, OSError) as error:
+        return _failed(error)
+
+
+@app.command
+def migrate(*, config: ConfigPath = None, database: DatabaseUrl = None) -> int:
+    """Bring the database to the schema of this version. `serve` does so by itself; the server must not be running."""
+    settings = _load(config, database=database)
+    from sendpool.runtime import database_path
+    from sendpool.store.migrate import SchemaTooNew
+    from sendpool.store.migrate import migrate as migrate_schema
+    from sendpool.store.sqlite import DatabaseInUse, Owner
+
+    path = database_path(settings.server.database)
+    try:
+        owner = Owner(path)
+        try:
+            before, now = migrate_schema(path)
+        finally:
+            owner.release()
+    except (DatabaseInUse, SchemaTooNew, OSError) as error:
+        return _failed(error)
+    print(f"{path} has schema {now}" + (" already" if before == now else f", before {before or 'none'}"))
+    return 0
+
+
+@app.command
+def simulate(
+    *,
+    host: Annotated[str, Parameter(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, Parameter(help="The port to listen on; 0 takes a free one.")] = 2775,
+    fault: Annotated[
+        Sequence[str], Parameter(help='What goes wrong, for example "refuse share=0.1"; as often as you like.')
+    ] = (),
+    scenario: Annotated[Path | None, Parameter(help="A file that describes several centres.")] = None,
+    seed: Annotated[int, Parameter(help="What faults are drawn from.")] = 1,
+    answer_delay: Annotated[str, Parameter(help='Seconds until a submit is answered: "0.2" or "0.1-0.5".')] = "0",
+    receipt_delay: Annotated[str, Parameter(help="Seconds until a receipt is sent.")] = "0.1",
+    ids: Annotated[Literal["dec", "hex"], Parameter(help="How answers spell message ids.")] = "dec",
+    receipt_ids: Annotated[Literal["dec", "hex"], Parameter(help="How receipts spell message ids.")] = "dec",
+    log: Annotated[Path | None, Parameter(help="A file that gets a line for each submit.")] = None,
+    stats: Annotated[bool, Parameter(help="Print a line of figures each second.")] = True,
+) -> int:
+    """Run an SMPP message centre to rehearse against."""
+    from sendpool.simulate.command import SimulateOptions, run
+    from sendpool.simulate.script import ScriptError
+
+    options = SimulateOptions(
+        host=host,
+        port=port,
+        faults=fault,
+        scenario=scenario,
+        seed=seed,
+        answer_delay=answer_delay,
+        receipt_delay=receipt_delay,
+        ids=ids,
+        receipt_ids=receipt_ids,
+        log=log,
+        stats=stats,
+    )
+    try:
+        return asyncio.run(run(options))
+    except ScriptError as error:
+        return _failed(error, MISUSED)
+    except OSError as error:
+        return _failed(error)
+
+
+def main() -> NoReturn:
+    """Run the command that `sys.argv` names and exit with its status: 2 for a wrong argument or configuration."""
+    if sys.argv[1:2] == ["simulate"]:
+        # The list of faults is long and belongs to the simulator, which other commands need not import.
+        from sendpool.simulate.command import HELP
+
+        app["simulate"].help = HELP
+    try:
+        status: int = app(result_action="return_value")
+    except ConfigError as error:
+        status = _failed(error, MISUSED)
+    sys.exit(status)
+
+
+def _load(path: Path | None, **flags: object) -> Config:
+    return load(path, os.environ, {key: str(value) for key, value in flags.items() if value is not None})
+
+
+def _failed(error: Exception, status: int = FAILED) -> int:
+    print(f"sendpool: {' '.join(str(error).split())}", file=sys.stderr)
+    return status

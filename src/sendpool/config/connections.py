@@ -1,0 +1,215 @@
+"""The `[[connections]]` of the file: which carriers there are and which senders each of them carries."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Annotated, Any
+
+import msgspec
+
+from sendpool.config.setting import ConfigError, FromEnvironment, Setting, as_toml, described, read_setting, settings_of
+from sendpool.connectors.base import ConnectionSettings, SenderSettings
+from sendpool.connectors.registry import connector_type
+from sendpool.domain.segments import is_gsm
+from sendpool.domain.sender import Channel
+
+_BURST = "Segments that may leave at once after a pause. Else what 50 ms allow, at least 1."
+
+
+class _ConnectionTable(msgspec.Struct, frozen=True, kw_only=True):
+    name: Annotated[
+        str,
+        described(
+            "1 to 64 printable characters",
+            "What logs and metrics call it; no two are the same.",
+            "carrier-a",
+            min_length=1,
+            max_length=64,
+        ),
+    ]
+    type: Annotated[str, described("the name of a connector", "Which connector speaks to the carrier.", "smpp")]
+    mps: Annotated[
+        float | None,
+        described("a number above 0", "Segments a second over all its senders. Else only theirs count.", 500, gt=0),
+    ] = None
+    burst: Annotated[float | None, described("a number of at least 1", _BURST, 25, ge=1)] = None
+    window: Annotated[
+        int | None,
+        described(
+            "a whole number from 1 to 100000", "Segments in flight. Else the connector's own.", 200, ge=1, le=100_000
+        ),
+    ] = None
+
+
+class _SenderTable(msgspec.Struct, frozen=True, kw_only=True):
+    channel: Annotated[str, described('"SMS", "RCS", "WHATSAPP" or "EMAIL"', "How its messages travel.", "SMS")]
+    address: Annotated[
+        str,
+        described(
+            "a text of 1 to 255 characters",
+            "Its number (`+12034458910`), short code, name of up to 11 characters, agent or email address.",
+            "+12034458910",
+            min_length=1,
+            max_length=255,
+        ),
+    ]
+    display_name: Annotated[
+        str | None,
+        described("a text of up to 255 characters", "What people call it.", "Cool Support", max_length=255),
+    ] = None
+    mps: Annotated[
+        float | None,
+        described("a number above 0", "Segments a second. Else SMS 1, WHATSAPP 80, RCS 20, EMAIL 10.", 10, gt=0),
+    ] = None
+    burst: Annotated[float | None, described("a number of at least 1", _BURST, 3, ge=1)] = None
+
+
+CONNECTION_SETTINGS = settings_of(_ConnectionTable)
+SENDER_SETTINGS = settings_of(_SenderTable)
+
+_NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
+_SHORT_CODE = re.compile(r"[0-9]{3,8}")
+
+
+def read_connections(source: str, tables: object) -> tuple[ConnectionSettings, ...]:
+    """Every connection, each checked by its own connector. Raises `ConfigError`."""
+    connections = tuple(
+        _connection(source, f"connections[{i}]", table)
+        for i, table in enumerate(_list(source, "connections", tables, "connections"))
+    )
+    _check_names(source, connections)
+    _check_addresses(source, connections)
+    return connections
+
+
+def _list(source: str, path: str, tables: object, header: str) -> Sequence[dict[str, Any]]:
+    if isinstance(tables, list) and all(isinstance(table, dict) for table in tables):
+        return tables
+    raise ConfigError(source, f"{path}: expected a list of tables; write [[{header}]], in two brackets, above each")
+
+
+def _connection(source: str, path: str, table: Mapping[str, Any]) -> ConnectionSettings:
+    common, options = _split(source, path, table, CONNECTION_SETTINGS)
+    senders = tuple(
+        _sender(source, f"{path}.senders[{i}]", sender)
+        for i, sender in enumerate(_list(source, f"{path}.senders", options.pop("senders", []), "connections.senders"))
+    )
+    return _checked_by_connector(source, path, ConnectionSettings(**common, senders=senders, options=options))
+
+
+def _sender(source: str, path: str, table: Mapping[str, Any]) -> SenderSettings:
+    common, options = _split(source, path, table, SENDER_SETTINGS)
+    if common["channel"] is Channel.SMS and (problem := _wrong_sms_address(common["address"])):
+        raise ConfigError(source, f"{path}.address: {problem}")
+    return SenderSettings(**common, options=options)
+
+
+def _split(
+    source: str, path: str, table: Mapping[str, Any], settings: Sequence[Setting]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings that every table of this kind has, checked, and the rest, which is its connector's own."""
+    common, options = {}, dict(table)
+    for setting in settings:
+        if setting.key in options:
+            raw = options.pop(setting.key)
+            common[setting.key] = read_setting(
+                setting, raw, source, f"{path}.{setting.key}", f"{setting.key} = ", _CHECKS
+            )
+        elif setting.required:
+            example = f"{setting.key} = {as_toml(setting.example)}"
+            raise ConfigError(source, f"{path}.{setting.key}: it is missing; write for example {example}")
+    return common, options
+
+
+def _check_printable(text: str) -> str:
+    if not text.isprintable() or not text.strip():
+        raise ValueError
+    return text.strip()
+
+
+def _check_channel(channel: str) -> str:
+    return Channel(channel.upper())
+
+
+def _check_type(name: str) -> str:
+    connector_type(name.lower())
+    return name.lower()
+
+
+_CHECKS: Mapping[str, Callable[[Any], Any]] = {
+    "name": _check_printable,
+    "type": _check_type,
+    "channel": _check_channel,
+    "address": _check_printable,
+}
+
+
+def _wrong_sms_address(address: str) -> str:
+    """What is wrong with the address of an SMS sender, or nothing."""
+    if _NUMBER.fullmatch(address) or _SHORT_CODE.fullmatch(address):
+        return ""
+    if re.search(r"[A-Za-z]", address):
+        if len(address) <= 11 and is_gsm(address):
+            return ""
+        return f'"{address}" is too long or has characters that phones cannot show; a name has 1 to 11 GSM characters'
+    digits = re.sub(r"\D", "", address)
+    example = f"+{digits}" if _NUMBER.fullmatch(f"+{digits}") and len(digits) > 8 else "+12034458910"
+    return f'"{address}" is no number, short code or name; write a number in full, for example "{example}"'
+
+
+_CONNECTOR_ERROR = re.compile(r"(?:sender (?P<address>.*?): )?key '(?P<key>[^']+)': (?P<problem>.*)", re.DOTALL)
+
+
+def _checked_by_connector(source: str, path: str, connection: ConnectionSettings) -> ConnectionSettings:
+    """The connection as its connector takes it: `port = "${PORT}"` has become a number where one is wanted."""
+    try:
+        connector_type(connection.type).check(connection)
+    except ValueError as error:
+        said = _CONNECTOR_ERROR.fullmatch(str(error))
+        if said and not said["address"] and (number := _number(connection.options.get(said["key"]))) is not None:
+            options = {**connection.options, said["key"]: number}
+            return _checked_by_connector(source, path, msgspec.structs.replace(connection, options=options))
+        raise ConfigError(source, _in_our_words(path, connection, str(error), said)) from None
+    return connection
+
+
+def _number(option: object) -> int | float | None:
+    if not isinstance(option, FromEnvironment):
+        return None
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(option)
+    return None
+
+
+def _in_our_words(path: str, connection: ConnectionSettings, problem: str, said: re.Match[str] | None) -> str:
+    """A connector's "sender INFO: key 'ton': ..." as a path of the file, with a remedy if it names none."""
+    if said:
+        addresses = [sender.address for sender in connection.senders]
+        if said["address"] in addresses:
+            path += f".senders[{addresses.index(said['address'])}]"
+        path, problem = f"{path}.{said['key']}", said["problem"]
+    remedy = "" if ";" in problem else f'; mend it in connection "{connection.name}"'
+    return f"{path}: {problem}{remedy}"
+
+
+def _check_names(source: str, connections: Sequence[ConnectionSettings]) -> None:
+    seen: dict[str, int] = {}
+    for i, connection in enumerate(connections):
+        if connection.name in seen:
+            taken = f'connections[{seen[connection.name]}] is called "{connection.name}" too'
+            raise ConfigError(source, f"connections[{i}].name: {taken}; give each connection a name of its own")
+        seen[connection.name] = i
+
+
+def _check_addresses(source: str, connections: Sequence[ConnectionSettings]) -> None:
+    seen: dict[tuple[Channel, str], str] = {}
+    for i, connection in enumerate(connections):
+        for j, sender in enumerate(connection.senders):
+            identity = (sender.channel, sender.address)
+            if identity in seen:
+                taken = f'{sender.channel} sender {sender.address} stands in connection "{seen[identity]}" already'
+                raise ConfigError(source, f"connections[{i}].senders[{j}].address: {taken}; leave one of the two out")
+            seen[identity] = connection.name

@@ -1,0 +1,1 @@
+"""Who carries it: one folder per carrier protocol; each sees `domain/` and `base.py` only."""

@@ -1,0 +1,1 @@
+"""Carriers that speak SMPP 3.4: connector, session and codec."""

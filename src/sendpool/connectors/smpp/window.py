@@ -1,0 +1,105 @@
+"""What is in flight on one session: at most a window of submits, the queue behind it, and late answers."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sendpool.connectors.base import AttemptKey
+from sendpool.connectors.smpp.pdu import HEADER, HEADER_LENGTH, LAST_SEQUENCE, Command
+
+_pack_header = HEADER.pack
+_SUBMIT_SM = int(Command.SUBMIT_SM)
+
+#: Seconds for which the answer to a submit that timed out is still awaited.
+LATE = 600.0
+
+
+class Waiting(NamedTuple):
+    """A part that waits for room: its attempt, its number from 1 and its submit_sm body."""
+
+    attempt: AttemptKey
+    part: int
+    body: bytes
+
+
+#: An attempt and the number of a part of it.
+PartKey = tuple[AttemptKey, int]
+
+
+class Window:
+    """Numbers, writes and remembers submits. It keeps no clock: `now` is in seconds on any steady scale."""
+
+    def __init__(self, size: int, response_timeout: float) -> None:
+        self.size = size
+        self._response_timeout = response_timeout
+        self._sequence = 0
+        self._queue: deque[Waiting] = deque()
+        # Both in the order of their times, oldest first, since every entry of one gets the same span.
+        self._pending: dict[int, tuple[AttemptKey, int, float]] = {}
+        self._late: dict[int, tuple[AttemptKey, int, float]] = {}
+
+    @property
+    def in_flight(self) -> int:
+        """Submits written and not answered, timed out ones not counted."""
+        return len(self._pending)
+
+    def next_sequence(self) -> int:
+        """A sequence_number for a request, 1 to 0x7FFFFFFF and again from 1."""
+        self._sequence = self._sequence + 1 if self._sequence < LAST_SEQUENCE else 1
+        return self._sequence
+
+    def add(self, items: Iterable[Waiting]) -> None:
+        """Queue parts; they leave in this order."""
+        self._queue.extend(items)
+
+    def take(self, now: float) -> list[bytes]:
+        """The octets to write now: as many submits as there is room for, in the order they were added."""
+        queue, pending, sequence = self._queue, self._pending, self._sequence
+        deadline = now + self._response_timeout
+        chunks: list[bytes] = []
+        for _ in range(min(self.size - len(pending), len(queue))):
+            attempt, part, body = queue.popleft()
+            sequence = sequence + 1 if sequence < LAST_SEQUENCE else 1
+            pending[sequence] = (attempt, part, deadline)
+            chunks.append(_pack_header(HEADER_LENGTH + len(body), _SUBMIT_SM, 0, sequence))
+            chunks.append(body)
+        self._sequence = sequence
+        return chunks
+
+    def answered(self, sequence: int) -> tuple[AttemptKey, int, bool] | None:
+        """Whose answer carries *sequence*, and whether it had timed out; None if nobody's. Frees its place."""
+        entry = self._pending.pop(sequence, None)
+        if entry is not None:
+            return entry[0], entry[1], False
+        entry = self._late.pop(sequence, None)
+        return None if entry is None else (entry[0], entry[1], True)
+
+    def expire(self, now: float) -> list[PartKey]:
+        """Give up waiting for answers that are overdue at *now*; their places are free, late answers still count."""
+        overdue: list[PartKey] = []
+        while self._pending:
+            sequence = next(iter(self._pending))
+            attempt, part, deadline = self._pending[sequence]
+            if deadline > now:
+                break
+            del self._pending[sequence]
+            self._late[sequence] = (attempt, part, now + LATE)
+            overdue.append((attempt, part))
+        while self._late and self._late[next(iter(self._late))][2] <= now:
+            del self._late[next(iter(self._late))]
+        return overdue
+
+    def take_queued(self) -> list[PartKey]:
+        """Empty the queue: parts that never left."""
+        queued = [(item.attempt, item.part) for item in self._queue]
+        self._queue.clear()
+        return queued
+
+    def take_pending(self) -> list[PartKey]:
+        """Forget every submit in flight: parts that may have arrived."""
+        pending = [(attempt, part) for attempt, part, _ in self._pending.values()]
+        self._pending.clear()
+        self._late.clear()
+        return pending

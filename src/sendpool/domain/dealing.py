@@ -1,0 +1,150 @@
+"""Give each due row to the sender that can take it now. Pure but for the buckets that it is lent."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from heapq import heapify, heappop, heapreplace
+from typing import NamedTuple, Protocol
+
+from sendpool.domain.message import LETTER_CHANNEL
+from sendpool.domain.sender import Channel
+from sendpool.domain.throughput import Bucket, take_nested
+
+
+def step_cost(letter: str, segments: int) -> int:
+    """Segments that a step of a plan costs: a text is cut into *segments* on SMS only."""
+    return segments if LETTER_CHANNEL[letter] is Channel.SMS else 1
+
+
+class LinkOffer:
+    """What a connection can take now: `room` segments, at the pace of its own bucket."""
+
+    __slots__ = ("bucket", "connection_id", "idle", "room")
+
+    def __init__(self, connection_id: int, room: int, bucket: Bucket, *, idle: bool) -> None:
+        self.connection_id = connection_id
+        self.room = room
+        self.bucket = bucket
+        #: Nothing is in flight: a message longer than the whole window may start all the same.
+        self.idle = idle
+
+
+class Offer:
+    """What one sender can take now. `served` is its place in the spread: segments given, over its weight."""
+
+    __slots__ = ("bucket", "idle", "link", "room", "sender_id", "served", "weight")
+
+    def __init__(
+        self, sender_id: int, room: int, bucket: Bucket, link: LinkOffer, served: float, weight: float, *, idle: bool
+    ) -> None:
+        self.sender_id = sender_id
+        self.room = room
+        self.bucket = bucket
+        self.link = link
+        self.served = served
+        self.weight = weight
+        self.idle = idle
+
+    def fits(self, cost: int) -> bool:
+        """Whether a message of *cost* segments may start. One longer than the room waits for an idle sender."""
+        link = self.link
+        return (cost <= self.room or self.idle) and (cost <= link.room or (link.idle and link.room > 0))
+
+    def free_at(self, now: float) -> float:
+        """The earliest departure of its next segment."""
+        return max(self.bucket.free_at(now), self.link.bucket.free_at(now))
+
+    def take(self, cost: int, now: float) -> float:
+        """Reserve *cost* segments; returns the departure."""
+        self.room -= cost
+        self.idle = False
+        self.link.room -= cost
+        self.link.idle = False
+        self.served += cost / self.weight
+        return take_nested(self.bucket, self.link.bucket, cost, now)
+
+
+class Costed(Protocol):
+    """Anything that waits with a cost in segments."""
+
+    @property
+    def cost(self) -> int:
+        """Segments."""
+
+
+class Dealt(NamedTuple):
+    """Row number `place` leaves through `offer` at `departure`."""
+
+    place: int
+    offer: Offer
+    departure: float
+
+
+def deal(rows: Sequence[Costed], offers: Iterable[Offer], now: float, horizon: float) -> list[Dealt]:
+    """Deal rows in their order to the senders that can take them no later than now + horizon.
+
+    Who is free first takes first; among those free already, who has served least for its weight. Stops at the
+    first row that nobody can take, so that what is dealt is a prefix of *rows* and the order of a queue holds.
+    """
+    latest = now + horizon
+    heap = [(max(offer.free_at(now), now), offer.served, i, offer) for i, offer in enumerate(offers) if offer.room > 0]
+    heapify(heap)
+    dealt: list[Dealt] = []
+    for place, row in enumerate(rows):
+        taken = _take(heap, row.cost, now, latest)
+        if taken is None:
+            break
+        dealt.append(Dealt(place, *taken))
+    return dealt
+
+
+_Heap = list[tuple[float, float, int, Offer]]
+
+
+def _take(heap: _Heap, cost: int, now: float, latest: float) -> tuple[Offer, float] | None:
+    passed: _Heap = []
+    found = None
+    while heap:
+        free_at, _, i, offer = heap[0]
+        if free_at > latest or offer.room <= 0 or offer.link.room <= 0:
+            heappop(heap)
+            continue
+        # A connection's bucket is shared: another sender's departure may have moved this one's time.
+        actual = max(offer.free_at(now), now)
+        if actual > free_at:
+            heapreplace(heap, (actual, offer.served, i, offer))
+            continue
+        if not offer.fits(cost):
+            passed.append(heappop(heap))
+            continue
+        departure = offer.take(cost, now)
+        heapreplace(heap, (max(offer.free_at(now), now), offer.served, i, offer))
+        found = (offer, departure)
+        break
+    for entry in passed:
+        heap.append(entry)
+    if passed:
+        heapify(heap)
+    return found
+
+
+class References:
+    """Concatenation references (0-255), counted on per (sender, recipient).
+
+    Two long texts that one phone receives at the same time from one sender must not share a reference
+    (3GPP 23.040 §9.2.3.24.1), so they are counted for the pair and not drawn at random.
+    """
+
+    def __init__(self, capacity: int = 20_000) -> None:
+        self._last: OrderedDict[tuple[int, str], int] = OrderedDict()
+        self._capacity = capacity
+
+    def next(self, sender_id: int, recipient: str, seed: int) -> int:
+        """The next reference of this pair; one not seen lately starts at *seed*."""
+        pair = (sender_id, recipient)
+        reference = (self._last.pop(pair, seed - 1) + 1) & 0xFF
+        self._last[pair] = reference
+        if len(self._last) > self._capacity:
+            self._last.popitem(last=False)
+        return reference

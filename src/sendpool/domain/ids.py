@@ -1,0 +1,94 @@
+"""Public ids: TypeIDs over 128 bits, and where message and attempt numbers stand in them.
+
+An operation's uid is a UUIDv7 whose last 20 bits are cleared. Message i of it has the same first 108 bits, i in
+the next 14 and 0 in the last 6; attempt n of that message puts n into those 6. The operation itself is index
+16,383. So ids sort by time, and nobody learns our volumes from the integers inside.
+"""
+
+from __future__ import annotations
+
+import re
+
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_VALUE = {letter: i for i, letter in enumerate(ALPHABET)}
+_BODY = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")
+
+MESSAGE = "comms_message"
+OPERATION = "comms_operation"
+SENDER = "comms_sender"
+POOL = "comms_senderpool"
+EMAIL = "comms_email"
+
+#: Messages an operation can hold: 14 bits, of which the last value names the operation itself.
+MAX_MESSAGES = 16_383
+#: Attempts a message can have: 6 bits, 0 names the message.
+MAX_ATTEMPTS = 63
+
+_TAIL = (1 << 20) - 1
+_PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
+
+
+def encode(prefix: str, uid: bytes) -> str:
+    """The TypeID of 16 bytes: prefix, underscore, 26 characters of lower-case Crockford base 32."""
+    number = int.from_bytes(uid, "big")
+    pairs = _PAIRS
+    return f"{prefix}_" + "".join([pairs[(number >> shift) & 1023] for shift in range(120, -1, -10)])
+
+
+def decode(prefix: str, text: str) -> bytes | None:
+    """The 16 bytes of a TypeID with this prefix, or None where *text* is not one."""
+    head, _, body = text.rpartition("_")
+    if head != prefix or not _BODY.fullmatch(body):
+        return None
+    number = 0
+    for letter in body:
+        number = number << 5 | _VALUE[letter]
+    return number.to_bytes(16, "big")
+
+
+def clear(uid: bytes) -> bytes:
+    """A UUIDv7 as an operation's uid: the last 20 bits make room for message and attempt numbers."""
+    return (int.from_bytes(uid, "big") & ~_TAIL).to_bytes(16, "big")
+
+
+def split(uid: bytes) -> tuple[bytes, int, int]:
+    """The operation's uid, the message's index and the attempt's number that 16 bytes name."""
+    number = int.from_bytes(uid, "big")
+    return (number & ~_TAIL).to_bytes(16, "big"), (number >> 6) & 0x3FFF, number & 0x3F
+
+
+def _placed(operation_uid: bytes, index: int, attempt: int) -> bytes:
+    return (int.from_bytes(operation_uid, "big") | index << 6 | attempt).to_bytes(16, "big")
+
+
+def operation_id(operation_uid: bytes) -> str:
+    """`comms_operation_...` of an operation's uid."""
+    return encode(OPERATION, _placed(operation_uid, MAX_MESSAGES, 0))
+
+
+def message_id(operation_uid: bytes, index: int) -> str:
+    """`comms_message_...` of message *index* of an operation."""
+    return encode(MESSAGE, _placed(operation_uid, index, 0))
+
+
+def attempt_id(operation_uid: bytes, index: int, n: int) -> str:
+    """`SM` and 32 hex digits: attempt *n* (from 1) of message *index* of an operation."""
+    return "SM" + _placed(operation_uid, index, n).hex()
+
+
+def parse_operation(text: str) -> bytes | None:
+    """The uid that an operation's public id names, or None where *text* is not the id of one."""
+    uid = decode(OPERATION, text)
+    if uid is None:
+        return None
+    operation_uid, index, attempt = split(uid)
+    return operation_uid if (index, attempt) == (MAX_MESSAGES, 0) else None
+
+
+def parse_message(text: str) -> tuple[bytes, int] | None:
+    """The operation's uid and the index that a message's public id names, or None where it is not one."""
+    uid = decode(MESSAGE, text)
+    if uid is None:
+        return None
+    operation_uid, index, attempt = split(uid)
+    return (operation_uid, index) if attempt == 0 and index != MAX_MESSAGES else None

@@ -1,0 +1,85 @@
+"""What a client asked for, checked and decoded: the input of acceptance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from sendpool.domain.message import Category, Content
+from sendpool.domain.sender import Channel
+
+
+class PoolOrigin(NamedTuple):
+    """`from: {senderPoolId, channels?}`."""
+
+    uid: bytes
+    #: `channels.filterIn`; None: no filter.
+    filter_in: frozenset[Channel] | None = None
+    #: `channels.priority`, lower first; channels left out come after.
+    priority: tuple[tuple[Channel, int], ...] = ()
+
+
+class SenderOrigin(NamedTuple):
+    """`from: {senderId}`."""
+
+    uid: bytes
+
+
+class AddressOrigin(NamedTuple):
+    """`from: {address, channel}`."""
+
+    address: str
+    channel: Channel
+
+
+class AccountOrigin(NamedTuple):
+    """No `from`: any activated sender of the account that fits."""
+
+
+Origin = PoolOrigin | SenderOrigin | AddressOrigin | AccountOrigin
+
+
+class Recipient(NamedTuple):
+    """One address of one person. `space` is "P", "W" or "E" (PHONE, WHATSAPP, EMAIL)."""
+
+    address: str
+    space: str
+
+
+class SendRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One `POST /Messages`, already valid by itself; acceptance checks it against senders and pools."""
+
+    account_id: int
+    origin: Origin
+    recipients: Sequence[Recipient]
+    content: Content
+    tags: Mapping[str, str] = {}
+    category: Category = Category.TRANSACTIONAL
+    #: Seconds the message is still useful; None takes the category's default.
+    validity: int | None = None
+
+
+class Problem(NamedTuple):
+    """One thing wrong with a request. `context` is a JSON path ("$.from.senderPoolId") or None."""
+
+    code: int
+    message: str
+    context: str | None = None
+
+
+class Refused(Exception):
+    """The request cannot be carried out as it stands; `problems` says everything that is wrong with it."""
+
+    def __init__(self, *problems: Problem, status: int = 400) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = problems
+        self.status = status
+
+
+class Accepted(NamedTuple):
+    """What a client may rely on once it has it: the operation is durable."""
+
+    uid: bytes
+    operation_id: int

@@ -1,0 +1,65 @@
+"""Who sends: channels, senders, connections and pools as immutable values."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Channel(StrEnum):
+    """How a message travels. MMS is SMS with media, so it has no value of its own."""
+
+    SMS = "SMS"
+    RCS = "RCS"
+    WHATSAPP = "WHATSAPP"
+    EMAIL = "EMAIL"
+
+
+class AddressSpace(StrEnum):
+    """What a recipient's address means; PHONE is reached over SMS and RCS."""
+
+    PHONE = "PHONE"
+    WHATSAPP = "WHATSAPP"
+    EMAIL = "EMAIL"
+
+
+#: Segments a second of a sender whose configuration names no `mps` (design §9).
+DEFAULT_MPS = {Channel.SMS: 1.0, Channel.WHATSAPP: 80.0, Channel.RCS: 20.0, Channel.EMAIL: 10.0}
+
+
+class Sender(msgspec.Struct, frozen=True, kw_only=True):
+    """One identity on one channel, carried by one connection."""
+
+    id: int
+    uid: bytes
+    account_id: int
+    connection_id: int
+    channel: Channel
+    address: str
+    #: Segments a second.
+    mps: float
+    #: Segments that may leave at once after a pause; None: `max(1, 0.05 * mps)`.
+    burst: float | None = None
+    active: bool = True
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """A sender's place in a pool."""
+
+    sender_id: int
+    weight: float = 1.0
+    tier: int = 0
+
+
+class Pool(msgspec.Struct, frozen=True, kw_only=True):
+    """Senders used interchangeably; a hidden pool stands for a send without a pool."""
+
+    id: int
+    uid: bytes
+    account_id: int
+    hidden: bool = False
+    #: True for the account's own hidden pool, whose members are all its active senders.
+    everyone: bool = False
+    deleted: bool = False
+    members: tuple[Member, ...] = ()

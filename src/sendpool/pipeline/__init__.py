@@ -1,0 +1,1 @@
+"""What happens to a message, one verb a file: accept, send, receive, settle, sweep."""

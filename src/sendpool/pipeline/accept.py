@@ -1,0 +1,246 @@
+"""Accept: a checked request becomes an operation and its messages, durable and due, before the client is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+import msgspec
+import uuid_utils
+
+from sendpool.domain import ids
+from sendpool.domain.dealing import step_cost
+from sendpool.domain.fairness import FairClock, flow_of
+from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER
+from sendpool.domain.policy import policy_for
+from sendpool.domain.request import (
+    Accepted,
+    AccountOrigin,
+    AddressOrigin,
+    PoolOrigin,
+    Problem,
+    Refused,
+    SenderOrigin,
+    SendRequest,
+)
+from sendpool.domain.routing import plan
+from sendpool.domain.segments import count
+from sendpool.domain.sender import AddressSpace, Pool, Sender
+from sendpool.domain.states import OperationState
+from sendpool.pipeline.book import QueueBook
+from sendpool.pipeline.roster import Roster
+from sendpool.store.database import Script
+from sendpool.store.messages import (
+    NewMessage,
+    NewOperation,
+    insert_chunks,
+    insert_errors,
+    insert_messages,
+    insert_operations,
+)
+from sendpool.store.queue import QueueRow, enqueue
+
+#: Recipients up to which a request becomes rows at once; a larger one is kept in chunks and expanded when near.
+AT_ONCE = 500
+CHUNK = 1_000
+UNADDRESSABLE = 21703
+
+_SPACES = {"P": AddressSpace.PHONE, "W": AddressSpace.WHATSAPP, "E": AddressSpace.EMAIL}
+
+
+class Acceptance(NamedTuple):
+    """What one request adds to a commit, and who waits for it."""
+
+    operation: NewOperation
+    messages: Sequence[NewMessage]
+    rows: Sequence[QueueRow]
+    chunks: Sequence[tuple[int, int, int, str]]
+    errors: Sequence[tuple[int, int, str, str, int, str, int]]
+    #: Segments of each chunk.
+    chunk_costs: Sequence[int]
+    #: First letters of the plans.
+    letters: frozenset[str]
+    done: asyncio.Future[Accepted]
+
+
+class Acceptor:
+    """Turns requests into acceptances. Lives on the event loop; its integers and ranks come from memory."""
+
+    def __init__(self, book: QueueBook, clock: Callable[[], int]) -> None:
+        self.book = book
+        self.roster = Roster()
+        self.next_id = 1
+        self._clocks: dict[int, FairClock] = {}
+        self._now = clock
+
+    def fair_clock(self, pool_id: int) -> FairClock:
+        """The virtual clock of a pool."""
+        found = self._clocks.get(pool_id)
+        if found is None:
+            found = self._clocks[pool_id] = FairClock()
+        return found
+
+    def take_ids(self, number: int) -> int:
+        """The first of *number* integer keys in a row."""
+        first = self.next_id
+        self.next_id += max(1, number)
+        return first
+
+    def prepare(self, request: SendRequest, done: asyncio.Future[Accepted]) -> Acceptance:
+        """Resolve who may send and what is due. Raises `Refused` when the origin cannot be used."""
+        pool = self._pool(request)
+        origin = _origin(request, pool)
+        plans = self._plans(request, pool)
+        at = self._now()
+        segments = count(request.content.text)
+        addressed = [(r.address, r.space, letters) for r in request.recipients if (letters := plans[r.space])]
+        policy = policy_for(request.category)
+        validity = request.validity or int(policy.validity)
+        operation_id = self.take_ids(len(addressed))
+        total = len(addressed)
+        chunked = total > AT_ONCE
+        operation = NewOperation(
+            operation_id,
+            ids.clear(uuid_utils.uuid7().bytes),
+            request.account_id,
+            "message",
+            OperationState.PROCESSING if total else OperationState.COMPLETED,
+            pool.id,
+            request.category.value,
+            total,
+            total if chunked else 0,
+            len(request.recipients),
+            len(request.recipients) - total,
+            at + validity * 1_000_000,
+            at,
+            msgspec.json.encode(request.content).decode(),
+            msgspec.json.encode(request.tags).decode(),
+            origin,
+            validity,
+        )
+        errors = self._errors(request, plans, operation_id, at) if total < len(request.recipients) else ()
+        letters_used = frozenset(letters[0] for _, _, letters in addressed)
+        if chunked:
+            chunks, costs = _chunks(operation_id, addressed, segments)
+            return Acceptance(operation, (), (), chunks, errors, costs, letters_used, done)
+        messages = [
+            NewMessage(operation_id + i, operation_id, address, space, letters, segments, at)
+            for i, (address, space, letters) in enumerate(addressed)
+        ]
+        return Acceptance(operation, messages, self._due(operation, messages), (), errors, (), letters_used, done)
+
+    # ------------------------------------------------------------ who may send
+
+    def _pool(self, request: SendRequest) -> Pool:
+        origin = request.origin
+        if isinstance(origin, PoolOrigin):
+            pool = self.roster.pool_by_uid.get(origin.uid)
+            if pool is None or pool.account_id != request.account_id:
+                raise Refused(_unknown("sender pool", "GET /SenderPools lists yours", "$.from.senderPoolId"))
+            return pool
+        if isinstance(origin, AccountOrigin):
+            return self.roster.hidden_by_account[request.account_id]
+        return self.roster.hidden_by_sender[self._sender(request).id]
+
+    def _sender(self, request: SendRequest) -> Sender:
+        origin = request.origin
+        if isinstance(origin, SenderOrigin):
+            sender, context = self.roster.sender_by_uid.get(origin.uid), "$.from.senderId"
+        else:
+            assert isinstance(origin, AddressOrigin)
+            sender = self.roster.sender_by_address.get((request.account_id, origin.channel, origin.address))
+            context = "$.from.address"
+        if sender is None or sender.account_id != request.account_id:
+            raise Refused(_unknown("sender", "GET /Senders lists yours", context))
+        if not sender.active:
+            raise Refused(
+                Problem(21606, "the sender is DEACTIVATED: no connection declares it any more; use another", context)
+            )
+        return sender
+
+    def _plans(self, request: SendRequest, pool: Pool) -> dict[str, str]:
+        """The steps of each address space as letters; "" where nobody can reach it."""
+        origin = request.origin
+        filter_in = origin.filter_in if isinstance(origin, PoolOrigin) else None
+        priority = dict(origin.priority) if isinstance(origin, PoolOrigin) else {}
+        available = self.roster.channels(pool.id)
+        return {
+            letter: "".join(STEP_LETTER[channel] for channel in plan(space, available, filter_in, priority))
+            for letter, space in _SPACES.items()
+        }
+
+    def _errors(
+        self, request: SendRequest, plans: dict[str, str], operation_id: int, at: int
+    ) -> list[tuple[int, int, str, str, int, str, int]]:
+        reason = "no active sender of this pool reaches this kind of address"
+        return [
+            (operation_id, i, recipient.address, recipient.space, UNADDRESSABLE, reason, at)
+            for i, recipient in enumerate(request.recipients)
+            if not plans[recipient.space]
+        ]
+
+    # ------------------------------------------------------------ when it is due
+
+    def _due(self, operation: NewOperation, messages: Sequence[NewMessage]) -> list[QueueRow]:
+        costs = [step_cost(message.plan[0], message.segments) for message in messages]
+        ranks = self.ranks(operation, costs)
+        numbers = {letter: self.queue(operation.pool_id, letter) for letter in {m.plan[0] for m in messages}}
+        return [
+            (numbers[message.plan[0]], rank, message.id, cost, operation.at)
+            for message, rank, cost in zip(messages, ranks, costs, strict=True)
+        ]
+
+    def queue(self, pool_id: int, letter: str) -> int:
+        """The queue that a step of any sender of a pool waits in."""
+        return self.book.number(pool_id, LETTER_CHANNEL[letter])
+
+    def ranks(self, operation: NewOperation, costs: Sequence[int]) -> Sequence[int]:
+        """The ranks at which rows of these costs stand in their pool."""
+        flow, weight = flow_of(operation.id, operation.total, operation.category)
+        return self.fair_clock(operation.pool_id).admit_each(flow, costs, weight)
+
+
+def _chunks(
+    operation_id: int, addressed: Sequence[tuple[str, str, str]], segments: int
+) -> tuple[list[tuple[int, int, int, str]], list[int]]:
+    chunks, costs = [], []
+    rows = iter(addressed)
+    first = operation_id
+    encode = msgspec.json.encode
+    while part := [(address, space, letters, segments) for address, space, letters in islice(rows, CHUNK)]:
+        chunks.append((operation_id, first, len(part), encode(part).decode()))
+        costs.append(sum(step_cost(letters[0], segments) for _, _, letters, _ in part))
+        first += len(part)
+    return chunks, costs
+
+
+def _origin(request: SendRequest, pool: Pool) -> str:
+    origin = request.origin
+    if isinstance(origin, PoolOrigin):
+        kind = "pool"
+    elif isinstance(origin, AccountOrigin):
+        kind = "account"
+    else:
+        kind = "address" if isinstance(origin, AddressOrigin) else "sender"
+    return msgspec.json.encode({"kind": kind, "pool": pool.uid.hex()}).decode()
+
+
+def _unknown(what: str, hint: str, context: str) -> Problem:
+    return Problem(20404, f"no such {what} in this account; {hint}", context)
+
+
+def insert_acceptances(acceptances: Sequence[Acceptance]) -> Script[None]:
+    """Write everything that accepted requests add, in a few statements for all of them together."""
+    yield from insert_operations([one.operation for one in acceptances])
+    messages = [message for one in acceptances for message in one.messages]
+    if messages:
+        yield from insert_messages(messages)
+        yield from enqueue([row for one in acceptances for row in one.rows])
+    chunks = [chunk for one in acceptances for chunk in one.chunks]
+    if chunks:
+        yield from insert_chunks(chunks)
+    errors = [error for one in acceptances for error in one.errors]
+    if errors:
+        yield from insert_errors(errors)

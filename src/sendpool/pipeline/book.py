@@ -1,0 +1,96 @@
+"""The queues there are, and which of them may hold rows: hints in memory, refuted by the next claim."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from sendpool.domain.sender import Channel
+from sendpool.store.queue import QueueKey
+
+#: The lane of rows that any sender of the pool may take.
+ANYONE = ""
+
+
+class QueueBook:
+    """Numbers for queues, and how many rows each is thought to hold.
+
+    The counts are hints: they may be too high (a claim then finds fewer rows and says so) and, after trouble, too
+    low (the sweep looks for rows in queues that are thought empty).
+    """
+
+    def __init__(self) -> None:
+        self._ids: dict[QueueKey, int] = {}
+        self.keys: dict[int, QueueKey] = {}
+        self._waiting: dict[int, int] = {}
+        self._by_pool: dict[tuple[int, str], set[int]] = defaultdict(set)
+        self._unsaved: list[tuple[int, QueueKey]] = []
+
+    def load(self, queues: Iterable[tuple[int, QueueKey]]) -> None:
+        """Know the queues of an earlier run; each may hold rows."""
+        for queue_id, key in queues:
+            self._ids[key] = queue_id
+            self.keys[queue_id] = key
+            self.add(queue_id, 1)
+
+    def number(self, pool_id: int, channel: Channel, lane: str = ANYONE) -> int:
+        """The number of a queue, new or known."""
+        key = QueueKey(pool_id, channel.value, lane)
+        queue_id = self._ids.get(key)
+        if queue_id is None:
+            queue_id = self._ids[key] = max(self.keys, default=0) + 1
+            self.keys[queue_id] = key
+            self._unsaved.append((queue_id, key))
+        return queue_id
+
+    def unsaved(self) -> list[tuple[int, QueueKey]]:
+        """New queues, to be written before the first row that names them; hands them over once."""
+        rows, self._unsaved = self._unsaved, []
+        return rows
+
+    def unsave(self, rows: Iterable[tuple[int, QueueKey]]) -> None:
+        """The commit that was to write these queues failed: hand them over again."""
+        self._unsaved = [*rows, *self._unsaved]
+
+    def add(self, queue_id: int, rows: int) -> None:
+        """Rows went into a queue (or came out: a negative number)."""
+        count = max(0, self._waiting.get(queue_id, 0) + rows)
+        if count:
+            self._waiting[queue_id] = count
+            key = self.keys[queue_id]
+            self._by_pool[key.pool_id, key.channel].add(queue_id)
+        else:
+            self.empty(queue_id)
+
+    def empty(self, queue_id: int) -> None:
+        """A claim found fewer rows than it asked for."""
+        self._waiting.pop(queue_id, None)
+        key = self.keys[queue_id]
+        waiting = self._by_pool.get((key.pool_id, key.channel))
+        if waiting is not None:
+            waiting.discard(queue_id)
+            if not waiting:
+                del self._by_pool[key.pool_id, key.channel]
+
+    def waiting(self, queue_id: int) -> int:
+        """How many rows a queue is thought to hold."""
+        return self._waiting.get(queue_id, 0)
+
+    def total(self) -> int:
+        """How many rows are thought to be due in all."""
+        return sum(self._waiting.values())
+
+    def pools(self) -> list[tuple[int, Channel, list[QueueKey]]]:
+        """(pool, channel, queues) where rows are thought to wait."""
+        return [
+            (pool_id, Channel(channel), [self.keys[queue_id] for queue_id in waiting])
+            for (pool_id, channel), waiting in self._by_pool.items()
+        ]
+
+    def quiet(self) -> list[int]:
+        """Queues thought to be empty: what the sweep checks."""
+        return [queue_id for queue_id in self.keys if queue_id not in self._waiting]
+
+    def lanes(self) -> list[tuple[int, QueueKey]]:
+        """Queues of single senders that are thought to hold rows."""
+        return [(queue_id, self.keys[queue_id]) for queue_id in self._waiting if self.keys[queue_id].lane]

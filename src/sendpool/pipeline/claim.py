@@ -1,0 +1,151 @@
+"""Claim due rows of a pool, deal them to its senders and make their attempts durable: one step of one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from sendpool.domain.dealing import Offer, References, deal
+from sendpool.domain.sender import Channel
+from sendpool.domain.states import OPEN_ATTEMPTS, SETTLED_MESSAGES, AttemptState
+from sendpool.store.database import Script
+from sendpool.store.messages import Context, load_contexts, load_past
+from sendpool.store.queue import DueRow, NewAttempt, head, remove, remove_up_to, start_attempts
+
+#: Seconds before its time that a row may be claimed: shorter, and late wake-ups lose throughput.
+HORIZON = 0.05
+
+_SETTLED = frozenset(int(state) for state in SETTLED_MESSAGES)
+#: Attempts after which no other may begin while they stand so (promise I3); an ambiguous one is superseded by policy.
+_HOLDING = frozenset(int(state) for state in (OPEN_ATTEMPTS - {AttemptState.AMBIGUOUS}) | {AttemptState.DELIVERED})
+
+
+class Claim(NamedTuple):
+    """What one pool may send on one channel now."""
+
+    pool_id: int
+    channel: Channel
+    #: (queue, sender): rows that only this sender may take.
+    lanes: Sequence[tuple[int, int]]
+    #: The queue whose rows any of the offers may take, or None where it is empty.
+    shared: int | None
+    offers: Sequence[Offer]
+
+
+class Started(NamedTuple):
+    """A row that became an attempt; its bytes may leave at `departure` (monotonic seconds)."""
+
+    row: DueRow
+    n: int
+    sender_id: int
+    connection_id: int
+    reference: int
+    departure: float
+
+
+class Claimed(NamedTuple):
+    """What a claim brought."""
+
+    claim: Claim
+    started: list[Started]
+    #: Rows that need no attempt any more: their message ended, or their time is over.
+    expired: list[DueRow]
+    #: (queue, rows taken out, True: it is empty now).
+    taken: list[tuple[int, int, bool]]
+
+
+class Clock(NamedTuple):
+    """The two clocks of a batch: monotonic seconds for throughput, microseconds since 1970 for rows."""
+
+    monotonic: Callable[[], float]
+    wall: Callable[[], int]
+
+
+def claim_due(claim: Claim, contexts: dict[int, Context], references: References, clock: Clock) -> Script[Claimed]:
+    """Take as many due rows as the offers have room for, in rank order, and start their attempts.
+
+    *contexts* holds what is known of operations; what is missing is read and added.
+    """
+    by_sender = {offer.sender_id: offer for offer in claim.offers}
+    started: list[Started] = []
+    expired: list[DueRow] = []
+    taken: list[tuple[int, int, bool]] = []
+    queues = [(queue_id, [by_sender[sender_id]]) for queue_id, sender_id in claim.lanes if sender_id in by_sender]
+    if claim.shared is not None:
+        queues.append((claim.shared, list(claim.offers)))
+    for queue_id, offers in queues:
+        room = min(sum(offer.room for offer in offers), sum({offer.link: offer.link.room for offer in offers}.values()))
+        if room <= 0:
+            continue
+        rows = yield from head(queue_id, room)
+        outcome = yield from _start(claim, queue_id, rows, offers, contexts, references, clock, full=len(rows) == room)
+        started += outcome[0]
+        expired += outcome[1]
+        taken.append(outcome[2])
+    at = clock.wall()
+    yield from start_attempts([_new_attempt(claim, one, at) for one in started])
+    return Claimed(claim, started, expired, taken)
+
+
+def _new_attempt(claim: Claim, one: Started, at: int) -> NewAttempt:
+    row = one.row
+    return NewAttempt(
+        row.message_id, one.n, one.sender_id, one.connection_id, claim.channel.value, row.cost, one.reference, None, at
+    )
+
+
+def _start(
+    claim: Claim,
+    queue_id: int,
+    rows: list[DueRow],
+    offers: list[Offer],
+    contexts: dict[int, Context],
+    references: References,
+    clock: Clock,
+    *,
+    full: bool,
+) -> Script[tuple[list[Started], list[DueRow], tuple[int, int, bool]]]:
+    missing = {row.operation_id for row in rows} - contexts.keys()
+    if missing:
+        for context in (yield from load_contexts(missing)):
+            contexts[context.operation_id] = context
+    now = clock.wall()
+    ended, expired, live = yield from _sort(rows, contexts, now)
+    dealt = deal(live, offers, clock.monotonic(), HORIZON)
+    started = [
+        Started(
+            row := live[one.place],
+            row.attempts + 1,
+            one.offer.sender_id,
+            one.offer.link.connection_id,
+            references.next(one.offer.sender_id, row.address, row.message_id) if row.cost > 1 else 0,
+            one.departure,
+        )
+        for one in dealt
+    ]
+    gone = len(dealt) + len(ended) + len(expired)
+    if gone == len(rows) and rows:
+        yield from remove_up_to(queue_id, rows[-1].rank, rows[-1].message_id)
+    elif gone:
+        leaving = [*ended, *expired, *(one.row for one in started)]
+        yield from remove([(queue_id, row.rank, row.message_id) for row in leaving])
+    return started, expired, (queue_id, gone, gone == len(rows) and not full)
+
+
+def _sort(
+    rows: list[DueRow], contexts: dict[int, Context], now: int
+) -> Script[tuple[list[DueRow], list[DueRow], list[DueRow]]]:
+    """Rows whose message has ended or has an attempt that still holds it; whose time is over; and the others."""
+    retried = [row.message_id for row in rows if row.attempts]
+    past = (yield from load_past(retried)) if retried else {}
+    ended: list[DueRow] = []
+    expired: list[DueRow] = []
+    live: list[DueRow] = []
+    for row in rows:
+        if row.state in _SETTLED or any(attempt.state in _HOLDING for attempt in past.get(row.message_id, ())):
+            ended.append(row)
+        elif now >= contexts[row.operation_id].deadline:
+            expired.append(row)
+        else:
+            live.append(row)
+    return ended, expired, live

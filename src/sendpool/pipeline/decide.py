@@ -1,0 +1,237 @@
+"""Decide what follows from an attempt that ended badly: later, failover, fallback, wait or the end.
+
+The choice is `domain.routing.next_step`'s; this file gathers the facts for it and writes down what it said.
+Runs inside the batch's transaction, on fresh rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from sendpool.domain.dealing import step_cost
+from sendpool.domain.decision import Failover, Fallback, Later, MessageFacts, OutcomeFacts, Tried
+from sendpool.domain.failures import TABLE_VERSION, Classified, FailureClass, by_rule, of_class
+from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, Category
+from sendpool.domain.policy import policy_for
+from sendpool.domain.routing import Decision, End, next_step
+from sendpool.domain.sender import Channel, Sender
+from sendpool.domain.states import OPEN_ATTEMPTS, AttemptState, MessageState, event_number
+from sendpool.pipeline.book import QueueBook
+from sendpool.pipeline.roster import Roster
+from sendpool.pipeline.settle import ONCE_AMBIGUOUS, SUBMITTED, Changes, Ending
+from sendpool.store.database import Script
+from sendpool.store.messages import (
+    AttemptChange,
+    PastAttempt,
+    Standing,
+    load_past,
+    load_standing,
+)
+from sendpool.store.queue import DueRow
+
+#: The number, within an attempt's sixteen, of the event that it ended without ending its message.
+ATTEMPT_ENDED = 12
+EXPIRED_RULE = "sendpool/deadline"
+ORPHANED_CODE = 21703
+
+
+class Bench(NamedTuple):
+    """What decisions may look at: who there is, where rows wait, and when each sender would be free."""
+
+    roster: Roster
+    book: QueueBook
+    #: Monotonic seconds at which a sender could take a message; infinite for one that cannot.
+    free_at: Callable[[int], float]
+    #: Microseconds since 1970.
+    now: int
+
+
+def decide(changes: Changes, bench: Bench) -> Script[None]:
+    """Decide about every ending that a settlement left, and add what follows to its changes."""
+    endings = changes.endings
+    if not endings:
+        return
+    keys = {ending.attempt.message_id for ending in endings}
+    standing = yield from load_standing(keys)
+    past = yield from load_past(keys)
+    for ending in endings:
+        _decide_one(ending, standing[ending.attempt.message_id], past[ending.attempt.message_id], changes, bench)
+    changes.endings = []
+
+
+def _decide_one(ending: Ending, message: Standing, past: list[PastAttempt], changes: Changes, bench: Bench) -> None:
+    attempt = ending.attempt
+    marks = _marks(ending)
+    place = next(i for i, one in enumerate(past) if one.n == attempt.n)
+    # Later endings of the same batch see what this one did.
+    ended = past[place]
+    ended.state, ended.marks = int(ending.state), marks
+    ended.failure, ended.code, ended.rule = ending.failure, ending.code, ending.rule
+    facts = _facts(message, past, attempt.connection_id, bench)
+    found = by_rule(ending.rule) if ending.rule else of_class(ending.failure)
+    index = sum(1 for one in past[:place] if one.state != AttemptState.WITHDRAWN)
+    decision = next_step(facts, OutcomeFacts(index, found), policy_for(Category(message.category)), bench.now / 1e6)
+    changes.move_attempt(
+        AttemptChange(
+            attempt.message_id,
+            attempt.n,
+            attempt.state,
+            ending.state,
+            marks,
+            ending.failure,
+            ending.code,
+            ending.rule or found.rule,
+            TABLE_VERSION,
+            f"{type(decision).__name__.lower()}/{decision.rule}",
+        )
+    )
+    _carry_out(decision, ending, message, past, found, changes, bench)
+
+
+def _marks(ending: Ending) -> int:
+    if ending.state is AttemptState.AMBIGUOUS:
+        return ending.attempt.marks | ONCE_AMBIGUOUS
+    if ending.state is AttemptState.REJECTED:
+        return ending.attempt.marks
+    return ending.attempt.marks | SUBMITTED
+
+
+def _facts(message: Standing, past: Sequence[PastAttempt], connection_id: int, bench: Bench) -> MessageFacts:
+    made = tuple(_tried(one) for one in past if one.state != AttemptState.WITHDRAWN)
+    plan = tuple(LETTER_CHANNEL[letter] for letter in message.plan)
+    untried = _untried(message, plan[message.step], past, bench)
+    later = (i for i in range(message.step + 1, len(plan)) if bench.roster.members(message.pool_id, plan[i]))
+    return MessageFacts(
+        created_at=message.created_at / 1e6,
+        deadline=message.deadline / 1e6,
+        plan=plan,
+        step=message.step,
+        attempts=made,
+        untried=bool(untried),
+        untried_elsewhere=any(sender.connection_id != connection_id for sender in untried),
+        next_step=next(later, None),
+        inactive=frozenset(
+            one.sender_id
+            for one in past
+            if (sender := bench.roster.senders.get(one.sender_id)) is None or not sender.active
+        ),
+    )
+
+
+def _tried(one: PastAttempt) -> Tried:
+    return Tried(
+        Channel(one.channel),
+        one.sender_id,
+        one.connection_id,
+        AttemptState(one.state),
+        FailureClass(one.failure) if one.failure else None,
+        one.rule or "",
+        accepted=bool(one.marks & SUBMITTED),
+    )
+
+
+def _untried(message: Standing, channel: Channel, past: Sequence[PastAttempt], bench: Bench) -> list[Sender]:
+    tried = {one.sender_id for one in past if one.state != AttemptState.WITHDRAWN}
+    return [sender for sender, _ in bench.roster.members(message.pool_id, channel) if sender.id not in tried]
+
+
+def _carry_out(
+    decision: Decision,
+    ending: Ending,
+    message: Standing,
+    past: Sequence[PastAttempt],
+    found: Classified,
+    changes: Changes,
+    bench: Bench,
+) -> None:
+    attempt = ending.attempt
+    if attempt.message_state not in (MessageState.QUEUED, MessageState.SENT):
+        return  # The message has its end already; this is evidence on the attempt.
+    plan = [LETTER_CHANNEL[letter] for letter in message.plan]
+    step = message.step
+    if isinstance(decision, Later):
+        _queue(message, plan[step], str(decision.sender_id), decision.at, ending.rank, changes, bench)
+    elif isinstance(decision, Failover):
+        chosen = _choose(_untried(message, plan[step], past, bench), decision, attempt.connection_id, bench)
+        _queue(message, plan[step], str(chosen.id), decision.at, ending.rank, changes, bench)
+    elif isinstance(decision, Fallback):
+        step = decision.step
+        _queue(message, plan[step], "", decision.at, ending.rank, changes, bench)
+    if isinstance(decision, End):
+        changes.move_message(
+            attempt, decision.state, bound=attempt.sender_id, ambiguous=0, error_code=decision.code, step=step
+        )
+        number = event_number(attempt.n, decision.state)
+        changes.events.append((message.message_id, number, attempt.sender_id, decision.code, changes.now))
+        return
+    if ending.state is not AttemptState.AMBIGUOUS:
+        present = MessageState(attempt.message_state)
+        open_doubt = any(one.state == AttemptState.AMBIGUOUS for one in past)
+        changes.move_message(attempt, present, bound=attempt.sender_id, ambiguous=int(open_doubt), step=step)
+        number = attempt.n * 16 + ATTEMPT_ENDED
+        changes.events.append((message.message_id, number, attempt.sender_id, found.wire_code, changes.now))
+
+
+def _choose(untried: Sequence[Sender], decision: Failover, connection_id: int, bench: Bench) -> Sender:
+    """The sender that would be free first, on another connection where that is asked for."""
+    elsewhere = [sender for sender in untried if sender.connection_id != connection_id]
+    only = decision.other_connection_only or (decision.prefer_other_connection and elsewhere)
+    return min(elsewhere if only else untried, key=lambda sender: bench.free_at(sender.id))
+
+
+def _queue(
+    message: Standing, channel: Channel, lane: str, at: float, rank: int, changes: Changes, bench: Bench
+) -> None:
+    """Make the message due again: at once at its old rank, or later."""
+    queue_id = bench.book.number(message.pool_id, channel, lane)
+    cost = step_cost(STEP_LETTER[channel], message.segments)
+    due = int(at * 1e6)
+    if due <= bench.now:
+        changes.due.append((queue_id, rank, message.message_id, cost, bench.now))
+    else:
+        changes.later.append((due, message.message_id, queue_id, rank, cost))
+
+
+def expire(message_ids: Iterable[int], changes: Changes, *, orphaned: bool = False) -> Script[None]:
+    """End messages that may not be sent any more: after their deadline, or with no sender left in a deleted pool.
+
+    One with an attempt whose fate is open stays SENT: what the carrier says still decides.
+    """
+    keys = list(message_ids)
+    if not keys:
+        return
+    standing = yield from load_standing(keys)
+    past = yield from load_past(keys)
+    found = by_rule(EXPIRED_RULE)
+    for message in standing.values():
+        made = [one for one in past.get(message.message_id, ()) if one.state != AttemptState.WITHDRAWN]
+        if message.state not in (MessageState.QUEUED, MessageState.SENT):
+            continue
+        if any(AttemptState(one.state) in OPEN_ATTEMPTS for one in made):
+            continue
+        submitted = any(one.marks & SUBMITTED for one in made)
+        state = MessageState.UNDELIVERED if submitted else MessageState.FAILED
+        code = ORPHANED_CODE if orphaned else found.wire_code
+        bound = made[-1].sender_id if made else None
+        changes.end_message(message, state, bound, code)
+
+
+def replan(rows: Sequence[DueRow], bench: Bench, changes: Changes) -> Script[list[DueRow]]:
+    """Give rows that one sender has kept waiting to another that has not tried them; returns those that moved."""
+    keys = [row.message_id for row in rows]
+    standing = (yield from load_standing(keys)) if keys else {}
+    past = (yield from load_past(keys)) if keys else {}
+    moved = []
+    for row in rows:
+        message = standing[row.message_id]
+        lane = int(bench.book.keys[row.queue_id].lane)
+        channel = Channel(bench.book.keys[row.queue_id].channel)
+        others = [s for s in _untried(message, channel, past.get(row.message_id, ()), bench) if s.id != lane]
+        free = [sender for sender in others if bench.free_at(sender.id) < bench.free_at(lane)]
+        if free:
+            chosen = min(free, key=lambda sender: bench.free_at(sender.id))
+            queue_id = bench.book.number(message.pool_id, channel, str(chosen.id))
+            changes.due.append((queue_id, row.rank, row.message_id, row.cost, bench.now))
+            moved.append(row)
+    return moved

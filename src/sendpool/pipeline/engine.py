@@ -1,0 +1,319 @@
+"""The engine: gather one batch, hand it to the writer whole, give back what it brought.
+
+There is no timer: while a commit runs the next batch gathers, so the commit size sets itself and one fsync carries
+hundreds of messages. One future per request or receipt batch, nothing per message. A batch is safe to run again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+import structlog
+
+from sendpool.connectors.base import Receipt
+from sendpool.domain.request import Accepted, SendRequest
+from sendpool.metrics import Metrics
+from sendpool.pipeline.accept import Acceptance, Acceptor, insert_acceptances
+from sendpool.pipeline.book import QueueBook
+from sendpool.pipeline.claim import Claim, Claimed, Clock, claim_due
+from sendpool.pipeline.decide import Bench, decide, expire
+from sendpool.pipeline.expand import Expander
+from sendpool.pipeline.receive import Arrival, store_arrivals
+from sendpool.pipeline.roster import Roster, load_roster
+from sendpool.pipeline.send import Sending
+from sendpool.pipeline.settle import Changes, Result, Told, settle_parked, settle_receipts, settle_results
+from sendpool.store.database import Database, Script, Unit
+from sendpool.store.messages import Expansion, expand_chunk
+from sendpool.store.queue import QueueKey, QueueRow, insert_queues
+from sendpool.store.receipts import SegmentRow
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+#: Seconds before a failed commit is tried again, with what cannot be refused.
+AFTER_FAILURE = 0.5
+
+
+class StoreUnavailable(Exception):
+    """The commit failed; what waited for it was not stored. Try again later."""
+
+
+class _Waiting(NamedTuple):
+    """A cold change and who waits for it."""
+
+    unit: Unit
+    done: asyncio.Future[Any]
+
+
+class Batch:
+    """What one commit carries."""
+
+    def __init__(self) -> None:
+        self.units: list[_Waiting] = []
+        self.accepts: list[Acceptance] = []
+        self.results: list[Result] = []
+        self.segments: list[SegmentRow] = []
+        self.told: list[Told] = []
+        self.arrivals: list[Arrival] = []
+        self.acknowledge: list[asyncio.Future[None]] = []
+        self.expansions: list[Expansion] = []
+        self.claims: list[Claim] = []
+        self.queues: list[tuple[int, QueueKey]] = []
+        self.sweep: list[Callable[[Changes], Script[Any]]] = []
+
+    def __bool__(self) -> bool:
+        return bool(
+            self.units
+            or self.accepts
+            or self.results
+            or self.segments
+            or self.told
+            or self.arrivals
+            or self.expansions
+            or self.claims
+            or self.sweep
+        )
+
+
+class Brought(NamedTuple):
+    """What a commit brought back."""
+
+    units: list[Any]
+    roster: Roster | None
+    expanded: list[tuple[Expansion, int]]
+    claimed: list[Claimed]
+    #: Rows that became due (again).
+    due: list[QueueRow]
+    unmatched: int
+
+
+class Engine:
+    """Owns the writer. Everything else puts things into its next batch and is woken by what they bring."""
+
+    def __init__(
+        self, database: Database, metrics: Metrics, clock: Clock = Clock(time.monotonic, lambda: time.time_ns() // 1000)
+    ) -> None:
+        self.database = database
+        self.metrics = metrics
+        self.clock = clock
+        self.book = QueueBook()
+        self.roster = Roster()
+        self.acceptor = Acceptor(self.book, clock.wall)
+        self.sending = Sending(self.book, self.wake, clock.monotonic)
+        self.expander = Expander(self.acceptor)
+        self._batch = Batch()
+        self._woken = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+        self._draining = False
+        self._stopping = False
+        self.idle = asyncio.Event()
+
+    # ------------------------------------------------------------ put in
+
+    async def accept(self, request: SendRequest) -> Accepted:
+        """Store a request; returns once it is durable. Raises `Refused` or `StoreUnavailable`."""
+        if self._draining:
+            raise StoreUnavailable("the server is shutting down")
+        done: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
+        self._batch.accepts.append(self.acceptor.prepare(request, done))
+        self._woken.set()
+        return await done
+
+    async def change(self, script: Callable[[], Script[T]]) -> T:
+        """Run a cold change in the next commit. The roster is read again before this returns."""
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._batch.units.append(_Waiting(Unit(script), done))
+        self._woken.set()
+        return await done
+
+    def receipts(self, connection_id: int, receipts: Sequence[Receipt]) -> asyncio.Future[None]:
+        """Store receipts; the future resolves when they are durable."""
+        self._batch.told += [Told(connection_id, receipt) for receipt in receipts]
+        return self._acknowledged()
+
+    def arrivals(self, arrivals: Sequence[Arrival]) -> asyncio.Future[None]:
+        """Store inbound texts; the future resolves when they are durable."""
+        self._batch.arrivals += arrivals
+        return self._acknowledged()
+
+    def results(self, results: Sequence[Result]) -> None:
+        """Put results in that no connector will report (a rescued attempt, for one)."""
+        self._batch.results += results
+        self._woken.set()
+
+    def sweep(self, *steps: Callable[[Changes], Script[Any]]) -> None:
+        """Run housekeeping in the next commit; each step gathers changes like any settlement."""
+        self._batch.sweep += steps
+        self._woken.set()
+
+    def _acknowledged(self) -> asyncio.Future[None]:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._batch.acknowledge.append(done)
+        self._woken.set()
+        return done
+
+    def wake(self) -> None:
+        """Look again at what can be sent."""
+        self._woken.set()
+
+    # ------------------------------------------------------------ run
+
+    def start(self) -> None:
+        """Begin to commit."""
+        self._running = asyncio.get_running_loop().create_task(self._run(), name="engine")
+
+    def drain(self) -> None:
+        """Take no new request and start no new attempt; what is under way goes on."""
+        self._draining = True
+
+    async def stop(self) -> None:
+        """Commit what is there, and end."""
+        self._draining = self._stopping = True
+        self._woken.set()
+        if self._running is not None:
+            await self._running
+
+    async def _run(self) -> None:
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            batch = self._gather()
+            if not batch:
+                if self._stopping:
+                    return
+                self.idle.set()
+                continue
+            self.idle.clear()
+            await self._commit(batch)
+
+    def _gather(self) -> Batch:
+        batch, self._batch = self._batch, Batch()
+        sending = self.sending
+        batch.results += sending.results
+        batch.segments += sending.segments
+        sending.results, sending.segments = [], []
+        for acceptance in batch.accepts:
+            for row in acceptance.rows:
+                self.book.add(row[0], 1)
+        batch.expansions = self.expander.next()
+        if not self._draining:
+            batch.claims = sending.plan()
+        batch.queues = self.book.unsaved()
+        return batch
+
+    async def _commit(self, batch: Batch) -> None:
+        began = time.monotonic()
+        try:
+            brought = await self.database.write(self._apply(batch))
+        except Exception as error:  # noqa: BLE001 - whatever the database says, nobody may wait for ever
+            log.error("commit failed", error=str(error))
+            self._fail(batch, error)
+            await asyncio.sleep(AFTER_FAILURE)
+            return
+        self.metrics.commit(time.monotonic() - began, len(batch.results) + len(batch.told) + len(batch.accepts))
+        self._give_back(batch, brought)
+
+    def _apply(self, batch: Batch) -> Script[Brought]:
+        """The whole commit, in an order in which each part sees what the earlier ones wrote."""
+        now = self.clock.wall()
+        if batch.queues:
+            yield from insert_queues(batch.queues)
+        units = []
+        for waiting in batch.units:
+            units.append((yield waiting.unit))
+        roster = (yield from load_roster()) if batch.units else None
+        bench = self.bench(now, roster)
+        if batch.accepts:
+            yield from insert_acceptances(batch.accepts)
+        if batch.arrivals:
+            yield from store_arrivals(batch.arrivals, now)
+        due: list[QueueRow] = []
+        unmatched = 0
+        if batch.results or batch.segments:
+            yield from self._settle(partial(settle_results, batch.results, batch.segments), bench, due)
+            yield from self._settle(partial(settle_parked, batch.segments), bench, due)
+        if batch.told:
+            unmatched = yield from self._settle(partial(settle_receipts, batch.told), bench, due)
+        for step in batch.sweep:
+            yield from self._settle(step, bench, due)
+        expanded = []
+        for expansion in batch.expansions:
+            expanded.append((expansion, (yield from expand_chunk(expansion, now))))
+        claimed = []
+        for claim in batch.claims:
+            one = yield from claim_due(claim, self.sending.contexts, self.sending.references, self.clock)
+            if one.expired:
+                yield from self._settle(partial(expire, [row.message_id for row in one.expired]), bench, due)
+            claimed.append(one)
+        return Brought(units, roster, expanded, claimed, due, unmatched)
+
+    def _settle(self, stage: Callable[[Changes], Script[T]], bench: Bench, due: list[QueueRow]) -> Script[T]:
+        """Run one stage that gathers changes, decide what follows from its endings, and write it all."""
+        changes = Changes(bench.now)
+        result = yield from stage(changes)
+        yield from decide(changes, bench)
+        yield from changes.write()
+        due += changes.due
+        return result
+
+    def _give_back(self, batch: Batch, brought: Brought) -> None:
+        if brought.roster is not None:
+            self.use_roster(brought.roster)
+        for waiting, result in zip(batch.units, brought.units, strict=True):
+            if not waiting.done.done():
+                if isinstance(result, Exception):
+                    waiting.done.set_exception(result)
+                else:
+                    waiting.done.set_result(result)
+        for acceptance in batch.accepts:
+            self.expander.accepted(acceptance)
+            if not acceptance.done.done():
+                acceptance.done.set_result(Accepted(acceptance.operation.uid, acceptance.operation.id))
+        for done in batch.acknowledge:
+            if not done.done():
+                done.set_result(None)
+        for row in brought.due:
+            self.book.add(row[0], 1)
+        for expansion, rows in brought.expanded:
+            self.expander.expanded(expansion, rows)
+        for claimed in brought.claimed:
+            self.expander.claimed(claimed)
+            if claimed.started:
+                self.acceptor.fair_clock(claimed.claim.pool_id).claimed(claimed.started[-1].row.rank)
+        self.sending.launch(brought.claimed)
+        self.metrics.unmatched(brought.unmatched)
+        if batch.claims or brought.due or batch.accepts or batch.expansions:
+            self._woken.set()
+
+    def _fail(self, batch: Batch, error: Exception) -> None:
+        """Tell who waits; keep what cannot be refused, since the carrier has already done it."""
+        refused = StoreUnavailable(f"the database did not take it: {error}")
+        self.book.unsave(batch.queues)
+        for future in (*(w.done for w in batch.units), *(a.done for a in batch.accepts), *batch.acknowledge):
+            if not future.done():
+                future.set_exception(refused)
+        for acceptance in batch.accepts:
+            for row in acceptance.rows:
+                self.book.add(row[0], -1)
+        self.expander.failed(batch.expansions)
+        self._batch.results = batch.results + self._batch.results
+        self._batch.segments = batch.segments + self._batch.segments
+        self._batch.sweep += batch.sweep
+        self._woken.set()
+
+    def settled(self, stage: Callable[[Changes], Script[T]]) -> Script[T]:
+        """A stage with the decisions that follow from it, as one script: for what runs before the engine does."""
+        return self._settle(stage, self.bench(self.clock.wall()), [])
+
+    def bench(self, now: int, roster: Roster | None = None) -> Bench:
+        """What decisions may look at."""
+        return Bench(roster or self.roster, self.book, self.sending.free_at, now)
+
+    def use_roster(self, roster: Roster) -> None:
+        """Take over a new picture of senders and pools."""
+        self.roster = self.acceptor.roster = self.sending.roster = roster

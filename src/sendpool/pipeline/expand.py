@@ -1,0 +1,117 @@
+"""Expand: chunks of large operations become rows shortly before their turn, so that queues stay small.
+
+Each operation has its own allowance: a global cap would let one dead carrier hold up every pool (design §2).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+
+from sendpool.domain.message import STEP_LETTER
+from sendpool.pipeline.accept import Acceptance, Acceptor
+from sendpool.pipeline.claim import Claimed
+from sendpool.store.messages import Expansion
+
+#: Rows due of one operation under which its next chunk follows, at least.
+ENOUGH_DUE = 2_000
+#: Seconds of its pool's throughput that may be due instead, up to `MOST_DUE` rows.
+SECONDS_DUE = 2.0
+MOST_DUE = 20_000
+#: Chunks in one commit: more, and a request that waits for it waits too long.
+CHUNKS_A_COMMIT = 3
+
+
+class Expanding:
+    """An operation with chunks left, and how many of its rows are due."""
+
+    def __init__(
+        self, operation_id: int, pool_id: int, letters: Iterable[str], chunks: Iterable[tuple[int, int, int]]
+    ) -> None:
+        self.operation_id = operation_id
+        self.pool_id = pool_id
+        #: First letters of the plans in its chunks.
+        self.letters = frozenset(letters)
+        #: (first message, count, segments) in order.
+        self.chunks = deque(chunks)
+        self.due = 0
+        #: True: its time is over, so the rest becomes rows at once and ends.
+        self.hurry = False
+
+
+class Expander:
+    """Decides which chunk is next. Lives on the event loop."""
+
+    def __init__(self, acceptor: Acceptor) -> None:
+        self._acceptor = acceptor
+        self._operations: dict[int, Expanding] = {}
+
+    def load(self, operation_id: int, pool_id: int, letters: str, chunks: Sequence[tuple[int, int, int]]) -> None:
+        """Know an operation of an earlier run that has chunks left."""
+        self._operations[operation_id] = Expanding(operation_id, pool_id, letters, chunks)
+
+    def accepted(self, acceptance: Acceptance) -> None:
+        """An operation was stored in chunks."""
+        if acceptance.chunks:
+            operation = acceptance.operation
+            chunks = [
+                (first, count, cost)
+                for (_, first, count, _), cost in zip(acceptance.chunks, acceptance.chunk_costs, strict=True)
+            ]
+            self._operations[operation.id] = Expanding(operation.id, operation.pool_id, acceptance.letters, chunks)
+
+    def next(self) -> list[Expansion]:
+        """The chunks that the next commit should expand: those of the operation with the fewest rows due first."""
+        found: list[Expansion] = []
+        for operation in sorted(self._operations.values(), key=lambda one: one.due):
+            enough = self._enough(operation.pool_id) if operation.chunks else 0
+            while operation.chunks and len(found) < CHUNKS_A_COMMIT and (operation.due < enough or operation.hurry):
+                found.append(self._expansion(operation))
+        return found
+
+    def _enough(self, pool_id: int) -> float:
+        roster = self._acceptor.roster
+        mps = sum(sender.mps for channel in STEP_LETTER for sender, _ in roster.members(pool_id, channel))
+        return min(max(ENOUGH_DUE, SECONDS_DUE * mps), MOST_DUE)
+
+    def _expansion(self, operation: Expanding) -> Expansion:
+        first, count, cost = operation.chunks.popleft()
+        operation.due += count
+        clock = self._acceptor.fair_clock(operation.pool_id)
+        start, step = clock.admit(operation.operation_id, cost / count, count, 1.0)
+        queues = {letter: self._acceptor.queue(operation.pool_id, letter) for letter in operation.letters}
+        return Expansion(operation.operation_id, first, count, cost, start, step, queues)
+
+    def expanded(self, expansion: Expansion, rows: int) -> None:
+        """A chunk became rows."""
+        operation = self._operations.get(expansion.operation_id)
+        if operation is not None:
+            operation.due -= expansion.messages - rows
+            if not operation.chunks:
+                del self._operations[expansion.operation_id]
+        for queue_id in expansion.queues.values():
+            # Which of them got rows is not worth a look: a claim that finds none says so.
+            self._acceptor.book.add(queue_id, rows)
+
+    def failed(self, expansions: Iterable[Expansion]) -> None:
+        """The commit failed: their chunks are still to do."""
+        for one in reversed(list(expansions)):
+            operation = self._operations.get(one.operation_id)
+            if operation is not None:
+                operation.chunks.appendleft((one.first_id, one.messages, one.cost))
+                operation.due -= one.messages
+
+    def claimed(self, claimed: Claimed) -> None:
+        """Rows were started: their operations may need the next chunk."""
+        if self._operations:
+            counts = Counter(started.row.operation_id for started in claimed.started)
+            counts.update(row.operation_id for row in claimed.expired)
+            for operation_id, rows in counts.items():
+                if operation_id in self._operations:
+                    self._operations[operation_id].due -= rows
+
+    def hurry(self, operation_ids: Iterable[int]) -> None:
+        """Expand the rest of these at once: their time is over and every message has to end by name."""
+        for operation_id in operation_ids:
+            if operation_id in self._operations:
+                self._operations[operation_id].hurry = True

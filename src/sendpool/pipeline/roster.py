@@ -1,0 +1,79 @@
+"""Who can send: senders, pools and members as they stand, in memory, replaced whole when they change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+
+from sendpool.domain.sender import Channel, Member, Pool, Sender
+from sendpool.store.database import Script
+from sendpool.store.roster import load_pools, load_senders
+
+
+class Roster:
+    """One consistent picture of senders and pools. Never changed: a new one takes its place."""
+
+    def __init__(self, senders: Iterable[Sender] = (), pools: Iterable[Pool] = ()) -> None:
+        self.senders = {sender.id: sender for sender in senders}
+        self.pools = {pool.id: pool for pool in pools}
+        self._members: dict[tuple[int, Channel], tuple[tuple[Sender, Member], ...]] = {}
+
+    @cached_property
+    def pool_by_uid(self) -> dict[bytes, Pool]:
+        """Pools that can be named, by uid."""
+        return {pool.uid: pool for pool in self.pools.values() if not pool.deleted and not pool.hidden}
+
+    @cached_property
+    def sender_by_uid(self) -> dict[bytes, Sender]:
+        """Senders by uid."""
+        return {sender.uid: sender for sender in self.senders.values()}
+
+    @cached_property
+    def sender_by_address(self) -> dict[tuple[int, Channel, str], Sender]:
+        """Senders by (account, channel, address)."""
+        return {(sender.account_id, sender.channel, sender.address): sender for sender in self.senders.values()}
+
+    @cached_property
+    def hidden_by_sender(self) -> dict[int, Pool]:
+        """The hidden pool that stands for a single sender, by the sender's key."""
+        return {
+            pool.members[0].sender_id: pool
+            for pool in self.pools.values()
+            if pool.hidden and not pool.everyone and pool.members
+        }
+
+    @cached_property
+    def hidden_by_account(self) -> dict[int, Pool]:
+        """The hidden pool that stands for all senders of an account, by the account's key."""
+        return {pool.account_id: pool for pool in self.pools.values() if pool.everyone}
+
+    def members(self, pool_id: int, channel: Channel) -> tuple[tuple[Sender, Member], ...]:
+        """The active senders of a pool on one channel."""
+        key = (pool_id, channel)
+        found = self._members.get(key)
+        if found is None:
+            found = self._members[key] = tuple(self._find_members(pool_id, channel))
+        return found
+
+    def _find_members(self, pool_id: int, channel: Channel) -> Iterable[tuple[Sender, Member]]:
+        pool = self.pools.get(pool_id)
+        if pool is None:
+            return
+        members: Iterable[Member] = pool.members
+        if pool.everyone:
+            members = [Member(sender_id=s.id) for s in self.senders.values() if s.account_id == pool.account_id]
+        for member in members:
+            sender = self.senders.get(member.sender_id)
+            if sender is not None and sender.active and sender.channel is channel:
+                yield sender, member
+
+    def channels(self, pool_id: int) -> frozenset[Channel]:
+        """The channels on which a pool has an active sender."""
+        return frozenset(channel for channel in Channel if self.members(pool_id, channel))
+
+
+def load_roster() -> Script[Roster]:
+    """Read the roster as it stands."""
+    senders = yield from load_senders()
+    pools = yield from load_pools()
+    return Roster(senders, pools)

@@ -1,0 +1,466 @@
+"""Send: offer what each sender can take now, hand started attempts to their connections, gather what became of them.
+
+Lives on the event loop and touches no database: it plans claims, and the engine's next commit carries them out.
+Everything here is per batch but the few lines that must look at each message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from sendpool.connectors.base import (
+    AttemptKey,
+    CarrierId,
+    Connector,
+    Outcome,
+    Rejected,
+    Submission,
+    Throttled,
+    Unavailable,
+)
+from sendpool.domain.dealing import LinkOffer, Offer, References
+from sendpool.domain.failures import FailureClass
+from sendpool.domain.fairness import RoundRobin
+from sendpool.domain.inflight import Flights, is_route_fault
+from sendpool.domain.sender import Channel, Sender
+from sendpool.domain.states import AttemptState
+from sendpool.domain.throughput import Bucket
+from sendpool.pipeline.book import ANYONE, QueueBook
+from sendpool.pipeline.claim import HORIZON, Claim, Claimed, Started
+from sendpool.pipeline.roster import Roster
+from sendpool.pipeline.settle import Result
+from sendpool.store.messages import Context
+from sendpool.store.receipts import SegmentRow
+
+#: What an attempt's failure is called when a part's fate is unknown.
+UNKNOWN_CODE = "unknown"
+#: Departures closer than this leave together: a timer is no finer.
+_TOGETHER = 0.001
+#: Operations whose content is kept in memory; others are read again when one of their messages is claimed.
+_KNOWN_OPERATIONS = 10_000
+
+
+class Link:
+    """One connection as sending sees it: its connector, its bucket, its window and what is in flight."""
+
+    def __init__(self, connection_id: int, name: str, kind: str, connector: Connector, bucket: Bucket) -> None:
+        self.connection_id = connection_id
+        self.name = name
+        self.kind = kind
+        self.connector = connector
+        self.bucket = bucket
+        self.window = 0
+        self.in_flight = 0
+        self.up = False
+        self.detail = "not connected yet"
+        self.draining = False
+
+    def room(self) -> int:
+        """Segments that may start now."""
+        return max(0, self.window - self.in_flight) if self.up and not self.draining else 0
+
+
+class Gate:
+    """One sender as sending sees it: its bucket, its adaptive limit in flight, its turns between pools."""
+
+    def __init__(self, sender: Sender, bucket: Bucket, options: Mapping[str, Any]) -> None:
+        self.sender = sender
+        self.bucket = bucket
+        self.options = options
+        self.flights = Flights()
+        self.turns: RoundRobin[int] = RoundRobin()
+        #: Segments given so far over its weight, by pool: its place in the pool's spread.
+        self.served: dict[int, float] = {}
+
+
+class Flight:
+    """An attempt whose bytes are on their way: what is still missing, and how to put its row back."""
+
+    __slots__ = ("accepted", "link", "missing", "operation_id", "started", "throttled", "verdict")
+
+    def __init__(self, started: Started, link: Link) -> None:
+        self.started = started
+        self.link = link
+        #: Bits of parts without an outcome.
+        self.missing = (1 << started.row.cost) - 1
+        self.accepted = 0
+        #: Bits of parts that did not get through for now.
+        self.throttled = 0
+        #: The worst that a part met: a rejection, or an unknown fate.
+        self.verdict: Result | None = None
+
+
+class Sending:
+    """The send stage: `plan` before a commit, `launch` after it, `outcomes` whenever a connector says something."""
+
+    def __init__(self, book: QueueBook, wake: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self.book = book
+        self.roster = Roster()
+        self.links: dict[int, Link] = {}
+        self.gates: dict[int, Gate] = {}
+        self.flights: dict[tuple[int, int], Flight] = {}
+        self.contexts: dict[int, Context] = {}
+        self.references = References()
+        self.results: list[Result] = []
+        self.segments: list[SegmentRow] = []
+        self._wake = wake
+        self._clock = clock
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # ---------------------------------------------------------------- plan
+
+    def plan(self) -> list[Claim]:
+        """The claims that the next commit should carry out: every pool with due rows and a sender that is free."""
+        now = self._clock()
+        waiting = self.book.pools()
+        if not waiting:
+            return []
+        links = {
+            link.connection_id: LinkOffer(link.connection_id, link.room(), link.bucket, idle=link.in_flight == 0)
+            for link in self.links.values()
+            if link.room() > 0
+        }
+        rooms = self._share(waiting, links, now)
+        claims = []
+        for pool_id, channel, queues in waiting:
+            offers = self._offers(pool_id, channel, rooms, links)
+            if offers:
+                shared = next((self.book.number(*_key(key)) for key in queues if key.lane == ANYONE), None)
+                lanes = [(self.book.number(*_key(key)), int(key.lane)) for key in queues if key.lane != ANYONE]
+                claims.append(Claim(pool_id, channel, lanes, shared, offers))
+        if not claims:
+            self._wake_at(now, self._next_free(waiting, now))
+        return claims
+
+    def _takers(self, pool_id: int, channel: Channel, queues: Iterable[Any]) -> Iterable[tuple[Gate, float]]:
+        """The gates of a pool that have something to take, with their weights there."""
+        lanes = {key.lane for key in queues}
+        for sender, member in self.roster.members(pool_id, channel):
+            gate = self.gates.get(sender.id)
+            if gate is not None and (ANYONE in lanes or str(sender.id) in lanes):
+                yield gate, member.weight
+
+    def _share(
+        self, waiting: Iterable[tuple[int, Channel, list[Any]]], links: Mapping[int, LinkOffer], now: float
+    ) -> dict[tuple[int, int], tuple[Gate, int, float]]:
+        """How many segments each sender may take from each of its pools: (pool, sender) to (gate, room, weight)."""
+        pools_of: dict[int, list[tuple[int, float]]] = defaultdict(list)
+        for pool_id, channel, queues in waiting:
+            for gate, weight in self._takers(pool_id, channel, queues):
+                pools_of[gate.sender.id].append((pool_id, weight))
+        rooms = {}
+        for sender_id, pools in pools_of.items():
+            gate = self.gates[sender_id]
+            link = links.get(gate.sender.connection_id)
+            if link is None:
+                continue
+            room = min(gate.bucket.slots(now, HORIZON), link.bucket.slots(now, HORIZON), link.room)
+            room = min(room, gate.flights.room(now, self.links[link.connection_id].window))
+            if room <= 0:
+                continue
+            shares = gate.turns.share(room, [pool_id for pool_id, _ in pools])
+            for pool_id, weight in pools:
+                if shares.get(pool_id, 0):
+                    rooms[pool_id, sender_id] = (gate, shares[pool_id], weight)
+        return rooms
+
+    def _offers(
+        self,
+        pool_id: int,
+        channel: Channel,
+        rooms: Mapping[tuple[int, int], tuple[Gate, int, float]],
+        links: Mapping[int, LinkOffer],
+    ) -> list[Offer]:
+        offers = []
+        for sender, _ in self.roster.members(pool_id, channel):
+            entry = rooms.get((pool_id, sender.id))
+            if entry is not None:
+                gate, room, weight = entry
+                served = self._served(gate, pool_id, channel)
+                link = links[sender.connection_id]
+                offers.append(
+                    Offer(sender.id, room, gate.bucket, link, served, weight, idle=gate.flights.in_flight == 0)
+                )
+        return offers
+
+    def _served(self, gate: Gate, pool_id: int, channel: Channel) -> float:
+        """A sender's place in a pool's spread. One that was away does not catch up: it starts level with the others."""
+        others = [
+            other.served[pool_id]
+            for sender, _ in self.roster.members(pool_id, channel)
+            if (other := self.gates.get(sender.id)) is not None and pool_id in other.served
+        ]
+        floor = min(others, default=0.0)
+        return max(gate.served.get(pool_id, floor), floor)
+
+    def _next_free(self, waiting: Iterable[tuple[int, Channel, list[Any]]], now: float) -> float | None:
+        """When a sender with waiting rows may take one again; None when that hangs on an outcome or a link."""
+        times = []
+        for pool_id, channel, queues in waiting:
+            for gate, _ in self._takers(pool_id, channel, queues):
+                link = self.links.get(gate.sender.connection_id)
+                if link is None or link.room() <= 0:
+                    continue
+                stopped = gate.flights.stopped_until
+                if gate.flights.room(max(now, stopped), link.window) > 0:
+                    times.append(max(gate.bucket.free_at(now), link.bucket.free_at(now), stopped + HORIZON))
+        return min(times, default=None)
+
+    def _wake_at(self, now: float, when: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if when is not None:
+            # Half the horizon ahead: late enough to gather rows of several senders, early enough to be on time.
+            delay = max(0.002, when - now - HORIZON / 2)
+            self._timer = asyncio.get_running_loop().call_later(delay, self._wake)
+
+    # ---------------------------------------------------------------- launch
+
+    def launch(self, claimed: Sequence[Claimed]) -> None:
+        """Hand over what a commit has started, each at its departure."""
+        for one in claimed:
+            self._account(one)
+        ready: dict[Link, dict[int, list[Submission]]] = defaultdict(lambda: defaultdict(list))
+        now = self._clock()
+        for one in claimed:
+            for started in one.started:
+                link = self.links.get(started.connection_id)
+                if link is None:
+                    self._strand(started)
+                    continue
+                slot = max(0, int((started.departure - now) / _TOGETHER))
+                flight = Flight(started, link)
+                self.flights[started.row.message_id, started.n] = flight
+                ready[link][slot].append(self._submission(started, flight.missing))
+        for link, slots in ready.items():
+            for slot, batch in slots.items():
+                if slot:
+                    asyncio.get_running_loop().call_later(slot * _TOGETHER, self._submit, link, batch)
+                else:
+                    self._submit(link, batch)
+
+    def _account(self, claimed: Claimed) -> None:
+        claim = claimed.claim
+        for queue_id, rows, emptied in claimed.taken:
+            if emptied:
+                self.book.empty(queue_id)
+            else:
+                self.book.add(queue_id, -rows)
+        costs: Counter[int] = Counter()
+        for started in claimed.started:
+            costs[started.sender_id] += started.row.cost
+        for offer in claim.offers:
+            cost = costs.get(offer.sender_id, 0)
+            if cost:
+                gate = self.gates[offer.sender_id]
+                gate.served[claim.pool_id] = offer.served
+                gate.flights.started(cost)
+                if offer.link.connection_id in self.links:
+                    self.links[offer.link.connection_id].in_flight += cost
+
+    def _strand(self, started: Started) -> None:
+        """Its connection went away between claim and commit: nothing left us, the row goes back."""
+        self.results.append(_withdrawn(started, None, "connection removed"))
+
+    def _submission(self, started: Started, parts: int) -> Submission:
+        row = started.row
+        gate = self.gates[started.sender_id]
+        context = self.contexts[row.operation_id]
+        return Submission(
+            AttemptKey(row.message_id, started.n),
+            gate.sender.channel,
+            gate.sender.address,
+            row.address,
+            context.content,
+            row.cost,
+            started.reference,
+            context.validity,
+            parts,
+            gate.options,
+        )
+
+    def _submit(self, link: Link, batch: list[Submission]) -> None:
+        task = asyncio.get_running_loop().create_task(link.connector.submit(batch))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # ---------------------------------------------------------------- outcomes
+
+    def outcomes(self, link: Link, items: Sequence[tuple[AttemptKey, int, Outcome]]) -> None:
+        """Take in what became of segments; whole attempts go to the next commit."""
+        now = self._clock()
+        good: Counter[int] = Counter()
+        bad: Counter[int] = Counter()
+        rest: Counter[int] = Counter()
+        flights = self.flights
+        connection_id = link.connection_id
+        for key, part, outcome in items:
+            flight = flights.get(key)
+            if type(outcome) is CarrierId:
+                self.segments.append((connection_id, outcome.id, key[0], key[1], part))
+                if flight is None:
+                    # A late answer: the attempt was of unknown fate, now it is known.
+                    self.results.append(Result(key[0], key[1], AttemptState.ACCEPTED))
+                    continue
+                sender_id = flight.started.sender_id
+                good[sender_id] += 1
+                flight.accepted += 1
+                flight.missing &= ~(1 << part - 1)
+                if not flight.missing:
+                    del flights[key]
+                    self._land(key, flight)
+                continue
+            if flight is None:
+                self._late(key, outcome)
+                continue
+            faulty = self._refused(flight, key, part, outcome, now)
+            (bad if faulty else rest)[flight.started.sender_id] += 1
+            if not flight.missing:
+                del flights[key]
+                self._land(key, flight)
+        link.in_flight -= sum(good.values()) + sum(bad.values()) + sum(rest.values())
+        self._count_flights(good, bad, rest, now)
+        self._wake()
+
+    def _count_flights(
+        self, good: Mapping[int, int], bad: Mapping[int, int], rest: Mapping[int, int], now: float
+    ) -> None:
+        for sender_id in good.keys() | bad.keys() | rest.keys():
+            gate = self.gates.get(sender_id)
+            if gate is None:
+                continue
+            # Faults first: an acceptance lifts the stop that they may have caused.
+            if sender_id in bad:
+                gate.flights.faulted(bad[sender_id], now)
+            if sender_id in good:
+                gate.flights.accepted(good[sender_id], now)
+            if sender_id in rest:
+                gate.flights.ended(rest[sender_id])
+
+    def _refused(self, flight: Flight, key: AttemptKey, part: int, outcome: Outcome, now: float) -> bool:
+        """Note what a part met other than acceptance; True when it is a fault of the route."""
+        flight.missing &= ~(1 << part - 1)
+        if isinstance(outcome, Throttled):
+            flight.throttled |= 1 << part - 1
+            self._pause(flight, outcome, now)
+            return False
+        if isinstance(outcome, Unavailable):
+            # The link is down: nobody pulls through it anyway, so the sender itself is not blamed.
+            flight.throttled |= 1 << part - 1
+            return False
+        if isinstance(outcome, Rejected):
+            flight.verdict = Result(
+                key[0],
+                key[1],
+                AttemptState.REJECTED,
+                outcome.failure,
+                outcome.code,
+                outcome.rule,
+                rank=flight.started.row.rank,
+            )
+            return is_route_fault(outcome.failure)
+        if flight.verdict is None:
+            flight.verdict = _ambiguous(key, flight.started.row.rank)
+        return True
+
+    def _pause(self, flight: Flight, throttled: Throttled, now: float) -> None:
+        if throttled.scope == "connection":
+            flight.link.bucket.pause(now, throttled.retry_after)
+        elif throttled.scope == "sender":
+            self.gates[flight.started.sender_id].bucket.pause(now, throttled.retry_after)
+
+    def _land(self, key: AttemptKey, flight: Flight) -> None:
+        """Every part has an outcome: say what became of the attempt, or send again only what did not get through."""
+        if flight.verdict is not None:
+            self.results.append(flight.verdict)
+        elif not flight.throttled:
+            self.results.append(Result(key[0], key[1], AttemptState.ACCEPTED))
+        elif flight.accepted:
+            self._send_parts_again(key, flight)
+        else:
+            self.results.append(_withdrawn(flight.started, FailureClass.THROTTLED, "throttled"))
+
+    def _send_parts_again(self, key: AttemptKey, flight: Flight) -> None:
+        """Some parts are at the carrier: the others follow by the same sender with the same reference.
+
+        A handset drops a part that it has already (same reference and number), so this doubles nothing.
+        """
+        parts, flight.throttled = flight.throttled, 0
+        flight.missing = parts
+        self.flights[key] = flight
+        count = parts.bit_count()
+        gate = self.gates[flight.started.sender_id]
+        now = self._clock()
+        when = max(gate.bucket.take(count, now), flight.link.bucket.take(count, now), now + 0.05)
+        gate.flights.started(count)
+        flight.link.in_flight += count
+        submission = self._submission(flight.started, parts)
+        asyncio.get_running_loop().call_later(when - now, self._submit, flight.link, [submission])
+
+    def _late(self, key: AttemptKey, outcome: Outcome) -> None:
+        if isinstance(outcome, Rejected):
+            self.results.append(
+                Result(key[0], key[1], AttemptState.REJECTED, outcome.failure, outcome.code, outcome.rule)
+            )
+
+    def forget(self) -> None:
+        """Drop what is known of operations that have nothing on its way, oldest first, when it is much."""
+        excess = len(self.contexts) - _KNOWN_OPERATIONS
+        if excess > 0:
+            flying = {flight.started.row.operation_id for flight in self.flights.values()}
+            idle = [key for key in self.contexts if key not in flying]
+            for key in idle[:excess]:
+                del self.contexts[key]
+
+    # ---------------------------------------------------------------- links
+
+    def link(self, link: Link, *, up: bool, window: int, detail: str) -> None:
+        """A connection came up, went down, or changed its window."""
+        link.up = up
+        link.window = window if up else 0
+        link.detail = detail
+        if up:
+            for gate in self.gates.values():
+                if gate.sender.connection_id == link.connection_id:
+                    gate.flights.lift()
+        self._wake()
+
+    def free_at(self, sender_id: int) -> float:
+        """When a sender could take a message: the later of its own, its connection's and its stop's time."""
+        gate = self.gates.get(sender_id)
+        link = self.links.get(gate.sender.connection_id) if gate else None
+        if gate is None or link is None:
+            return float("inf")
+        now = self._clock()
+        at = max(gate.bucket.free_at(now), link.bucket.free_at(now), gate.flights.stopped_until)
+        # A sender whose link is down is the last choice, not an impossible one.
+        return at if link.up else at + 3600.0
+
+
+def _key(key: Any) -> tuple[int, Channel, str]:
+    return key.pool_id, Channel(key.channel), key.lane
+
+
+def _ambiguous(key: AttemptKey, rank: int) -> Result:
+    return Result(key[0], key[1], AttemptState.AMBIGUOUS, FailureClass.AMBIGUOUS, UNKNOWN_CODE, rank=rank)
+
+
+def _withdrawn(started: Started, failure: FailureClass | None, code: str) -> Result:
+    row = started.row
+    return Result(
+        row.message_id,
+        started.n,
+        AttemptState.WITHDRAWN,
+        failure or FailureClass.TRANSIENT,
+        code,
+        queue_id=row.queue_id,
+        rank=row.rank,
+        cost=row.cost,
+        due=row.due,
+    )

@@ -1,0 +1,345 @@
+"""Apply what became of attempts: results of submits and receipts move attempts, messages and counters.
+
+Everything runs inside the transaction of one batch: read the set as it stands, decide with the pure rules, write
+the set. Losing a race (the row is no longer in the expected state) is a normal result.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from sendpool.connectors.base import Receipt, ReceiptState
+from sendpool.domain.failures import FailureClass
+from sendpool.domain.states import (
+    AttemptState,
+    MessageState,
+    attempt_may_become,
+    event_number,
+    message_may_become,
+)
+from sendpool.store.database import Script
+from sendpool.store.messages import (
+    COUNTER,
+    AttemptChange,
+    MessageChange,
+    OpenAttempt,
+    Standing,
+    change_attempts,
+    change_messages,
+    count,
+    load_attempts,
+)
+from sendpool.store.outbox import EventRow, write_events
+from sendpool.store.queue import QueueRow, enqueue, postpone
+from sendpool.store.receipts import (
+    Match,
+    SegmentRow,
+    any_parked,
+    insert_segments,
+    mark_parts,
+    match,
+    park,
+    parked_for,
+    unpark,
+)
+
+_STARTED = AttemptState.STARTED
+_ACCEPTED = AttemptState.ACCEPTED
+_SENT = MessageState.SENT
+_UNDER_WAY = (MessageState.QUEUED, MessageState.SENT)
+SUBMITTED = 1
+ONCE_AMBIGUOUS = 2
+#: The wire code of an attempt whose fate is unknown (design §5).
+AMBIGUOUS_CODE = 30410
+
+
+class Result(NamedTuple):
+    """What became of a whole attempt at the carrier's door."""
+
+    message_id: int
+    n: int
+    #: ACCEPTED, REJECTED, AMBIGUOUS or WITHDRAWN.
+    state: AttemptState
+    failure: FailureClass | None = None
+    code: str = ""
+    rule: str = ""
+    #: Where the row stood, so that it can go back (WITHDRAWN) or keep its start (failover).
+    queue_id: int = 0
+    rank: int = 0
+    cost: int = 1
+    due: int = 0
+
+
+class Ending(NamedTuple):
+    """An attempt that ended badly (or in doubt): what is to be decided about its message."""
+
+    attempt: OpenAttempt | Match
+    state: AttemptState
+    failure: FailureClass
+    code: str
+    rule: str
+    rank: int
+
+
+class Changes:
+    """What one settlement writes, gathered as plain rows."""
+
+    def __init__(self, now: int) -> None:
+        self.now = now
+        self.attempts: dict[tuple[int, int], AttemptChange] = {}
+        self.messages: dict[int, MessageChange] = {}
+        self.events: list[EventRow] = []
+        self.due: list[QueueRow] = []
+        self.later: list[tuple[int, int, int, int | None, int]] = []
+        self.deltas: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        self.endings: list[Ending] = []
+
+    def move_attempt(self, change: AttemptChange) -> None:
+        """Move an attempt; moved twice in one settlement, it goes from where it stood at first to where it ends."""
+        key = (change.message_id, change.n)
+        earlier = self.attempts.get(key)
+        self.attempts[key] = change._replace(expected=earlier.expected) if earlier else change
+
+    def move_message(
+        self,
+        attempt: OpenAttempt | Match,
+        state: MessageState,
+        *,
+        bound: int | None,
+        ambiguous: int,
+        error_code: int | None = None,
+        step: int | None = None,
+    ) -> None:
+        """Move a message (or only note what else changed), its counter with it."""
+        earlier = self.messages.get(attempt.message_id)
+        expected = earlier.expected if earlier else attempt.message_state
+        present = earlier.state if earlier else expected
+        if state != present:
+            counters = self.deltas[attempt.operation_id]
+            counters[COUNTER[present]] -= 1
+            counters[COUNTER[state]] += 1
+        self.messages[attempt.message_id] = MessageChange(
+            attempt.message_id,
+            expected,
+            state,
+            bound,
+            attempt.n if attempt.n > attempt.attempts else attempt.attempts,
+            attempt.step if step is None else step,
+            ambiguous,
+            error_code,
+        )
+
+    def end_message(self, message: Standing, state: MessageState, bound: int | None, code: int | None) -> None:
+        """End a message for a reason that is no attempt's: its time is over, or nobody is left to send it."""
+        expected = MessageState(message.state)
+        counters = self.deltas[message.operation_id]
+        counters[COUNTER[expected]] -= 1
+        counters[COUNTER[state]] += 1
+        self.messages[message.message_id] = MessageChange(
+            message.message_id, expected, state, bound, message.attempts, message.step, 0, code
+        )
+        number = event_number(message.attempts, state)
+        self.events.append((message.message_id, number, bound, code, self.now))
+
+    def write(self) -> Script[None]:
+        """Write everything, set by set."""
+        if self.attempts:
+            yield from change_attempts(list(self.attempts.values()), self.now)
+        if self.messages:
+            yield from change_messages(list(self.messages.values()), self.now)
+        yield from write_events(self.events)
+        yield from enqueue(self.due)
+        yield from postpone(self.later)
+        yield from count(self.deltas, self.now)
+
+
+def settle_results(results: Sequence[Result], segments: Sequence[SegmentRow], changes: Changes) -> Script[None]:
+    """Apply results of submits; endings that need a decision are left in `changes.endings`."""
+    yield from insert_segments(segments)
+    by_key = {(result.message_id, result.n): result for result in results}
+    attempts = (yield from load_attempts(list(by_key))) if by_key else []
+    for attempt in attempts:
+        result = by_key[attempt.message_id, attempt.n]
+        if result.state is AttemptState.ACCEPTED:
+            accepted(attempt, changes)
+        elif result.state is AttemptState.WITHDRAWN:
+            _withdraw(attempt, result, changes)
+        else:
+            _end(attempt, result, changes)
+
+
+def accepted(attempt: OpenAttempt | Match, changes: Changes) -> None:
+    """A carrier took the attempt."""
+    state = attempt.state
+    if not attempt_may_become(state, _ACCEPTED):
+        return
+    changes.move_attempt(AttemptChange(attempt.message_id, attempt.n, state, _ACCEPTED, attempt.marks | SUBMITTED))
+    if state == _STARTED:
+        changes.deltas[attempt.operation_id]["attempts"] += 1
+        changes.events.append((attempt.message_id, attempt.n * 16 + _SENT, attempt.sender_id, None, changes.now))
+    elif attempt.n < attempt.attempts:
+        return  # Superseded: only the attempt learns of it.
+    if attempt.message_state in _UNDER_WAY:
+        ambiguous = attempt.ambiguous if state == _STARTED and attempt.n < attempt.attempts else 0
+        changes.move_message(attempt, _SENT, bound=attempt.sender_id, ambiguous=ambiguous)
+
+
+def _withdraw(attempt: OpenAttempt, result: Result, changes: Changes) -> None:
+    """Throttled or never sent: the row goes back to where it stood, and no attempt was made."""
+    if attempt.state != AttemptState.STARTED:
+        return
+    changes.move_attempt(
+        AttemptChange(
+            attempt.message_id,
+            attempt.n,
+            AttemptState.STARTED,
+            AttemptState.WITHDRAWN,
+            attempt.marks,
+            result.failure,
+            result.code,
+            result.rule,
+            None,
+            "later",
+        )
+    )
+    changes.due.append((result.queue_id, result.rank, result.message_id, result.cost, result.due))
+
+
+def _end(attempt: OpenAttempt, result: Result, changes: Changes) -> None:
+    """Refused, or of unknown fate: note it on the attempt and leave the next step to `decide`."""
+    if not attempt_may_become(attempt.state, result.state):
+        return
+    if attempt.state == _STARTED:
+        changes.deltas[attempt.operation_id]["attempts"] += 1
+    assert result.failure is not None
+    if result.state is AttemptState.AMBIGUOUS:
+        number = event_number(attempt.n, MessageState.SENT)
+        changes.events.append((attempt.message_id, number, attempt.sender_id, AMBIGUOUS_CODE, changes.now))
+        if attempt.message_state in _UNDER_WAY:
+            changes.move_message(attempt, MessageState.SENT, bound=attempt.sender_id, ambiguous=1)
+    changes.endings.append(Ending(attempt, result.state, result.failure, result.code, result.rule, result.rank))
+
+
+class Told(NamedTuple):
+    """A receipt and where it came from."""
+
+    connection_id: int
+    receipt: Receipt
+
+
+def settle_receipts(told: Sequence[Told], changes: Changes) -> Script[int]:
+    """Apply receipts; those that match no segment yet are parked. Brings how many were parked."""
+    unmatched: list[Told] = []
+    by_connection: dict[int, list[Receipt]] = defaultdict(list)
+    for connection_id, receipt in told:
+        by_connection[connection_id].append(receipt)
+    for connection_id, receipts in by_connection.items():
+        found = yield from match(connection_id, [receipt.carrier_id for receipt in receipts])
+        yield from _apply(receipts, found, changes)
+        matched = {one.place for one in found}
+        unmatched += [Told(connection_id, one) for i, one in enumerate(receipts) if i not in matched]
+    if unmatched:
+        yield from park(
+            [(key, one.carrier_id, int(one.state), one.failure, one.code, changes.now) for key, one in unmatched]
+        )
+    return len(unmatched)
+
+
+def settle_parked(segments: Sequence[SegmentRow], changes: Changes) -> Script[None]:
+    """Receipts that came before their segment's id was stored: apply those for these new ids."""
+    if not segments or not (yield from any_parked()):
+        return
+    rows = yield from parked_for([segment[:2] for segment in segments])
+    if rows:
+        yield from unpark([row[0] for row in rows])
+        yield from settle_receipts([told_again(row) for row in rows], changes)
+
+
+def told_again(row: Sequence[Any]) -> Told:
+    """A parked row as the receipt that it was."""
+    _, connection_id, carrier_id, state, failure, code = row
+    return Told(
+        connection_id,
+        Receipt(
+            str(carrier_id),
+            ReceiptState(state),
+            FailureClass(failure) if failure else None,
+            str(code),
+        ),
+    )
+
+
+def _apply(receipts: Sequence[Receipt], found: Sequence[Match], changes: Changes) -> Script[None]:
+    parts: dict[tuple[int, int], Match] = {}
+    latest: dict[tuple[int, int], Match] = {}
+    place = -1
+    for one in found:
+        if one.place == place:
+            continue  # A carrier that uses ids again: the newest message, which comes first, is meant.
+        place = one.place
+        key = (one.message_id, one.n)
+        # Two receipts of one attempt in one batch: the second sees what the first has done.
+        attempt = latest.setdefault(key, one)
+        if attempt.segments > 1:
+            parts[key] = attempt
+            if not _roll_up(attempt, one.part, receipts[place]):
+                continue
+        _receive(attempt, receipts[place], changes)
+    if parts:
+        yield from mark_parts([(*key, one.parts_delivered, one.parts_failed) for key, one in parts.items()])
+
+
+def _roll_up(attempt: Match, part: int, receipt: Receipt) -> bool:
+    """Note one part's receipt. True: the attempt has its answer now, as all are delivered or one has failed."""
+    bit = 1 << part - 1
+    if receipt.state in (ReceiptState.DELIVERED, ReceiptState.READ):
+        attempt.parts_delivered |= bit
+        return attempt.parts_delivered.bit_count() >= attempt.segments
+    if receipt.state not in (ReceiptState.PROGRESS, ReceiptState.UNKNOWN):
+        attempt.parts_failed |= bit
+    return True
+
+
+_ATTEMPT_OF = {
+    ReceiptState.DELIVERED: AttemptState.DELIVERED,
+    ReceiptState.READ: AttemptState.READ,
+    ReceiptState.UNDELIVERED: AttemptState.UNDELIVERED,
+    ReceiptState.EXPIRED: AttemptState.EXPIRED,
+    ReceiptState.REVOKED: AttemptState.REVOKED,
+}
+
+
+def _receive(attempt: Match, receipt: Receipt, changes: Changes) -> None:
+    """Apply one receipt; *attempt* then says how it stands."""
+    new = _ATTEMPT_OF.get(receipt.state)
+    if new is None:
+        if receipt.state is ReceiptState.PROGRESS and attempt.state == AttemptState.AMBIGUOUS:
+            accepted(attempt, changes)
+            attempt.state, attempt.marks, attempt.ambiguous = _ACCEPTED, attempt.marks | SUBMITTED, 0
+        return
+    if not attempt_may_become(attempt.state, new):
+        return
+    if attempt.state == _STARTED:
+        changes.deltas[attempt.operation_id]["attempts"] += 1
+    if new is AttemptState.DELIVERED or new is AttemptState.READ:
+        _deliver(attempt, new, changes)
+        return
+    failure = receipt.failure or FailureClass.TRANSIENT
+    ended = msgspec.structs.replace(attempt)
+    changes.endings.append(Ending(ended, new, failure, receipt.code, receipt.rule, 0))
+    attempt.state, attempt.marks = new, attempt.marks | SUBMITTED
+
+
+def _deliver(attempt: Match, new: AttemptState, changes: Changes) -> None:
+    marks = attempt.marks | SUBMITTED
+    changes.move_attempt(AttemptChange(attempt.message_id, attempt.n, attempt.state, new, marks))
+    wanted = MessageState.DELIVERED if new is AttemptState.DELIVERED else MessageState.READ
+    if message_may_become(attempt.message_state, wanted):
+        changes.move_message(attempt, wanted, bound=attempt.sender_id, ambiguous=0)
+        changes.events.append((attempt.message_id, attempt.n * 16 + wanted, attempt.sender_id, None, changes.now))
+        attempt.message_state, attempt.ambiguous, attempt.bound = wanted, 0, attempt.sender_id
+    attempt.state, attempt.marks = new, marks

@@ -1,0 +1,177 @@
+"""Sweep: what no other stage is woken for. Promotes what became due, plans anew what one sender has kept waiting,
+ends what is over its deadline, matches receipts a second time, and rescues what a crash left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import structlog
+
+from sendpool.domain.failures import FailureClass
+from sendpool.domain.states import AttemptState
+from sendpool.pipeline.decide import expire, replan
+from sendpool.pipeline.engine import Engine
+from sendpool.pipeline.settle import Changes, Result, settle_receipts, settle_results, told_again
+from sendpool.store.database import Script
+from sendpool.store.messages import chunks_of, expanding_operations, next_operation_id, started_attempts
+from sendpool.store.queue import all_queues, due_later, next_due, overdue_in_lane, remove, remove_later, waiting_queues
+from sendpool.store.receipts import unpark
+from sendpool.store.upkeep import messages_in, oldest_due, overdue_operations, parked_that_match, queued_messages
+
+log = structlog.get_logger()
+
+#: Seconds between rounds; rows that are not due yet wake the sweep earlier.
+EVERY = 1.0
+#: Rounds between the rarer looks.
+RARELY = 5
+#: Seconds that a row may wait for the one sender that its lane names before it is planned anew.
+GRACE = 10.0
+AT_ONCE = 1_000
+CRASHED = "crash"
+
+
+def rescue(changes: Changes) -> Script[int]:
+    """Attempts begun before a crash and without a result: their bytes may have left, so they are AMBIGUOUS."""
+    keys = yield from started_attempts(AT_ONCE)
+    results = [Result(message_id, n, AttemptState.AMBIGUOUS, FailureClass.AMBIGUOUS, CRASHED) for message_id, n in keys]
+    yield from settle_results(results, (), changes)
+    return len(keys)
+
+
+def promote(changes: Changes) -> Script[int]:
+    """Rows whose time has come join their queues, at the rank that they had."""
+    rows = yield from due_later(changes.now, AT_ONCE)
+    if rows:
+        yield from remove_later([(due, message_id) for due, message_id, *_ in rows])
+        changes.due += [(queue_id, rank or 0, message_id, cost, due) for due, message_id, queue_id, rank, cost in rows]
+    return len(rows)
+
+
+def match_again(changes: Changes) -> Script[None]:
+    """Receipts that were parked in the very moment in which their segment was stored."""
+    rows = yield from parked_that_match(AT_ONCE)
+    if rows:
+        yield from unpark([row[0] for row in rows])
+        yield from settle_receipts([told_again(row) for row in rows], changes)
+
+
+def end_overdue(changes: Changes, engine: Engine) -> Script[None]:
+    """Messages that wait after their deadline end, by name and with an event, not as late texts."""
+    operations = yield from overdue_operations(changes.now, 100)
+    engine.expander.hurry(key for key, _, unexpanded in operations if unexpanded)
+    left = AT_ONCE
+    for key, total, _ in operations:
+        found = yield from queued_messages(key, total, left)
+        yield from expire(found, changes)
+        left -= len(found)
+        if left <= 0:
+            return
+
+
+def end_orphans(changes: Changes, queue_ids: list[int]) -> Script[None]:
+    """Messages of a deleted pool whose last sender has gone."""
+    found = yield from messages_in(queue_ids, AT_ONCE)
+    yield from expire(found, changes, orphaned=True)
+
+
+def leave_lanes(changes: Changes, engine: Engine, lanes: list[tuple[int, float]]) -> Script[None]:
+    """Rows that one sender has kept waiting for longer than their grace go to another, if there is one."""
+    for queue_id, grace in lanes:
+        rows = yield from overdue_in_lane(queue_id, changes.now - int(grace * 1e6), AT_ONCE)
+        moved = yield from replan(rows, engine.bench(changes.now), changes)
+        yield from remove([(queue_id, row.rank, row.message_id) for row in moved])
+
+
+class Sweeper:
+    """Runs the rounds. Everything it does goes through the engine's next batch."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._task: asyncio.Task[None] | None = None
+        self._round = 0
+
+    async def recover(self) -> None:
+        """Before anything is sent: know the queues and open operations of an earlier run, settle what it left."""
+        engine = self._engine
+        engine.acceptor.next_id = await engine.database.read(next_operation_id())
+        engine.book.load(await engine.database.read(all_queues()))
+        while rescued := await engine.database.write(engine.settled(rescue)):
+            log.warning("attempts of unknown fate found after an unclean end", attempts=rescued)
+        for key, pool_id, *_ in await engine.database.read(expanding_operations()):
+            letters, chunks = await engine.database.read(chunks_of(key))
+            engine.expander.load(key, pool_id, letters, chunks)
+
+    def start(self) -> None:
+        """Begin the rounds."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="sweep")
+
+    async def stop(self) -> None:
+        """End the rounds."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.once()
+                due = await self._engine.database.read(next_due())
+            except Exception as error:  # noqa: BLE001 - the next round may do better
+                log.error("sweep failed", error=str(error))
+                due = None
+            wait = EVERY if due is None else (due - self._engine.clock.wall()) / 1e6
+            await asyncio.sleep(min(EVERY, max(0.02, wait)))
+
+    async def once(self) -> None:
+        """One round."""
+        engine = self._engine
+        steps: list[Callable[[Changes], Script[Any]]] = [promote]
+        lanes = self._lanes()
+        if lanes:
+            steps.append(partial(leave_lanes, engine=engine, lanes=lanes))
+        orphans = self._orphans()
+        if orphans:
+            steps.append(partial(end_orphans, queue_ids=orphans))
+        if self._round % RARELY == 0:
+            steps += [match_again, partial(end_overdue, engine=engine)]
+            await self._look_at_queues()
+        self._round += 1
+        engine.sweep(*steps)
+
+    def _lanes(self) -> list[tuple[int, float]]:
+        """Lanes that hold rows, with their grace: none for a sender that is gone, stopped or cut off."""
+        sending = self._engine.sending
+        now = self._engine.clock.monotonic()
+        found = []
+        for queue_id, key in self._engine.book.lanes():
+            sender = self._engine.roster.senders.get(int(key.lane))
+            free = sending.free_at(int(key.lane)) if sender is not None and sender.active else float("inf")
+            found.append((queue_id, GRACE if free <= now + GRACE else 0.0))
+        return found
+
+    def _orphans(self) -> list[int]:
+        roster = self._engine.roster
+        return [
+            self._engine.book.number(pool_id, channel, key.lane)
+            for pool_id, channel, keys in self._engine.book.pools()
+            if (pool := roster.pools.get(pool_id)) is not None and pool.deleted
+            if not roster.members(pool_id, channel)
+            for key in keys
+        ]
+
+    async def _look_at_queues(self) -> None:
+        """The net behind the hints in memory, and how old the oldest waiting row is."""
+        engine = self._engine
+        engine.sending.forget()
+        quiet = engine.book.quiet()
+        if quiet:
+            for queue_id in await engine.database.read(waiting_queues(quiet)):
+                engine.book.add(queue_id, 1)
+        waiting = [queue_id for queue_id in engine.book.keys if engine.book.waiting(queue_id)]
+        ages = dict(await engine.database.read(oldest_due(waiting))) if waiting else {}
+        oldest = (engine.clock.wall() - min(ages.values())) / 1e6 if ages else 0.0
+        engine.metrics.queue(engine.book.total(), max(0.0, oldest))

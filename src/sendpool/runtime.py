@@ -1,0 +1,246 @@
+"""Build the parts, start them in order, stop them in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import structlog
+import uvicorn
+import uvloop
+
+from sendpool import logs
+from sendpool.api.app import create_app
+from sendpool.api.services import Services
+from sendpool.config import Config, ConfigError
+from sendpool.connectors.base import ConnectionSettings
+from sendpool.metrics import Metrics
+from sendpool.pipeline.engine import Engine
+from sendpool.pipeline.roster import load_roster
+from sendpool.pipeline.supervise import Supervisor
+from sendpool.pipeline.sweep import Sweeper
+from sendpool.store.accounts import FirstAccount, ensure_first_account, load_accounts
+from sendpool.store.database import Script
+from sendpool.store.pools import ensure_hidden_pools
+from sendpool.store.roster import load_connections
+from sendpool.store.senders import store_inventory
+from sendpool.store.sqlite import Sqlite
+
+log = structlog.get_logger()
+
+#: Seconds that open HTTP requests have to end after SIGTERM.
+DRAIN_SECONDS = 10
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: ours drain the pipeline too."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+class Runtime:
+    """One running server: database, engine, connections, HTTP."""
+
+    def __init__(self, config: Config, reload: Callable[[], Config]) -> None:
+        self._config = config
+        self._reload = reload
+        self._metrics = Metrics()
+        self._stopped = asyncio.Event()
+        self._ready = False
+        self._reloading: asyncio.Task[None] | None = None
+
+    async def run(self) -> int:
+        """Serve until SIGTERM or SIGINT; returns the exit status."""
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, self._stopped.set)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        server = self._config.server
+        path = database_path(server.database)
+        database = Sqlite(path)
+        try:
+            return await self._serve(database, secret_key(server.secret_key, path))
+        finally:
+            await database.close()
+
+    async def _serve(self, database: Sqlite, key: bytes) -> int:
+        engine = self._engine = Engine(database, self._metrics)
+        account = await database.write(self._first_account(key))
+        self._account_id = account.id
+        sweeper = Sweeper(engine)
+        await sweeper.recover()
+        await database.write(self._inventory(self._config))
+        engine.use_roster(await database.read(load_roster()))
+        self._accounts = await database.read(load_accounts(key))
+        engine.start()
+        sweeper.start()
+        self._supervisor = Supervisor(engine)
+        await self._supervisor.apply(await self._wanted(self._config))
+        listener = _listen(self._config.server.host, self._config.server.port)
+        web = _Server(self._uvicorn())
+        serving = asyncio.create_task(web.serve(sockets=[listener]))
+        await _wait_started(web, serving)
+        self._ready = True
+        _announce(listener, account)
+        await self._until_stopped(serving)
+        self._ready = False
+        return await self._drain(web, serving, sweeper)
+
+    async def _until_stopped(self, serving: asyncio.Task[None]) -> None:
+        stopped = asyncio.create_task(self._stopped.wait())
+        await asyncio.wait([stopped, serving], return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+
+    async def _drain(self, web: uvicorn.Server, serving: asyncio.Task[None], sweeper: Sweeper) -> int:
+        """Answer what was asked, start nothing new, take in what is in flight, commit it, leave."""
+        log.info("draining")
+        web.should_exit = True
+        self._engine.drain()
+        await asyncio.wait([serving], timeout=DRAIN_SECONDS)
+        await sweeper.stop()
+        await self._supervisor.close()
+        await self._engine.stop()
+        log.info("stopped")
+        return 0
+
+    # ------------------------------------------------------------ parts
+
+    def _first_account(self, key: bytes) -> Script[FirstAccount]:
+        server = self._config.server
+        return ensure_first_account(server.account_sid, server.auth_token, key, self._now())
+
+    def _inventory(self, config: Config) -> Script[None]:
+        """Every declared sender is stored, and every sender has the hidden pool that stands for it."""
+        yield from store_inventory(self._account_id, config.connections, self._now())
+        yield from ensure_hidden_pools(self._account_id, self._now())
+
+    async def _wanted(self, config: Config) -> dict[int, tuple[ConnectionSettings, int]]:
+        keys = await self._engine.database.read(load_connections())
+        return {keys[self._account_id, settings.name]: (settings, self._account_id) for settings in config.connections}
+
+    def _uvicorn(self) -> uvicorn.Config:
+        server = self._config.server
+        engine = self._engine
+        services = Services(
+            database=engine.database,
+            write=engine.change,
+            accept=engine.accept,
+            accounts=self._accounts,
+            now=self._now,
+            ready=lambda: self._ready,
+            metrics=self._metrics.render,
+            metrics_token=server.metrics_token,
+            public_url=server.public_url,
+        )
+        return uvicorn.Config(
+            create_app(services),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            lifespan="off",
+            loop="none",
+            http="httptools",
+            ws="none",
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        )
+
+    def _now(self) -> int:
+        return self._engine.clock.wall()
+
+    # ------------------------------------------------------------ SIGHUP
+
+    def _hang_up(self) -> None:
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.get_running_loop().create_task(self._apply_changed_file())
+
+    async def _apply_changed_file(self) -> None:
+        """Take over connections, senders, rates and passwords of the changed file; a bad file changes nothing."""
+        try:
+            config = self._reload()
+        except ConfigError as error:
+            log.error("configuration not applied", error=str(error))
+            return
+        try:
+            await self._engine.change(lambda: self._inventory(config))
+            await self._supervisor.apply(await self._wanted(config))
+        except Exception as error:  # noqa: BLE001 - the server goes on with what it has
+            log.error("configuration not applied", error=str(error))
+            return
+        self._config = config
+        log.info("configuration applied", connections=len(config.connections))
+
+
+def database_path(url: str) -> Path:
+    """The file of an `sqlite:///path` URL. Raises `ConfigError` for any other."""
+    prefix = "sqlite:///"
+    if not url.startswith(prefix) or len(url) == len(prefix):
+        raise ConfigError(
+            f'server.database: "{url}" is not available; use sqlite:///PATH, for example sqlite:///sendpool.db'
+        )
+    return Path(url.removeprefix(prefix))
+
+
+def secret_key(configured: str | None, database: Path) -> bytes:
+    """The key that stored secrets are encrypted with: SENDPOOL_SECRET_KEY, or a file that only we can read."""
+    if configured:
+        return configured.encode()
+    path = Path(f"{database}.key")
+    try:
+        return path.read_bytes().strip()
+    except FileNotFoundError:
+        pass
+    key = secrets.token_urlsafe(32).encode()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(key + b"\n")
+    return key
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ConfigError(f"server.port: cannot listen on {host}:{port}: {error.strerror}; choose another") from error
+    listener.listen(1024)
+    listener.setblocking(False)
+    return listener
+
+
+async def _wait_started(web: uvicorn.Server, serving: asyncio.Task[None]) -> None:
+    while not web.started:
+        if serving.done():
+            serving.result()
+            raise RuntimeError("the HTTP server ended before it was ready")
+        await asyncio.sleep(0.005)
+
+
+def _announce(listener: socket.socket, account: FirstAccount) -> None:
+    host, port = listener.getsockname()[:2]
+    if account.shown_token is not None:
+        print(f"Account SID: {account.sid}\nAuth token:  {account.shown_token}\n(made just now; shown only once)")
+    print(f"Sendpool is listening on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+
+
+def serve(config: Config, reload: Callable[[], Config]) -> int:
+    """Run the server until it is told to stop; returns the exit status. Raises `ConfigError` for what cannot work."""
+    logs.configure(config.server.log_level, json=config.server.log_json)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_main(config, reload))
+
+
+async def _main(config: Config, reload: Callable[[], Config]) -> int:
+    return await Runtime(config, reload).run()

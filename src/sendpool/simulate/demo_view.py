@@ -1,0 +1,150 @@
+"""How the demo shows itself: a live table on a terminal, a line every two seconds elsewhere, a table at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from sendpool.simulate import demo_figures as figures
+from sendpool.simulate.demo_server import DemoSender
+
+#: Seconds between lines where there is no terminal.
+LINE_EVERY = 2.0
+_BAR = 12
+
+
+class SenderLine(NamedTuple):
+    """A sender as the demo configured it, with the id that the API gave it."""
+
+    id: str
+    settings: DemoSender
+
+
+class View:
+    """Shows progress until it is left. Without a terminal it prints lines, so that a log can be read."""
+
+    def __init__(self, console: Console, senders: Sequence[SenderLine]) -> None:
+        self._console = console
+        self._senders = senders
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+        self._line_at = 0.0
+        self._carriers: dict[str, str] = {line.settings.connection: "up" for line in senders}
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End, with the last state left standing."""
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, at: float, event: str) -> None:
+        """Tell what happened, above the live table or as a line."""
+        self._console.print(f"{at:5.1f} s  [bold yellow]{event}[/]")
+
+    def carrier(self, name: str, state: str) -> None:
+        """Show a carrier as "up" or "down"."""
+        self._carriers[name] = state
+
+    def show(self, at: float, progress: figures.Progress, watch: figures.Watch) -> None:
+        """Show the state at *at* seconds after the start."""
+        if self._live is not None:
+            self._live.update(Group(self._overall(at, progress), self._table(watch)), refresh=True)
+        elif at >= self._line_at:
+            self._line_at = at + LINE_EVERY
+            self._console.print(self._line(at, progress, watch), soft_wrap=True, highlight=False)
+
+    def _overall(self, at: float, progress: figures.Progress) -> Group:
+        bar = Progress(TextColumn("{task.completed:>5} of {task.total} settled"), BarColumn(40), expand=False)
+        bar.add_task("", total=progress.total, completed=progress.settled)
+        words = (
+            f"{at:5.1f} s   {progress.rate:5.1f} messages/s   waiting {progress.waiting}   "
+            f"on the way {progress.on_the_way}   delivered {progress.delivered}   failed {progress.failed}   "
+            f"ambiguous {progress.ambiguous}   failed over {progress.failed_over}"
+        )
+        return Group(bar, Text(words))
+
+    def _table(self, watch: figures.Watch) -> Table:
+        table = Table("sender", "channel", "connection", box=None, pad_edge=False)
+        for heading in ("rate", "limit", "", "delivered", "failed over"):
+            table.add_column(heading, justify="left" if not heading else "right")
+        for line in self._senders:
+            now, settings = watch.sender(line.id), line.settings
+            state = self._carriers[settings.connection]
+            carrier = settings.connection if state == "up" else f"[red]{settings.connection} {state}[/]"
+            table.add_row(
+                settings.address,
+                settings.channel,
+                carrier,
+                f"{now.rate:.1f}/s",
+                f"{settings.mps}/s",
+                _bar(now.rate / settings.mps),
+                str(now.delivered),
+                str(now.failed_over),
+            )
+        return table
+
+    def _line(self, at: float, progress: figures.Progress, watch: figures.Watch) -> str:
+        rates = []
+        for connection, state in self._carriers.items():
+            lines = [line for line in self._senders if line.settings.connection == connection]
+            now = " ".join(f"{watch.sender(line.id).rate:.0f}/{line.settings.mps}" for line in lines)
+            rates.append(f"{connection}{'' if state == 'up' else f' ({state})'} {now}")
+        return (
+            f"{at:5.1f} s  {progress.delivered}/{progress.total} delivered, {progress.failed} failed, "
+            f"{progress.ambiguous} ambiguous, {progress.failed_over} failed over, {progress.rate:.0f}/s; "
+            f"rate/limit by sender: {'; '.join(rates)}"
+        )
+
+
+def senders_table(senders: Sequence[SenderLine]) -> Table:
+    """The senders that `GET /v1/Senders?status=ACTIVATED` listed."""
+    table = Table("sender", "id", "channel", "connection", "limit", box=None, pad_edge=False)
+    for line in senders:
+        settings = line.settings
+        table.add_row(settings.address, line.id, settings.channel, settings.connection, f"{settings.mps}/s")
+    return table
+
+
+def account_table(
+    senders: Sequence[SenderLine], account: figures.Account, at_carrier: Mapping[str, int], seconds: float
+) -> Table:
+    """Who delivered what in *seconds*; *at_carrier* is what the carriers counted by source."""
+    headings = ("attempts", "delivered", "failed over", "took over", "accepted by carrier", "messages/s", "limit")
+    table = Table("sender", "channel", "connection", title="Who delivered what", title_justify="left")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    none = figures.SenderAccount(0, 0, 0, 0)
+    for line in senders:
+        settings, did = line.settings, account.senders.get(line.id, none)
+        counted = at_carrier.get(settings.address)
+        table.add_row(
+            settings.address,
+            settings.channel,
+            settings.connection,
+            str(did.attempts),
+            str(did.delivered),
+            str(did.failed_over),
+            str(did.taken_over),
+            "-" if counted is None else str(counted),
+            f"{did.delivered / seconds:.1f}",
+            str(settings.mps),
+        )
+    return table
+
+
+def _bar(share: float) -> str:
+    full = round(min(share, 1.0) * _BAR)
+    return "█" * full + "·" * (_BAR - full)

@@ -1,0 +1,51 @@
+"""Bring a database's schema to this version, and say which version it has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.pool import NullPool
+
+_SCRIPTS = Path(__file__).with_name("migrations")
+
+
+class SchemaTooNew(Exception):
+    """The database was written by a newer sendpool; this one does not know its schema."""
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    return config
+
+
+def migrate(path: Path) -> tuple[str | None, str]:
+    """Run what is missing on an SQLite file, made where there is none. Returns the revisions before and after.
+
+    Raises `SchemaTooNew` when the file's revision is not one of ours.
+    """
+    config = _config()
+    scripts = ScriptDirectory.from_config(config)
+    head = scripts.get_current_head()
+    assert head is not None
+    engine = sqlalchemy.create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            before = MigrationContext.configure(connection).get_current_revision()
+            known = {script.revision for script in scripts.walk_revisions()}
+            if before is not None and before not in known:
+                raise SchemaTooNew(
+                    f"{path} has schema {before}, which this version of sendpool does not know; run a newer one"
+                )
+            if before != head:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+                connection.commit()
+            return before, head
+    finally:
+        engine.dispose()

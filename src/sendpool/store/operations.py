@@ -1,0 +1,90 @@
+"""What clients read of message operations. Reads only, and a bounded amount of work for each page."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sendpool.domain.states import OperationState
+from sendpool.store.database import Query, Script
+from sendpool.store.slices import Slice, created_between
+
+#: Operations that one page looks at before it gives up and comes back short, with the place to go on from.
+SCAN = 20_000
+#: Operations that one statement looks at after the first.
+_STEP = 5_000
+
+
+class OperationRow(NamedTuple):
+    """An operation with its counters, which are its present state. Times are microseconds since 1970."""
+
+    uid: bytes
+    state: int
+    total: int
+    recipients: int
+    attempts: int
+    unaddressable: int
+    scheduled: int
+    queued: int
+    sent: int
+    delivered: int
+    read: int
+    undelivered: int
+    failed: int
+    canceled: int
+    created_at: int
+    updated_at: int
+
+
+class OperationPage(NamedTuple):
+    """Operations, newest first, and the uid to go on from: None when there are no more."""
+
+    rows: list[OperationRow]
+    next: bytes | None
+
+
+_OPERATION_COLUMNS = ", ".join(f"o.{name}" for name in OperationRow._fields)
+
+
+def fetch_operation(account_id: int, uid: bytes) -> Script[OperationRow | None]:
+    """One operation of an account with its counters, or None; that of an inbound message too, which lists leave out."""
+    rows = yield Query(
+        f"SELECT {_OPERATION_COLUMNS} FROM operation o WHERE o.uid = ? AND o.account_id = ? AND o.kind <> 'email'",
+        (uid, account_id),
+    )
+    return OperationRow(*rows[0]) if rows else None
+
+
+def list_operations(account_id: int, part: Slice, state: OperationState | None = None) -> Script[OperationPage]:
+    """Message operations of an account, newest first. Like messages, a page gives up after a bounded walk."""
+    rows: list[OperationRow] = []
+    before = part.before
+    scanned, window = 0, part.limit + 1
+    while True:
+        sql, values = created_between(part.start, part.end)
+        if before is not None:
+            sql += " AND o.uid < ?"
+            values.append(before)
+        walked = yield Query(
+            "SELECT min(uid), count(*) FROM (SELECT o.uid AS uid FROM operation o"
+            f" WHERE o.account_id = ?{sql} ORDER BY o.uid DESC LIMIT ?) w",
+            (account_id, *values, window),
+        )
+        last, count = walked[0]
+        if not count:
+            return OperationPage(rows, None)
+        if state is not None:
+            sql += " AND o.state = ?"
+            values.append(int(state))
+        found = yield Query(
+            f"SELECT {_OPERATION_COLUMNS} FROM operation o WHERE o.account_id = ? AND o.kind = 'message'{sql}"
+            " AND o.uid >= ? ORDER BY o.uid DESC LIMIT ?",
+            (account_id, *values, last, part.limit + 1 - len(rows)),
+        )
+        rows += [OperationRow(*row) for row in found]
+        if len(rows) > part.limit:
+            return OperationPage(rows[: part.limit], rows[part.limit - 1].uid)
+        if count < window:
+            return OperationPage(rows, None)
+        before, scanned, window = last, scanned + count, _STEP
+        if scanned >= SCAN:
+            return OperationPage(rows, before)

@@ -1,0 +1,319 @@
+"""Sender pools, their members and the operations that changed them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import uuid_utils
+from sqlalchemy import Select, delete, insert, select, update
+
+from sendpool.domain import ids
+from sendpool.domain.states import OperationState
+from sendpool.store.database import Script
+from sendpool.store.senders import SENDER_COLUMNS, SenderFilter, SenderRow
+from sendpool.store.slices import Slice
+from sendpool.store.tables import pool_member, pool_operation, sender, sender_pool
+
+#: Ids in one IN list or rows in one INSERT, well below the 32,766 values that SQLite allows.
+_BLOCK = 1_000
+
+
+class UnknownSenders(Exception):
+    """Some of the senders asked for do not exist in this account; `positions` are their places in the request."""
+
+    def __init__(self, positions: Sequence[int]) -> None:
+        super().__init__(f"{len(positions)} unknown senders")
+        self.positions = positions
+
+
+class NewPool(NamedTuple):
+    """A pool to be made."""
+
+    name: str
+    tags: Mapping[str, str]
+    sender_uids: Sequence[bytes]
+
+
+class Created(NamedTuple):
+    """A new pool and the operation that made it."""
+
+    pool_uid: bytes
+    operation_uid: bytes
+
+
+class PoolRow(NamedTuple):
+    """A pool as lists show it. `tags` is JSON; times are microseconds since 1970."""
+
+    uid: bytes
+    name: str
+    tags: str
+    created_at: int
+    updated_at: int
+
+
+class PoolOperationRow(NamedTuple):
+    """A pool operation; its counters count memberships."""
+
+    uid: bytes
+    state: int
+    total: int
+    queued: int
+    created: int
+    failed: int
+    created_at: int
+    updated_at: int
+
+
+_POOL_COLUMNS = tuple(sender_pool.c[name] for name in PoolRow._fields)
+_OPERATION_COLUMNS = tuple(pool_operation.c[name] for name in PoolOperationRow._fields)
+
+
+def _blocks(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), _BLOCK):
+        yield items[start : start + _BLOCK]
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _known_senders(account_id: int, uids: Sequence[bytes]) -> Script[list[int]]:
+    """The keys of these senders, in order. Raises UnknownSenders."""
+    found: dict[bytes, int] = {}
+    for block in _blocks(uids):
+        rows = yield select(sender.c.uid, sender.c.id).where(sender.c.account_id == account_id, sender.c.uid.in_(block))
+        found.update((row[0], row[1]) for row in rows)
+    unknown = [position for position, uid in enumerate(uids) if uid not in found]
+    if unknown:
+        raise UnknownSenders(unknown)
+    return [found[uid] for uid in uids]
+
+
+def _insert_members(pool_id: int, sender_ids: Sequence[int], now: int) -> Script[None]:
+    for block in _blocks(sender_ids):
+        rows = yield select(pool_member.c.sender_id).where(
+            pool_member.c.pool_id == pool_id, pool_member.c.sender_id.in_(block)
+        )
+        already = {row[0] for row in rows}
+        new = [
+            {"pool_id": pool_id, "sender_id": sender_id, "weight": 1.0, "tier": 0, "created_at": now}
+            for sender_id in block
+            if sender_id not in already
+        ]
+        if new:
+            yield insert(pool_member).values(new)
+
+
+def _record_operation(account_id: int, pool_id: int, uid: bytes, memberships: int, now: int) -> Script[None]:
+    """Write the operation of a change that this transaction has already made. A repeated member counts as created."""
+    yield insert(pool_operation).values(
+        uid=uid,
+        account_id=account_id,
+        pool_id=pool_id,
+        state=int(OperationState.COMPLETED),
+        total=memberships,
+        queued=0,
+        created=memberships,
+        failed=0,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def create_pool(account_id: int, new: NewPool, now: int) -> Script[Created]:
+    """Make a pool with its members, and the operation that tells of it. Raises UnknownSenders."""
+    sender_ids = yield from _known_senders(account_id, new.sender_uids)
+    pool_uid = uuid_utils.uuid7().bytes
+    operation_uid = ids.clear(uuid_utils.uuid7().bytes)
+    values = {"kind": "pool", "name": new.name, "tags": _json(new.tags), "operation_uid": operation_uid}
+    pool_id = yield from _insert_pool(account_id, pool_uid, values, now)
+    yield from _insert_members(pool_id, sender_ids, now)
+    yield from _record_operation(account_id, pool_id, operation_uid, len(sender_ids), now)
+    return Created(pool_uid, operation_uid)
+
+
+def _insert_pool(account_id: int, uid: bytes, values: Mapping[str, Any], now: int) -> Script[int]:
+    rows = yield (
+        insert(sender_pool)
+        .values(uid=uid, account_id=account_id, settings="{}", created_at=now, updated_at=now, **values)
+        .returning(sender_pool.c.id)
+    )
+    return int(rows[0][0])
+
+
+def ensure_hidden_pools(account_id: int, now: int) -> Script[int]:
+    """Make the hidden pools that an account lacks: one for each sender, one for all of them. Brings how many.
+
+    They stand for sends that name no pool, so that there is one mechanism.
+    """
+    columns = sender_pool.c
+    rows = yield select(columns.id).where(columns.account_id == account_id, columns.kind == "account")
+    made = 0
+    if not rows:
+        values = {"kind": "account", "name": "", "tags": "{}"}
+        yield from _insert_pool(account_id, uuid_utils.uuid7().bytes, values, now)
+        made = 1
+    hidden = (
+        select(pool_member.c.sender_id)
+        .join(sender_pool, columns.id == pool_member.c.pool_id)
+        .where(columns.account_id == account_id, columns.kind == "sender")
+    )
+    lacking = yield select(sender.c.id).where(sender.c.account_id == account_id, sender.c.id.not_in(hidden))
+    for block in _blocks([row[0] for row in lacking]):
+        yield from _insert_hidden(account_id, block, now)
+        made += len(block)
+    return made
+
+
+def _insert_hidden(account_id: int, sender_ids: Sequence[int], now: int) -> Script[None]:
+    uids = {uuid_utils.uuid7().bytes: sender_id for sender_id in sender_ids}
+    common = {"account_id": account_id, "kind": "sender", "name": "", "tags": "{}", "settings": "{}"}
+    times = {"created_at": now, "updated_at": now}
+    yield insert(sender_pool).values([{"uid": uid, **common, **times} for uid in uids])
+    rows = yield select(sender_pool.c.id, sender_pool.c.uid).where(sender_pool.c.uid.in_(list(uids)))
+    members = [
+        {"pool_id": row[0], "sender_id": uids[row[1]], "weight": 1.0, "tier": 0, "created_at": now} for row in rows
+    ]
+    yield insert(pool_member).values(members)
+
+
+def _find(account_id: int, uid: bytes) -> Script[int | None]:
+    """The key of a pool that clients may change."""
+    columns = sender_pool.c
+    rows = yield select(columns.id).where(
+        columns.account_id == account_id, columns.uid == uid, columns.kind == "pool", columns.deleted_at.is_(None)
+    )
+    return int(rows[0][0]) if rows else None
+
+
+def update_pool(
+    account_id: int, uid: bytes, now: int, *, name: str | None = None, tags: Mapping[str, str] | None = None
+) -> Script[bool]:
+    """Change a pool's name, or replace its tags. False: there is no such pool."""
+    pool_id = yield from _find(account_id, uid)
+    if pool_id is None:
+        return False
+    values: dict[str, Any] = {"updated_at": now}
+    if name is not None:
+        values["name"] = name
+    if tags is not None:
+        values["tags"] = _json(tags)
+    yield update(sender_pool).where(sender_pool.c.id == pool_id).values(**values)
+    return True
+
+
+def delete_pool(account_id: int, uid: bytes, now: int) -> Script[bool]:
+    """Take a pool out of sight; its members stay, so that what waits in it drains. False: there is no such pool."""
+    pool_id = yield from _find(account_id, uid)
+    if pool_id is None:
+        return False
+    yield update(sender_pool).where(sender_pool.c.id == pool_id).values(deleted_at=now, updated_at=now)
+    return True
+
+
+def add_members(account_id: int, pool_uid: bytes, sender_uids: Sequence[bytes], now: int) -> Script[bytes | None]:
+    """Add senders to a pool; the uid of the operation, or None where there is no such pool. Raises UnknownSenders.
+
+    A sender that is a member already stays one: asking twice is harmless.
+    """
+    pool_id = yield from _find(account_id, pool_uid)
+    if pool_id is None:
+        return None
+    sender_ids = yield from _known_senders(account_id, sender_uids)
+    yield from _insert_members(pool_id, sender_ids, now)
+    yield update(sender_pool).where(sender_pool.c.id == pool_id).values(updated_at=now)
+    operation_uid = ids.clear(uuid_utils.uuid7().bytes)
+    yield from _record_operation(account_id, pool_id, operation_uid, len(sender_ids), now)
+    return operation_uid
+
+
+def remove_member(account_id: int, pool_uid: bytes, sender_uid: bytes, now: int) -> Script[bool]:
+    """Take a sender out of a pool. False: there is no such pool, or the sender is not in it."""
+    pool_id = yield from _find(account_id, pool_uid)
+    if pool_id is None:
+        return False
+    member = select(sender.c.id).where(sender.c.account_id == account_id, sender.c.uid == sender_uid).scalar_subquery()
+    removed = yield delete(pool_member).where(pool_member.c.pool_id == pool_id, pool_member.c.sender_id == member)
+    if removed:
+        yield update(sender_pool).where(sender_pool.c.id == pool_id).values(updated_at=now)
+    return bool(removed)
+
+
+def _seen(account_id: int) -> Select[Any]:
+    """Pools that lists show."""
+    columns = sender_pool.c
+    return select(*_POOL_COLUMNS).where(
+        columns.account_id == account_id, columns.kind == "pool", columns.deleted_at.is_(None)
+    )
+
+
+def list_pools(account_id: int, part: Slice, operation_uid: bytes | None = None) -> Script[list[PoolRow]]:
+    """Pools of an account, newest first; with *operation_uid* only the one that this operation made or added to."""
+    statement = _seen(account_id)
+    if operation_uid is not None:
+        touched = select(pool_operation.c.pool_id).where(pool_operation.c.uid == operation_uid)
+        statement = statement.where(sender_pool.c.id.in_(touched))
+    rows = yield part.applied_to(statement, sender_pool)
+    return [PoolRow(*row) for row in rows]
+
+
+class FoundPool(NamedTuple):
+    """A pool by its id. `everyone`: the account's own hidden pool, whose members are all its active senders."""
+
+    id: int
+    everyone: bool
+    row: PoolRow
+
+
+def fetch_pool(account_id: int, uid: bytes) -> Script[FoundPool | None]:
+    """One pool of an account, or None. The account's own hidden pool can be fetched; those of single senders not."""
+    columns = sender_pool.c
+    rows = yield select(columns.id, columns.kind, *_POOL_COLUMNS).where(
+        columns.account_id == account_id,
+        columns.uid == uid,
+        columns.kind.in_(("pool", "account")),
+        columns.deleted_at.is_(None),
+    )
+    return FoundPool(rows[0][0], rows[0][1] == "account", PoolRow(*rows[0][2:])) if rows else None
+
+
+def list_members(account_id: int, pool_uid: bytes, wanted: SenderFilter, part: Slice) -> Script[list[SenderRow] | None]:
+    """Senders of a pool, newest sender first; None: there is no such pool."""
+    found = yield from fetch_pool(account_id, pool_uid)
+    if found is None:
+        return None
+    statement = select(*SENDER_COLUMNS).where(sender.c.account_id == account_id, *wanted.conditions())
+    if found.everyone:
+        statement = statement.where(sender.c.active == 1)
+    else:
+        statement = statement.join(pool_member, pool_member.c.sender_id == sender.c.id).where(
+            pool_member.c.pool_id == found.id
+        )
+    rows = yield part.applied_to(statement, sender)
+    return [SenderRow(*row) for row in rows]
+
+
+def list_operations(
+    account_id: int, part: Slice, state: OperationState | None = None
+) -> Script[list[PoolOperationRow]]:
+    """Pool operations of an account, newest first."""
+    statement = select(*_OPERATION_COLUMNS).where(pool_operation.c.account_id == account_id)
+    if state is not None:
+        statement = statement.where(pool_operation.c.state == int(state))
+    rows = yield part.applied_to(statement, pool_operation)
+    return [PoolOperationRow(*row) for row in rows]
+
+
+def fetch_operation(account_id: int, uid: bytes, pool_uid: bytes | None = None) -> Script[PoolOperationRow | None]:
+    """One pool operation, or None; with *pool_uid* only if it is that pool's."""
+    statement = select(*_OPERATION_COLUMNS).where(
+        pool_operation.c.account_id == account_id, pool_operation.c.uid == uid
+    )
+    if pool_uid is not None:
+        statement = statement.join(sender_pool, sender_pool.c.id == pool_operation.c.pool_id).where(
+            sender_pool.c.uid == pool_uid
+        )
+    rows = yield statement
+    return PoolOperationRow(*rows[0]) if rows else None

@@ -1,0 +1,204 @@
+"""What waits to be sent: rows in queues (pool, channel, lane), in rank order, and rows that are not due yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from sendpool.domain.states import AttemptState
+from sendpool.store.database import Bulk, Query, Script
+
+
+class QueueKey(NamedTuple):
+    """A queue's name: `lane` is "" for the whole pool or a sender's key as text."""
+
+    pool_id: int
+    channel: str
+    lane: str
+
+
+class DueRow(msgspec.Struct, array_like=True, gc=False):
+    """A queue row with what sending needs of its message."""
+
+    queue_id: int
+    rank: int
+    message_id: int
+    cost: int
+    due: int
+    operation_id: int
+    state: int
+    address: str
+    attempts: int
+    step: int
+
+
+class NewAttempt(NamedTuple):
+    """An attempt that is about to leave."""
+
+    message_id: int
+    n: int
+    sender_id: int
+    connection_id: int
+    channel: str
+    segments: int
+    reference: int
+    scene: int | None
+    at: int
+
+
+def all_queues() -> Script[list[tuple[int, QueueKey]]]:
+    """Every queue that ever had a row."""
+    rows = yield Query("SELECT id, pool_id, channel, lane FROM queue")
+    return [(row[0], QueueKey(*row[1:])) for row in rows]
+
+
+def insert_queues(rows: Sequence[tuple[int, QueueKey]]) -> Script[None]:
+    """Name queues; one that exists already keeps its number, so numbers come from this process alone."""
+    yield Bulk(
+        "INSERT INTO queue (id, pool_id, channel, lane) SELECT * FROM v WHERE true ON CONFLICT DO NOTHING",
+        (("id", "bigint"), ("pool_id", "bigint"), ("channel", "text"), ("lane", "text")),
+        [(queue_id, *key) for queue_id, key in rows],
+    )
+
+
+def waiting_queues(queue_ids: Sequence[int]) -> Script[set[int]]:
+    """Those of these queues that hold at least one row: the net behind the in-memory hints."""
+    rows = yield Bulk(
+        "FROM v WHERE EXISTS (SELECT 1 FROM outq WHERE outq.queue_id = v.id)",
+        (("id", "bigint"),),
+        [(queue_id,) for queue_id in queue_ids],
+        ("v.id",),
+    )
+    return {row[0] for row in rows}
+
+
+_ROW = (("queue_id", "bigint"), ("rank", "bigint"), ("message_id", "bigint"), ("cost", "int"), ("due", "bigint"))
+
+#: (queue, rank, message, cost, due)
+QueueRow = tuple[int, int, int, int, int]
+
+
+def enqueue(rows: Sequence[QueueRow]) -> Script[None]:
+    """Make rows due."""
+    if rows:
+        yield Bulk("INSERT INTO outq (queue_id, rank, message_id, cost, due) SELECT * FROM v", _ROW, rows)
+
+
+def postpone(rows: Sequence[tuple[int, int, int, int | None, int]]) -> Script[None]:
+    """Keep (due, message, queue, rank or None, cost) until they are due."""
+    if rows:
+        yield Bulk(
+            "INSERT INTO later (due, message_id, queue_id, rank, cost) SELECT * FROM v",
+            (("due", "bigint"), ("message_id", "bigint"), ("queue_id", "bigint"), ("rank", "bigint"), ("cost", "int")),
+            rows,
+        )
+
+
+def head(queue_id: int, limit: int) -> Script[list[DueRow]]:
+    """The first rows of a queue in rank order, with their messages."""
+    rows: list[DueRow] = yield Query(
+        "FROM (SELECT * FROM outq WHERE queue_id = ? ORDER BY rank, message_id LIMIT ?) q"
+        " JOIN message m ON m.id = q.message_id",
+        (queue_id, limit),
+        _DUE_ROW,
+        DueRow,
+    )
+    return rows
+
+
+_DUE_ROW = (
+    "q.queue_id",
+    "q.rank",
+    "q.message_id",
+    "q.cost",
+    "q.due",
+    "m.operation_id",
+    "m.state",
+    "m.address",
+    "m.attempts",
+    "m.step",
+)
+
+
+def remove_up_to(queue_id: int, rank: int, message_id: int) -> Script[None]:
+    """Take the head of a queue away, up to and with this row."""
+    yield Query(
+        "DELETE FROM outq WHERE queue_id = ? AND (rank, message_id) <= (?, ?)",
+        (queue_id, rank, message_id),
+    )
+
+
+def remove(rows: Sequence[tuple[int, int, int]]) -> Script[None]:
+    """Take single rows (queue, rank, message) away."""
+    if rows:
+        yield Bulk(
+            "DELETE FROM outq WHERE (queue_id, rank, message_id) IN (SELECT queue_id, rank, message_id FROM v)",
+            _ROW[:3],
+            rows,
+        )
+
+
+def start_attempts(attempts: Sequence[NewAttempt]) -> Script[None]:
+    """Make attempts durable before their bytes leave. A withdrawn attempt's number is used again."""
+    if attempts:
+        yield Bulk(
+            "INSERT INTO attempt (message_id, n, sender_id, connection_id, channel, state, segments, reference, marks,"
+            f" scene, started_at, updated_at) SELECT message_id, n, sender_id, connection_id, channel,"
+            f" {int(AttemptState.STARTED)}, segments, reference, 0, scene, at, at FROM v WHERE true"
+            " ON CONFLICT (message_id, n) DO UPDATE SET sender_id = excluded.sender_id, connection_id ="
+            f" excluded.connection_id, channel = excluded.channel, state = {int(AttemptState.STARTED)}, segments ="
+            " excluded.segments, reference = excluded.reference, scene = excluded.scene, started_at ="
+            " excluded.started_at, updated_at = excluded.updated_at, failure = NULL, code = NULL, rule = NULL,"
+            f" next = NULL WHERE attempt.state = {int(AttemptState.WITHDRAWN)}",
+            (
+                ("message_id", "bigint"),
+                ("n", "int"),
+                ("sender_id", "bigint"),
+                ("connection_id", "bigint"),
+                ("channel", "text"),
+                ("segments", "int"),
+                ("reference", "int"),
+                ("scene", "int"),
+                ("at", "bigint"),
+            ),
+            attempts,
+        )
+
+
+def due_later(now: int, limit: int) -> Script[list[Any]]:
+    """(due, message, queue, rank, cost) of rows whose time has come, earliest first."""
+    rows: list[Any] = yield Query(
+        "FROM later WHERE due <= ? ORDER BY due, message_id LIMIT ?",
+        (now, limit),
+        ("due", "message_id", "queue_id", "rank", "cost"),
+    )
+    return rows
+
+
+def remove_later(rows: Sequence[tuple[int, int]]) -> Script[None]:
+    """Take (due, message) rows away."""
+    yield Bulk(
+        "DELETE FROM later WHERE (due, message_id) IN (SELECT due, message_id FROM v)",
+        (("due", "bigint"), ("message_id", "bigint")),
+        rows,
+    )
+
+
+def next_due() -> Script[int | None]:
+    """When the earliest row that is not due yet becomes due."""
+    rows = yield Query("SELECT min(due) FROM later")
+    return rows[0][0]  # type: ignore[no-any-return]
+
+
+def overdue_in_lane(queue_id: int, before: int, limit: int) -> Script[list[DueRow]]:
+    """Rows of one sender's lane that became due before *before* and still wait for it."""
+    rows: list[DueRow] = yield Query(
+        "FROM (SELECT * FROM outq WHERE queue_id = ? AND due < ? ORDER BY rank, message_id LIMIT ?) q"
+        " JOIN message m ON m.id = q.message_id",
+        (queue_id, before, limit),
+        _DUE_ROW,
+        DueRow,
+    )
+    return rows

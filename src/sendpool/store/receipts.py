@@ -1,0 +1,142 @@
+"""Carrier ids of segments, and the receipts that name them: matched in sets, kept where nothing matches yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from sendpool.store.database import Bulk, Query, Script
+
+#: (connection, carrier id, message, n, part)
+SegmentRow = tuple[int, str, int, int, int]
+
+
+class Match(msgspec.Struct, array_like=True, gc=False):
+    """A receipt (by its place in what was asked) and the attempt that it speaks of, as it stands now."""
+
+    place: int
+    part: int
+    message_id: int
+    n: int
+    state: int
+    marks: int
+    sender_id: int
+    connection_id: int
+    segments: int
+    operation_id: int
+    message_state: int
+    ambiguous: int
+    attempts: int
+    step: int
+    bound: int | None
+    parts_delivered: int
+    parts_failed: int
+
+
+def insert_segments(rows: Sequence[SegmentRow]) -> Script[None]:
+    """Remember by which id the carrier knows each segment. The same id again, for the same segment, is no news."""
+    if rows:
+        yield Bulk(
+            "INSERT INTO segment (connection_id, carrier_id, message_id, n, part) SELECT * FROM v WHERE true"
+            " ON CONFLICT DO NOTHING",
+            (
+                ("connection_id", "bigint"),
+                ("carrier_id", "text"),
+                ("message_id", "bigint"),
+                ("n", "int"),
+                ("part", "int"),
+            ),
+            rows,
+        )
+
+
+def match(connection_id: int, carrier_ids: Sequence[str]) -> Script[list[Match]]:
+    """The attempts that these carrier ids belong to. Carriers use ids again: the newest message comes first."""
+    rows: list[Match] = yield Bulk(
+        "FROM v JOIN segment s ON s.connection_id = v.connection_id AND s.carrier_id = v.carrier_id"
+        " JOIN attempt a ON a.message_id = s.message_id AND a.n = s.n JOIN message m ON m.id = s.message_id"
+        " ORDER BY v.place, s.message_id DESC, s.n DESC",
+        (("place", "int"), ("connection_id", "bigint"), ("carrier_id", "text")),
+        [(place, connection_id, carrier_id) for place, carrier_id in enumerate(carrier_ids)],
+        (
+            "v.place",
+            "s.part",
+            "a.message_id",
+            "a.n",
+            "a.state",
+            "a.marks",
+            "a.sender_id",
+            "a.connection_id",
+            "a.segments",
+            "m.operation_id",
+            "m.state",
+            "m.ambiguous",
+            "m.attempts",
+            "m.step",
+            "m.sender_id",
+            "a.parts_delivered",
+            "a.parts_failed",
+        ),
+        Match,
+    )
+    return rows
+
+
+def mark_parts(rows: Sequence[tuple[int, int, int, int]]) -> Script[None]:
+    """Write what receipts have said so far of a long message's parts: (message, n, delivered bits, failed bits)."""
+    yield Bulk(
+        "UPDATE attempt SET parts_delivered = v.delivered, parts_failed = v.failed FROM v"
+        " WHERE attempt.message_id = v.message_id AND attempt.n = v.n",
+        (("message_id", "bigint"), ("n", "int"), ("delivered", "bigint"), ("failed", "bigint")),
+        rows,
+    )
+
+
+def park(rows: Sequence[tuple[int, str, int, str | None, str, int]]) -> Script[None]:
+    """Keep receipts that match nothing yet: (connection, carrier id, state, failure, code, received at)."""
+    yield Bulk(
+        "INSERT INTO receipt (connection_id, carrier_id, state, failure, code, received_at) SELECT * FROM v",
+        (
+            ("connection_id", "bigint"),
+            ("carrier_id", "text"),
+            ("state", "int"),
+            ("failure", "text"),
+            ("code", "text"),
+            ("at", "bigint"),
+        ),
+        rows,
+    )
+
+
+def any_parked() -> Script[bool]:
+    """Whether a receipt waits for its segment at all: where none does, new ids need not look."""
+    rows = yield Query("SELECT EXISTS (SELECT 1 FROM receipt)")
+    return bool(rows[0][0])
+
+
+def parked_for(keys: Sequence[tuple[int, str]]) -> Script[list[Any]]:
+    """[id, connection, carrier id, state, failure, code] of parked receipts for these (connection, carrier id)."""
+    rows: list[Any] = yield Bulk(
+        "FROM v JOIN receipt r ON r.connection_id = v.connection_id AND r.carrier_id = v.carrier_id ORDER BY r.id",
+        (("connection_id", "bigint"), ("carrier_id", "text")),
+        keys,
+        ("r.id", "r.connection_id", "r.carrier_id", "r.state", "r.failure", "r.code"),
+    )
+    return rows
+
+
+def unpark(ids: Sequence[int]) -> Script[None]:
+    """Drop parked receipts that have found their segment."""
+    yield Bulk("DELETE FROM receipt WHERE id IN (SELECT id FROM v)", (("id", "bigint"),), [(key,) for key in ids])
+
+
+def oldest_parked(limit: int) -> Script[list[Any]]:
+    """Parked receipts, oldest first, for the periodic second look."""
+    rows: list[Any] = yield Query(
+        "FROM receipt ORDER BY id LIMIT ?",
+        (limit,),
+        ("id", "connection_id", "carrier_id", "state", "failure", "code"),
+    )
+    return rows

@@ -1,0 +1,48 @@
+"""Senders, pools and members as domain values, read whole: the in-memory roster is made from this."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from sendpool.domain.sender import Channel, Member, Pool, Sender
+from sendpool.store.database import Script
+from sendpool.store.tables import connection, pool_member, sender, sender_pool
+
+
+def load_senders() -> Script[list[Sender]]:
+    """Every sender, active or not."""
+    columns = ("id", "uid", "account_id", "connection_id", "channel", "address", "mps", "burst", "active")
+    rows = yield select(*(sender.c[name] for name in columns))
+    return [
+        Sender(**{**dict(zip(columns, row, strict=True)), "channel": Channel(row[4]), "active": bool(row[8])})
+        for row in rows
+    ]
+
+
+def load_pools() -> Script[list[Pool]]:
+    """Every pool with its members, hidden and deleted ones too: a deleted pool still drains."""
+    found = yield select(pool_member.c.pool_id, pool_member.c.sender_id, pool_member.c.weight, pool_member.c.tier)
+    members: dict[int, list[Member]] = {}
+    for pool_id, sender_id, weight, tier in found:
+        members.setdefault(pool_id, []).append(Member(sender_id=sender_id, weight=weight, tier=tier))
+    rows = yield select(
+        sender_pool.c.id, sender_pool.c.uid, sender_pool.c.account_id, sender_pool.c.kind, sender_pool.c.deleted_at
+    )
+    return [
+        Pool(
+            id=key,
+            uid=uid,
+            account_id=account_id,
+            hidden=kind != "pool",
+            everyone=kind == "account",
+            deleted=deleted_at is not None,
+            members=tuple(members.get(key, ())),
+        )
+        for key, uid, account_id, kind, deleted_at in rows
+    ]
+
+
+def load_connections() -> Script[dict[tuple[int, str], int]]:
+    """Keys of connections by (account, name)."""
+    rows = yield select(connection.c.account_id, connection.c.name, connection.c.id)
+    return {(account_id, name): key for account_id, name, key in rows}

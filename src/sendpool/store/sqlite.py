@@ -1,0 +1,294 @@
+"""The embedded store: SQLite in WAL mode with `synchronous=FULL`, one writer thread and a few reader threads.
+
+One hop to a thread per transaction, never per statement. Rows of hot statements come back as one JSON value,
+since each step of a cursor gives up the interpreter lock and has to wait to get it back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy.dialects import sqlite as dialects
+from sqlalchemy.sql import ClauseElement
+
+from sendpool.store.database import Bulk, Query, Row, Rows, Script, Statement, Unit
+from sendpool.store.migrate import migrate
+
+T = TypeVar("T")
+
+#: UPDATE ... FROM needs 3.33, RETURNING 3.35; Debian 12 ships 3.40.
+MINIMUM_VERSION = (3, 35, 0)
+
+_DIALECT = dialects.dialect(paramstyle="qmark")
+
+
+@lru_cache
+def _decoder(row: type) -> Callable[[bytes | str], Rows]:
+    return msgspec.json.Decoder(list[row]).decode  # type: ignore[valid-type]
+
+
+#: Rows of one multi-row VALUES; few sizes, so that few statements are prepared.
+_BLOCKS = (512, 128, 32, 8, 2, 1)
+
+
+class DatabaseInUse(Exception):
+    """Another process holds the database's lock file; SQLite is one process (design §6)."""
+
+
+class Owner:
+    """The lock on `<database>.lock` that makes one process the owner of an SQLite file."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = open(f"{path}.lock", "a+")  # noqa: SIM115 - held for the life of the process
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.close()
+            raise DatabaseInUse(
+                f"{path} is in use by another sendpool process (it holds {path}.lock); stop that one, or name"
+                " another database"
+            ) from error
+        self._file.truncate(0)
+        self._file.write(f"{os.getpid()}\n")
+        self._file.flush()
+
+    def release(self) -> None:
+        """Let another process own the file."""
+        self._file.close()
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """A connection with our pragmas; transactions are begun and committed by hand."""
+    if sqlite3.sqlite_version_info < MINIMUM_VERSION:
+        wanted = ".".join(map(str, MINIMUM_VERSION))
+        raise RuntimeError(f"SQLite {sqlite3.sqlite_version} is too old; sendpool needs {wanted} or newer")
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    connection.execute("PRAGMA busy_timeout=5000")
+    connection.execute("PRAGMA temp_store=MEMORY")
+    if read_only:
+        connection.execute("PRAGMA query_only=ON")
+        return connection
+    connection.execute("PRAGMA journal_mode=WAL")
+    # FULL: a commit is on the disk before it is answered (promise I1).
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA cache_size=-65536")
+    connection.execute("PRAGMA wal_autocheckpoint=4000")
+    return connection
+
+
+@lru_cache(maxsize=1024)
+def _selecting(columns: tuple[str, ...], sql: str) -> str:
+    names = [f"c{i}" for i in range(len(columns))]
+    inner = ", ".join(f"{column} AS {name}" for column, name in zip(columns, names, strict=True))
+    return f"SELECT json_group_array(json_array({', '.join(names)})) FROM (SELECT {inner} {sql})"
+
+
+@lru_cache(maxsize=1024)
+def _with_values(sql: str, names: tuple[str, ...], count: int) -> str:
+    row = f"({','.join('?' * len(names))})"
+    return f"WITH v({', '.join(names)}) AS (VALUES {','.join([row] * count)}) {sql}"
+
+
+def _blocks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    start = 0
+    for size in _BLOCKS:
+        while len(rows) - start >= size:
+            yield rows[start : start + size]
+            start += size
+
+
+def _run_query(connection: sqlite3.Connection, query: Query) -> Rows | int:
+    if query.columns:
+        found = connection.execute(_selecting(tuple(query.columns), query.sql), query.args).fetchone()
+        return _decoder(query.row)(found[0])
+    cursor = connection.execute(query.sql, query.args)
+    return cursor.fetchall() if cursor.description else cursor.rowcount
+
+
+def _run_bulk(connection: sqlite3.Connection, bulk: Bulk) -> Rows | int:
+    names = tuple(name for name, _ in bulk.names)
+    sql = _selecting(tuple(bulk.columns), bulk.sql) if bulk.columns else bulk.sql
+    found: Rows = []
+    # A statement that begins with WITH reports no rowcount, hence total_changes.
+    before = connection.total_changes
+    for block in _blocks(bulk.rows):
+        cursor = connection.execute(_with_values(sql, names, len(block)), list(chain.from_iterable(block)))
+        if bulk.columns:
+            found += _decoder(bulk.row)(cursor.fetchone()[0])
+    return found if bulk.columns else connection.total_changes - before
+
+
+def _run_core(connection: sqlite3.Connection, statement: ClauseElement) -> Rows | int:
+    compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+    names = compiled.positiontup or ()  # type: ignore[attr-defined]
+    cursor = connection.execute(str(compiled), [compiled.params[name] for name in names])
+    return cursor.fetchall() if cursor.description else cursor.rowcount
+
+
+def _run_unit(connection: sqlite3.Connection, unit: Unit) -> Any:
+    """Run a cold change under a savepoint; an exception undoes only it and is handed back as a value."""
+    connection.execute("SAVEPOINT unit")
+    try:
+        result = run(connection, unit.script())
+    except sqlite3.OperationalError:
+        raise  # The disk or the file, not this unit: the whole commit fails.
+    except Exception as error:
+        connection.execute("ROLLBACK TO unit")
+        connection.execute("RELEASE unit")
+        return error
+    connection.execute("RELEASE unit")
+    return result
+
+
+def _run_statement(connection: sqlite3.Connection, statement: Statement) -> Any:
+    if isinstance(statement, Bulk):
+        return _run_bulk(connection, statement)
+    if isinstance(statement, Query):
+        return _run_query(connection, statement)
+    if isinstance(statement, Unit):
+        return _run_unit(connection, statement)
+    return _run_core(connection, statement)
+
+
+def run(connection: sqlite3.Connection, script: Script[T]) -> T:
+    """Drive a script to its end on this connection, in whatever transaction is open."""
+    brought: Any = None
+    try:
+        while True:
+            brought = _run_statement(connection, script.send(brought))
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    finally:
+        script.close()
+
+
+def transact(connection: sqlite3.Connection, script: Script[T]) -> T:
+    """Run a script in one durable transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        result = run(connection, script)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return result
+
+
+def _snapshot(connection: sqlite3.Connection, script: Script[T]) -> T:
+    connection.execute("BEGIN")
+    try:
+        return run(connection, script)
+    finally:
+        connection.execute("COMMIT")
+
+
+_Job = Callable[[], None]
+
+
+class _Thread:
+    """A thread with one connection that runs what it is given, in order."""
+
+    def __init__(self, name: str, connection: sqlite3.Connection, jobs: queue.SimpleQueue[_Job | None]) -> None:
+        self.connection = connection
+        self._jobs = jobs
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+    def join(self) -> None:
+        self._thread.join()
+        self.connection.close()
+
+
+def _settle(future: asyncio.Future[T], result: T | None, error: BaseException | None) -> None:
+    if future.done():
+        return  # Whoever waited was cancelled; the transaction stands all the same.
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)  # type: ignore[arg-type]
+
+
+class Sqlite:
+    """A `Database` in one file, owned by this process."""
+
+    def __init__(self, path: Path, *, readers: int = 2) -> None:
+        """Own *path*, bring its schema up to date and open it.
+
+        Raises `DatabaseInUse` when another process owns it, `SchemaTooNew` when a newer sendpool wrote it.
+        """
+        self.path = path
+        self._owner = Owner(path)
+        try:
+            migrate(path)
+        except BaseException:
+            self._owner.release()
+            raise
+        self._writes: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._reads: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._writer = _Thread("sqlite-writer", connect(path), self._writes)
+        self._readers = [
+            _Thread(f"sqlite-reader-{i}", connect(path, read_only=True), self._reads) for i in range(readers)
+        ]
+        self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+        for reader in self._readers:
+            self._idle.put(reader.connection)
+
+    async def write(self, script: Script[T]) -> T:
+        """Run a script in one durable transaction; an exception rolls it back and is raised here."""
+        connection = self._writer.connection
+        return await self._hop(self._writes, lambda: transact(connection, script))
+
+    async def read(self, script: Script[T]) -> T:
+        """Run a script that only reads, on its own snapshot, beside the writer."""
+
+        def work() -> T:
+            connection = self._idle.get()
+            try:
+                return _snapshot(connection, script)
+            finally:
+                self._idle.put(connection)
+
+        return await self._hop(self._reads, work)
+
+    async def _hop(self, jobs: queue.SimpleQueue[_Job | None], work: Callable[[], T]) -> T:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def job() -> None:
+            try:
+                result = work()
+            except BaseException as error:
+                loop.call_soon_threadsafe(_settle, future, None, error)
+            else:
+                loop.call_soon_threadsafe(_settle, future, result, None)
+
+        jobs.put(job)
+        return await future
+
+    async def close(self) -> None:
+        """Wait for running scripts, then close and let another process own the file."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        for _ in self._readers:
+            self._reads.put(None)
+        self._writes.put(None)
+        for thread in (*self._readers, self._writer):
+            thread.join()
+        self._owner.release()

@@ -1,0 +1,348 @@
+"""The schema, once for both databases. Times are microseconds since 1970; a state is its enum's number.
+
+Narrow and hot: `outq`, `later`, `attempt`, `segment`. Wide and written once: `operation_content`, `message`.
+Integer keys are ours alone; public ids are computed from them and an operation's `uid` at the edge.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+# An SQLite key is the rowid itself only when it is declared INTEGER.
+Key = BigInteger().with_variant(Integer, "sqlite")
+Time = BigInteger
+Json = Text
+
+
+def _required(name: str, kind: object, **options: object) -> Column[object]:
+    return Column(name, kind, nullable=False, **options)  # type: ignore[arg-type]
+
+
+account = Table(
+    "account",
+    metadata,
+    Column("id", Key, primary_key=True),
+    _required("sid", Text, unique=True),
+    _required("name", Text),
+    #: Encrypted, not hashed: it signs the account's webhooks.
+    _required("auth_token", Text),
+    _required("created_at", Time),
+)
+
+connection = Table(
+    "connection",
+    metadata,
+    Column("id", Key, primary_key=True),
+    _required("account_id", Key),
+    _required("name", Text),
+    _required("type", Text),
+    _required("active", SmallInteger),
+    _required("created_at", Time),
+    _required("updated_at", Time),
+    UniqueConstraint("account_id", "name"),
+)
+
+sender = Table(
+    "sender",
+    metadata,
+    Column("id", Key, primary_key=True),
+    _required("uid", LargeBinary, unique=True),
+    _required("account_id", Key),
+    _required("connection_id", Key),
+    _required("channel", Text),
+    _required("address", Text),
+    Column("display_name", Text),
+    _required("active", SmallInteger),
+    _required("tags", Json),
+    #: Segments a second.
+    _required("mps", Float),
+    Column("burst", Float),
+    _required("options", Json),
+    _required("created_at", Time),
+    _required("updated_at", Time),
+    UniqueConstraint("account_id", "channel", "address"),
+)
+
+sender_pool = Table(
+    "sender_pool",
+    metadata,
+    Column("id", Key, primary_key=True),
+    _required("uid", LargeBinary, unique=True),
+    _required("account_id", Key),
+    #: "pool", or hidden: "sender" (stands for one sender) or "account" (for all of an account's).
+    _required("kind", Text),
+    _required("name", Text),
+    _required("tags", Json),
+    _required("settings", Json),
+    #: The pool operation that made it.
+    Column("operation_uid", LargeBinary),
+    _required("created_at", Time),
+    _required("updated_at", Time),
+    Column("deleted_at", Time),
+    Index("sender_pool_account", "account_id", "id"),
+)
+
+pool_member = Table(
+    "pool_member",
+    metadata,
+    Column("pool_id", Key, primary_key=True, autoincrement=False),
+    Column("sender_id", Key, primary_key=True, autoincrement=False),
+    _required("weight", Float),
+    _required("tier", Integer),
+    _required("created_at", Time),
+    Index("pool_member_sender", "sender_id"),
+    sqlite_with_rowid=False,
+)
+
+pool_operation = Table(
+    "pool_operation",
+    metadata,
+    Column("id", Key, primary_key=True),
+    _required("uid", LargeBinary, unique=True),
+    _required("account_id", Key),
+    _required("pool_id", Key),
+    _required("state", SmallInteger),
+    _required("total", Integer),
+    _required("queued", Integer),
+    _required("created", Integer),
+    _required("failed", Integer),
+    _required("created_at", Time),
+    _required("updated_at", Time),
+)
+
+operation = Table(
+    "operation",
+    metadata,
+    #: The integer key of its first message; message i is `id + i`.
+    Column("id", Key, primary_key=True),
+    #: 128 bits of a UUIDv7 with the last 20 cleared: 14 for the message's index, 6 for the attempt.
+    _required("uid", LargeBinary, unique=True),
+    _required("account_id", Key),
+    #: "message", "email" or "inbound".
+    _required("kind", Text),
+    _required("state", SmallInteger),
+    _required("pool_id", Key),
+    _required("category", Text),
+    _required("total", Integer),
+    #: Messages still only in chunks; they count in `queued` as well.
+    _required("unexpanded", Integer),
+    _required("recipients", Integer),
+    _required("attempts", Integer),
+    _required("unaddressable", Integer),
+    _required("scheduled", Integer),
+    _required("queued", Integer),
+    _required("sent", Integer),
+    _required("delivered", Integer),
+    _required("read", Integer),
+    _required("undelivered", Integer),
+    _required("failed", Integer),
+    _required("canceled", Integer),
+    #: After this nothing of it is sent any more.
+    _required("deadline", Time),
+    _required("created_at", Time),
+    _required("updated_at", Time),
+    # By uid, not by id: nodes take integers in blocks, and only the uid orders by the time of creation.
+    Index("operation_account", "account_id", "uid"),
+    # State 2 is PROCESSING: what expansion, expiry and completion look at.
+    Index("operation_open", "deadline", sqlite_where=Column("state") == 2, postgresql_where=Column("state") == 2),
+)
+
+operation_content = Table(
+    "operation_content",
+    metadata,
+    Column("operation_id", Key, primary_key=True),
+    _required("content", Json),
+    _required("tags", Json),
+    #: `from` as it was asked for: {"kind": "pool"|"sender"|"address"|"account"}.
+    _required("origin", Json),
+    _required("validity", Integer),
+)
+
+operation_error = Table(
+    "operation_error",
+    metadata,
+    Column("operation_id", Key, primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    _required("address", Text),
+    _required("space", Text),
+    _required("code", Integer),
+    _required("reason", Text),
+    _required("created_at", Time),
+    sqlite_with_rowid=False,
+)
+
+chunk = Table(
+    "chunk",
+    metadata,
+    Column("operation_id", Key, primary_key=True, autoincrement=False),
+    Column("first_id", Key, primary_key=True, autoincrement=False),
+    _required("count", Integer),
+    #: Recipients as a JSON array of [address, space letter, plan, segments, variables].
+    _required("body", Json),
+    sqlite_with_rowid=False,
+)
+
+message = Table(
+    "message",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=False),
+    _required("operation_id", Key),
+    _required("state", SmallInteger),
+    _required("address", Text),
+    #: "P", "W" or "E": the recipient's address space.
+    _required("space", Text),
+    #: One letter per step, in order: "RS" is RCS, then SMS.
+    _required("plan", Text),
+    _required("step", SmallInteger),
+    #: Attempts made so far, withdrawn ones included.
+    _required("attempts", SmallInteger),
+    #: What one attempt costs at the present step.
+    _required("segments", SmallInteger),
+    #: The sender that delivered it, else the latest.
+    Column("sender_id", Key),
+    _required("ambiguous", SmallInteger),
+    #: Wire code of how it ended, where it failed.
+    Column("error_code", Integer),
+    Column("variables", Json),
+    _required("updated_at", Time),
+)
+
+queue = Table(
+    "queue",
+    metadata,
+    Column("id", Key, primary_key=True),
+    _required("pool_id", Key),
+    _required("channel", Text),
+    #: "" for the whole pool; a sender's integer id where only that sender may take the row.
+    _required("lane", Text),
+    UniqueConstraint("pool_id", "channel", "lane"),
+)
+
+outq = Table(
+    "outq",
+    metadata,
+    Column("queue_id", Key, primary_key=True, autoincrement=False),
+    Column("rank", BigInteger, primary_key=True, autoincrement=False),
+    Column("message_id", Key, primary_key=True, autoincrement=False),
+    #: Segments.
+    _required("cost", SmallInteger),
+    _required("due", Time),
+    sqlite_with_rowid=False,
+)
+
+later = Table(
+    "later",
+    metadata,
+    Column("due", Time, primary_key=True, autoincrement=False),
+    Column("message_id", Key, primary_key=True, autoincrement=False),
+    _required("queue_id", Key),
+    #: The rank it had; None for a row that has never been due.
+    Column("rank", BigInteger),
+    _required("cost", SmallInteger),
+    sqlite_with_rowid=False,
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("message_id", Key, primary_key=True, autoincrement=False),
+    Column("n", SmallInteger, primary_key=True, autoincrement=False),
+    _required("sender_id", Key),
+    _required("connection_id", Key),
+    _required("channel", Text),
+    _required("state", SmallInteger),
+    _required("segments", SmallInteger),
+    #: Concatenation reference, kept so that a single part can be sent again.
+    _required("reference", SmallInteger),
+    #: 1: a carrier took it. 2: its fate was once unknown (`error.code` 30410 stays as its history). 3: both.
+    _required("marks", SmallInteger),
+    #: Bit i: the receipt of part i + 1 said delivered; said failed. For attempts of several segments.
+    _required("parts_delivered", BigInteger, server_default="0"),
+    _required("parts_failed", BigInteger, server_default="0"),
+    Column("failure", Text),
+    Column("code", Text),
+    Column("rule", Text),
+    Column("table_version", Integer),
+    #: What was decided after it ended: "failover", "fallback", "later", "wait", "end".
+    Column("next", Text),
+    #: The interned record of the pool's state when it was chosen.
+    Column("scene", Integer),
+    _required("started_at", Time),
+    _required("updated_at", Time),
+    # State 1 is STARTED: what a crash leaves behind. Narrow: never more rows than the windows hold.
+    Index(
+        "attempt_started", "message_id", "n", sqlite_where=Column("state") == 1, postgresql_where=Column("state") == 1
+    ),
+    sqlite_with_rowid=False,
+)
+
+segment = Table(
+    "segment",
+    metadata,
+    Column("connection_id", Key, primary_key=True, autoincrement=False),
+    Column("carrier_id", Text, primary_key=True),
+    Column("message_id", Key, primary_key=True, autoincrement=False),
+    Column("n", SmallInteger, primary_key=True, autoincrement=False),
+    Column("part", SmallInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
+receipt = Table(
+    "receipt",
+    metadata,
+    Column("id", Key, primary_key=True),
+    _required("connection_id", Key),
+    _required("carrier_id", Text),
+    _required("state", SmallInteger),
+    Column("failure", Text),
+    _required("code", Text),
+    _required("received_at", Time),
+    Index("receipt_carrier", "connection_id", "carrier_id"),
+)
+
+inbound_seen = Table(
+    "inbound_seen",
+    metadata,
+    Column("connection_id", Key, primary_key=True, autoincrement=False),
+    Column("carrier_id", Text, primary_key=True),
+    _required("seen_at", Time),
+    sqlite_with_rowid=False,
+)
+
+scene = Table(
+    "scene",
+    metadata,
+    Column("id", Key, primary_key=True),
+    _required("digest", LargeBinary, unique=True),
+    _required("body", Json),
+    _required("created_at", Time),
+)
+
+event = Table(
+    "event",
+    metadata,
+    #: Ascends in the order of commits.
+    Column("position", Key, primary_key=True),
+    #: A message's key, or an operation's.
+    _required("subject_id", Key),
+    #: attempt * 16 + state of the message; 1024 + state for an operation. Unique: no event twice.
+    _required("number", SmallInteger),
+    Column("sender_id", Key),
+    Column("error_code", Integer),
+    _required("created_at", Time),
+    UniqueConstraint("subject_id", "number"),
+)

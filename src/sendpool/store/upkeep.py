@@ -1,0 +1,62 @@
+"""What housekeeping looks for: messages whose time is over, receipts that match by now, the age of queues."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sendpool.domain.states import MessageState, OperationState
+from sendpool.store.database import Bulk, Query, Script
+
+
+def overdue_operations(now: int, limit: int) -> Script[list[tuple[int, int, int]]]:
+    """(operation, messages, still in chunks) of operations that have messages queued after their deadline."""
+    rows = yield Query(
+        f"FROM operation WHERE state = {int(OperationState.PROCESSING)} AND deadline < ? ORDER BY deadline LIMIT ?",
+        (now, limit),
+        ("id", "total", "unexpanded"),
+    )
+    return [tuple(row) for row in rows]
+
+
+def queued_messages(operation_id: int, total: int, limit: int) -> Script[list[int]]:
+    """Messages of an operation that are QUEUED, oldest first."""
+    rows = yield Query(
+        f"FROM message WHERE id BETWEEN ? AND ? AND state = {int(MessageState.QUEUED)} ORDER BY id LIMIT ?",
+        (operation_id, operation_id + total - 1, limit),
+        ("id",),
+    )
+    return [row[0] for row in rows]
+
+
+def parked_that_match(limit: int) -> Script[list[Any]]:
+    """[id, connection, carrier id, state, failure, code] of parked receipts whose segment is known by now."""
+    rows: list[Any] = yield Query(
+        "FROM receipt r WHERE EXISTS (SELECT 1 FROM segment s WHERE s.connection_id = r.connection_id"
+        " AND s.carrier_id = r.carrier_id) ORDER BY r.id LIMIT ?",
+        (limit,),
+        ("r.id", "r.connection_id", "r.carrier_id", "r.state", "r.failure", "r.code"),
+    )
+    return rows
+
+
+def messages_in(queue_ids: list[int], limit: int) -> Script[list[int]]:
+    """Messages that wait in these queues."""
+    rows = yield Bulk(
+        "FROM v JOIN outq q ON q.queue_id = v.id LIMIT " + str(int(limit)),
+        (("id", "bigint"),),
+        [(queue_id,) for queue_id in queue_ids],
+        ("q.message_id",),
+    )
+    return [row[0] for row in rows]
+
+
+def oldest_due(queue_ids: list[int]) -> Script[list[tuple[int, int]]]:
+    """(queue, when the row at its head became due) of queues that hold rows."""
+    rows = yield Bulk(
+        "FROM v JOIN outq q ON q.queue_id = v.id AND (q.rank, q.message_id) ="
+        " (SELECT rank, message_id FROM outq WHERE queue_id = v.id ORDER BY rank, message_id LIMIT 1)",
+        (("id", "bigint"),),
+        [(queue_id,) for queue_id in queue_ids],
+        ("v.id", "q.due"),
+    )
+    return [tuple(row) for row in rows]

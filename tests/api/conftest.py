@@ -1,0 +1,260 @@
+"""The API on a real store and a real engine, called in the process so that a test can send any bytes at all."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jsonschema_rs
+import msgspec
+import pytest
+from starlette.types import ASGIApp
+
+from sendpool.api.app import create_app
+from sendpool.api.auth import Accounts
+from sendpool.api.services import Services
+from sendpool.connectors.base import ConnectionSettings, SenderSettings
+from sendpool.domain.sender import Channel
+from sendpool.metrics import Metrics
+from sendpool.pipeline.engine import Engine
+from sendpool.pipeline.roster import load_roster
+from sendpool.store.accounts import Account, ensure_first_account
+from sendpool.store.database import Script
+from sendpool.store.migrate import migrate
+from sendpool.store.pools import ensure_hidden_pools
+from sendpool.store.senders import store_inventory
+from sendpool.store.sqlite import Sqlite
+
+CONTRACT = Path(__file__).parents[1] / "contract" / "openapi.yaml"
+
+SID, TOKEN = "AC" + "1" * 32, "first-token"
+OTHER_SID, OTHER_TOKEN = "AC" + "2" * 32, "other-token"
+
+
+class Answer(NamedTuple):
+    """What the app answered."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def contexts(self) -> list[str | None]:
+        return [error.get("context") for error in self.json["errors"]]
+
+    @property
+    def codes(self) -> list[int]:
+        return [error["code"] for error in self.json["errors"]]
+
+
+def basic(sid: str, token: str) -> bytes:
+    return b"Basic " + base64.b64encode(f"{sid}:{token}".encode())
+
+
+class Client:
+    """Calls an ASGI app with exactly the bytes given."""
+
+    def __init__(self, app: ASGIApp, authorization: bytes | None = basic(SID, TOKEN)) -> None:
+        self.app = app
+        self.authorization = authorization
+
+    def as_account(self, sid: str, token: str) -> Client:
+        return Client(self.app, basic(sid, token))
+
+    async def request(
+        self,
+        method: str,
+        target: str | bytes,
+        body: bytes = b"",
+        *,
+        headers: Mapping[str, str | bytes] | None = None,
+        chunks: list[bytes] | None = None,
+        scope: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        raw = target if isinstance(target, bytes) else target.encode()
+        path, _, query = raw.partition(b"?")
+        sent: dict[bytes, bytes] = {b"host": b"localhost:8080"}
+        if self.authorization is not None:
+            sent[b"authorization"] = self.authorization
+        for name, value in (headers or {}).items():
+            sent[name.lower().encode()] = value if isinstance(value, bytes) else value.encode("latin-1")
+        whole: dict[str, Any] = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": _unquoted(path),
+            "raw_path": path,
+            "query_string": query,
+            "root_path": "",
+            "headers": list(sent.items()),
+            "server": ("127.0.0.1", 8080),
+            "client": ("127.0.0.1", 50000),
+        }
+        whole.update(scope or {})
+        return await _exchange(self.app, whole, [body] if chunks is None else chunks)
+
+    async def get(self, target: str | bytes, **options: Any) -> Answer:
+        return await self.request("GET", target, **options)
+
+    async def delete(self, target: str | bytes, **options: Any) -> Answer:
+        return await self.request("DELETE", target, **options)
+
+    async def post(self, target: str, value: Any, method: str = "POST", **options: Any) -> Answer:
+        headers = {"content-type": "application/json", **options.pop("headers", {})}
+        body = value if isinstance(value, bytes) else json.dumps(value).encode()
+        return await self.request(method, target, body, headers=headers, **options)
+
+    async def patch(self, target: str, value: Any) -> Answer:
+        return await self.post(target, value, method="PATCH")
+
+
+def _unquoted(path: bytes) -> str:
+    from urllib.parse import unquote
+
+    return unquote(path.decode("latin-1"))
+
+
+async def _exchange(app: ASGIApp, scope: dict[str, Any], chunks: list[bytes]) -> Answer:
+    events = [
+        {"type": "http.request", "body": chunk, "more_body": i < len(chunks) - 1} for i, chunk in enumerate(chunks)
+    ]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return events.pop(0) if events else {"type": "http.disconnect"}
+
+    async def send(event: Any) -> None:
+        sent.append(event)
+
+    await app(scope, receive, send)
+    assert [event["type"] for event in sent] == ["http.response.start", "http.response.body"]
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in sent[0]["headers"]}
+    return Answer(sent[0]["status"], headers, sent[1]["body"])
+
+
+class World(NamedTuple):
+    """A server in a process, with two accounts and the senders of the first."""
+
+    client: Client
+    engine: Engine
+    services: Services
+    accounts: tuple[Account, Account]
+
+    @property
+    def other(self) -> Client:
+        return self.client.as_account(OTHER_SID, OTHER_TOKEN)
+
+    async def write(self, script: Script[Any]) -> Any:
+        return await self.engine.database.write(script)
+
+
+#: Two numbers and an agent on one connection, a WhatsApp number and an email address on another.
+CONNECTIONS = (
+    ConnectionSettings(
+        name="carrier-a",
+        type="sandbox",
+        senders=(
+            SenderSettings(channel=Channel.SMS, address="+12034458910", display_name="Cool Support", mps=10.0),
+            SenderSettings(channel=Channel.SMS, address="+12034458911"),
+            SenderSettings(channel=Channel.RCS, address="coolsupport_x12gb_agent"),
+        ),
+    ),
+    ConnectionSettings(
+        name="carrier-b",
+        type="sandbox",
+        senders=(
+            SenderSettings(channel=Channel.WHATSAPP, address="+12034458912"),
+            SenderSettings(channel=Channel.EMAIL, address="support@coolcompany.com"),
+        ),
+    ),
+)
+
+
+def declare(account_id: int, connections: tuple[ConnectionSettings, ...], now: int) -> Script[None]:
+    yield from store_inventory(account_id, connections, now)
+    yield from ensure_hidden_pools(account_id, now)
+
+
+def _second_account(now: int) -> Script[Account]:
+    from sqlalchemy import insert
+
+    from sendpool.store.tables import account
+
+    yield insert(account).values(id=2, sid=OTHER_SID, name="", auth_token="", created_at=now)
+    return Account(id=2, sid=OTHER_SID, auth_token=OTHER_TOKEN)
+
+
+def microseconds() -> int:
+    return time.time_ns() // 1000
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("migrated") / "sendpool.db"
+    migrate(path)
+    return path
+
+
+@pytest.fixture
+async def database(migrated: Path, tmp_path: Path) -> AsyncIterator[Sqlite]:
+    path = tmp_path / "sendpool.db"
+    shutil.copyfile(migrated, path)
+    opened = Sqlite(path)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def world(database: Sqlite) -> AsyncIterator[World]:
+    now = microseconds()
+    first = await database.write(ensure_first_account(SID, TOKEN, b"k" * 32, now))
+    second = await database.write(_second_account(now))
+    await database.write(declare(first.id, CONNECTIONS, now))
+    await database.write(declare(second.id, (), now))
+    engine = Engine(database, Metrics())
+    engine.use_roster(await database.read(load_roster()))
+    engine.start()
+    services = Services(
+        database=database,
+        write=engine.change,
+        accept=engine.accept,
+        accounts=Accounts([first, second]),
+        now=microseconds,
+        ready=lambda: True,
+        metrics=engine.metrics.render,
+        max_body=2 * 1024 * 1024,
+    )
+    yield World(Client(create_app(services)), engine, services, (first, second))
+    await engine.stop()
+
+
+@pytest.fixture
+def client(world: World) -> Client:
+    return world.client
+
+
+@pytest.fixture(scope="session")
+def conforms() -> Callable[[Any, str], None]:
+    """Check a value against a schema of the contract, by name."""
+    document = msgspec.yaml.decode(CONTRACT.read_bytes())
+    validators: dict[str, Any] = {}
+
+    def check(value: Any, schema: str) -> None:
+        if schema not in validators:
+            root = {"$ref": f"#/components/schemas/{schema}", "components": document["components"]}
+            validators[schema] = jsonschema_rs.Draft202012Validator(root, validate_formats=True)
+        problems = [f"{list(error.instance_path)}: {error.message}" for error in validators[schema].iter_errors(value)]
+        assert not problems, problems
+
+    return check
