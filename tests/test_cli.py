@@ -4,52 +4,78 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from sendpool import __version__
+from sendpool.cli import main
+from sendpool.store.sqlite import Owner
 
 
-def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SENDPOOL_")}
+def environment() -> dict[str, str]:
+    """The environment of a child process that runs this source, with warnings as errors."""
     source = str(Path(__file__).parents[1] / "src")
-    return {**inherited, "PYTHONPATH": source, "PYTHONWARNINGS": "error", "COLUMNS": "120", **(changes or {})}
+    return {**os.environ, "PYTHONPATH": source, "PYTHONWARNINGS": "error"}
 
 
-def run(cwd: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sendpool", *arguments]
-    return subprocess.run(
-        command, cwd=cwd, env=environment(environ), capture_output=True, text=True, timeout=60, check=False
-    )
+class Done(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
 
 
-def test_version_is_printed(tmp_path: Path) -> None:
-    done = run(tmp_path, "--version")
-
-    assert (done.returncode, done.stdout.strip()) == (0, __version__)
+Run = Callable[..., Done]
 
 
-def test_help_lists_the_commands(tmp_path: Path) -> None:
-    done = run(tmp_path, "--help")
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process, in an empty folder and without variables of ours."""
+    for name in [name for name in os.environ if name.startswith("SENDPOOL_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.chdir(tmp_path)
 
-    assert done.returncode == 0
-    assert {"serve", "migrate", "simulate", "demo"} <= set(done.stdout.split())
+    def run(*arguments: str) -> Done:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        return Done(int(ended.value.code or 0), *capfd.readouterr())
+
+    return run
+
+
+def test_version_is_printed_by_the_module_too(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sendpool", "--version"]
+
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=True)
+
+    assert (done.stdout.strip(), done.stderr) == (__version__, "")
+
+
+def test_help_lists_the_commands(run: Run) -> None:
+    done = run("--help")
+
+    assert done.status == 0
+    assert {"serve", "migrate", "simulate", "demo"} <= set(done.out.split())
 
 
 @pytest.mark.parametrize("command", ["serve", "migrate", "simulate", "demo"])
-def test_every_command_explains_itself(tmp_path: Path, command: str) -> None:
-    done = run(tmp_path, command, "--help")
+def test_every_command_explains_itself(run: Run, command: str) -> None:
+    done = run(command, "--help")
 
-    assert (done.returncode, done.stderr) == (0, "")
-    assert f"sendpool {command}" in done.stdout
+    assert (done.status, done.err) == (0, "")
+    assert f"sendpool {command}" in done.out
 
 
-def test_help_of_simulate_lists_the_faults(tmp_path: Path) -> None:
-    assert "repeat-receipt" in run(tmp_path, "simulate", "--help").stdout
+def test_help_of_simulate_lists_the_faults(run: Run) -> None:
+    assert "repeat-receipt" in run("simulate", "--help").out
 
 
 @pytest.mark.parametrize(
@@ -62,64 +88,64 @@ def test_help_of_simulate_lists_the_faults(tmp_path: Path) -> None:
         (["serve", "--role", "api"], 'command line: --role: role "api" needs PostgreSQL'),
         (["serve", "--config", "no.toml"], "no.toml: it cannot be read"),
         (["serve"], 'sendpool.toml: connections[0].senders[0].mps: expected a number above 0, got "fast"'),
-        (["migrate", "--database", "mysql://x"], "command line: --database: expected sqlite:/// and a path"),
+        (["migrate", "--config", "/dev/null", "--database", "mysql://x"], "--database: expected sqlite:/// and a path"),
         (["simulate", "--fault", "explode"], "explode"),
     ],
 )
-def test_wrong_use_is_one_line_on_stderr_and_status_2(tmp_path: Path, arguments: list[str], said: str) -> None:
-    (tmp_path / "sendpool.toml").write_text(
+def test_wrong_use_is_one_line_on_stderr_and_status_2(run: Run, arguments: list[str], said: str) -> None:
+    Path("sendpool.toml").write_text(
         "[[connections]]\nname = 'a'\ntype = 'sandbox'\n"
         "[[connections.senders]]\nchannel = 'SMS'\naddress = '+12034458910'\nmps = 'fast'\n"
         if arguments == ["serve"]
         else ""
     )
 
-    done = run(tmp_path, *arguments)
+    done = run(*arguments)
 
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("sendpool: ")
-    assert said in done.stderr
-    assert done.stderr.count("\n") == 1
-
-
-def test_bad_variable_is_named(tmp_path: Path) -> None:
-    done = run(tmp_path, "serve", environ={"SENDPOOL_LOG_LEVEL": "loud"})
-
-    assert done.returncode == 2
-    assert done.stderr.startswith('sendpool: environment: SENDPOOL_LOG_LEVEL: expected "debug", "info"')
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith("sendpool: ")
+    assert said in done.err
+    assert done.err.count("\n") == 1
 
 
-def test_migrate_makes_the_database_and_says_so_and_is_calm_the_second_time(tmp_path: Path) -> None:
-    first = run(tmp_path, "migrate", "--database", "sqlite:///new.db")
-    second = run(tmp_path, "migrate", "--database", "sqlite:///new.db")
+def test_bad_variable_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENDPOOL_LOG_LEVEL", "loud")
 
-    assert (first.returncode, second.returncode) == (0, 0)
-    assert first.stdout.startswith("new.db has schema ")
-    assert first.stdout.endswith("before none\n")
-    assert second.stdout.endswith(" already\n")
+    done = run("serve")
+
+    assert done.status == 2
+    assert done.err.startswith('sendpool: environment: SENDPOOL_LOG_LEVEL: expected "debug", "info"')
+
+
+def test_migrate_makes_the_database_and_says_so_and_is_calm_the_second_time(run: Run, tmp_path: Path) -> None:
+    first = run("migrate", "--database", "sqlite:///new.db")
+    second = run("migrate", "--database", "sqlite:///new.db")
+
+    assert (first.status, second.status) == (0, 0)
+    assert first.out.startswith("new.db has schema ")
+    assert first.out.endswith("before none\n")
+    assert second.out.endswith(" already\n")
     assert (tmp_path / "new.db").exists()
 
 
-def test_migrate_leaves_a_database_in_use_alone(tmp_path: Path) -> None:
-    from sendpool.store.sqlite import Owner
-
+def test_migrate_leaves_a_database_in_use_alone(run: Run, tmp_path: Path) -> None:
     owner = Owner(tmp_path / "used.db")
     try:
-        done = run(tmp_path, "migrate", "--database", "sqlite:///used.db")
+        done = run("migrate", "--database", "sqlite:///used.db")
     finally:
         owner.release()
 
-    assert done.returncode == 1
-    assert "used.db is in use by another sendpool process" in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert done.status == 1
+    assert "used.db is in use by another sendpool process" in done.err
+    assert done.err.count("\n") == 1
 
 
-def test_folder_that_is_not_there_is_one_line_and_status_1(tmp_path: Path) -> None:
-    done = run(tmp_path, "migrate", "--database", "sqlite:///no/such/folder/x.db")
+def test_folder_that_is_not_there_is_one_line_and_status_1(run: Run) -> None:
+    done = run("migrate", "--database", "sqlite:///no/such/folder/x.db")
 
-    assert done.returncode == 1
-    assert done.stderr.startswith("sendpool: ")
-    assert done.stderr.count("\n") == 1
+    assert done.status == 1
+    assert done.err.startswith("sendpool: ")
+    assert done.err.count("\n") == 1
 
 
 def test_simulate_listens_until_it_is_told_to_stop_and_prints_its_totals(tmp_path: Path) -> None:
@@ -134,12 +160,10 @@ def test_simulate_listens_until_it_is_told_to_stop_and_prints_its_totals(tmp_pat
     assert rest.startswith("{")
 
 
-def test_simulate_on_a_taken_port_is_one_line_and_status_1(tmp_path: Path) -> None:
-    import socket
-
+def test_simulate_on_a_taken_port_is_one_line_and_status_1(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = run(tmp_path, "simulate", "--port", str(taken.getsockname()[1]))
+        done = run("simulate", "--port", str(taken.getsockname()[1]))
 
-    assert done.returncode == 1
-    assert "in use" in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert done.status == 1
+    assert "in use" in done.err
+    assert done.err.count("\n") == 1

@@ -49,6 +49,8 @@ def serve(
 ) -> int:
     """Run the server until SIGTERM, which lets it finish what it began. SIGHUP applies a changed configuration."""
     settings = _load(config, host=host, port=port, database=database, role=role)
+    if settings.source is None:
+        print("sendpool: no sendpool.toml here and none named by --config: no connection, no senders", file=sys.stderr)
     from sendpool import runtime
     from sendpool.store.accounts import WrongSecretKey
     from sendpool.store.migrate import SchemaTooNew
@@ -124,15 +126,27 @@ def simulate(
         return _failed(error)
 
 
-def main() -> NoReturn:
-    """Run the command that `sys.argv` names and exit with its status: 2 for a wrong argument or configuration."""
-    if sys.argv[1:2] == ["simulate"]:
+@app.command
+def demo() -> int:
+    """Send 2,000 messages through a pool over two simulated carriers, one of which goes down half-way."""
+    from sendpool.simulate.demo import run
+
+    return run()
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command that *arguments* (else the process's own) name, and exit with its status.
+
+    2 is for a wrong argument or configuration, 1 for what did not work.
+    """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] == ["simulate"]:
         # The list of faults is long and belongs to the simulator, which other commands need not import.
         from sendpool.simulate.command import HELP
 
         app["simulate"].help = HELP
     try:
-        status: int = app(result_action="return_value")
+        status: int = app(words, result_action="return_value")
     except ConfigError as error:
         status = _failed(error, MISUSED)
     sys.exit(status)

@@ -16,6 +16,7 @@ from importlib import resources
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from sendpool.simulate.centre import MessageCentre
 from sendpool.simulate.demo_api import DemoApi, Json
@@ -55,7 +56,7 @@ def run() -> int:
         with tempfile.TemporaryDirectory(prefix="sendpool-demo-") as folder:
             return asyncio.run(_run(console, Path(folder)))
     except DemoFailed as error:
-        console.print(f"[bold red]The demo failed:[/] {error}", highlight=False)
+        console.print(f"[bold red]The demo failed:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         console.print("Interrupted.")
@@ -78,12 +79,14 @@ async def _run(console: Console, folder: Path) -> int:
             console.print(f"Sendpool runs on {server.base}, with {' and '.join(centres)} as simulated SMPP carriers.")
             api = await stack.enter_async_context(DemoApi(server.base, ACCOUNT_SID, server.token))
             problems = await Demo(console, api, centres).run()
+        except DemoFailed as error:
+            raise DemoFailed(f"{error}\nThe end of the server's log:\n{server.tail()}") from error
         finally:
             exit_code = await server.stop()
         if exit_code != 0:
             problems.append(f"the server ended with exit code {exit_code}\n{server.tail()}")
     for problem in problems:
-        console.print(f"[bold red]Not as it should be:[/] {problem}", highlight=False)
+        console.print(f"[bold red]Not as it should be:[/] {escape(problem)}", highlight=False, soft_wrap=True)
     return 1 if problems else 0
 
 

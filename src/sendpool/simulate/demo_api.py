@@ -23,7 +23,7 @@ class DemoApi:
     def __init__(self, base: str, account: str, token: str) -> None:
         self._http = aiohttp.ClientSession(
             base_url=base,
-            auth=aiohttp.BasicAuth(account, token),
+            headers={"Authorization": aiohttp.encode_basic_auth(account, token)},
             timeout=aiohttp.ClientTimeout(total=30),
             connector=aiohttp.TCPConnector(limit=AT_ONCE),
         )

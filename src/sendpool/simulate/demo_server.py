@@ -76,7 +76,7 @@ class DemoServer:
         self.base = ""
 
     async def start(self) -> None:
-        """Start it and wait until it is ready. Raises `DemoFailed` with the end of its log if it does not get there."""
+        """Start it and wait until it is ready. Raises `DemoFailed` if it does not get there: see `tail`."""
         with self._log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "sendpool", "serve", "--config", str(self._config), "--port", "0"),
@@ -88,7 +88,7 @@ class DemoServer:
             async with asyncio.timeout(START_WITHIN):
                 self.base = await self._ready(self._process)
         except TimeoutError:
-            raise DemoFailed(f"the server was not ready within {START_WITHIN:.0f} s\n{self.tail()}") from None
+            raise DemoFailed(f"the server was not ready within {START_WITHIN:.0f} s") from None
 
     async def stop(self) -> int:
         """Ask it to drain; kill it if it does not end. Returns its exit code."""
@@ -116,7 +116,7 @@ class DemoServer:
             if line.startswith(READY):
                 return line.removeprefix(READY).strip()
         await process.wait()
-        raise DemoFailed(f"the server ended with exit code {process.returncode}\n{self.tail()}")
+        raise DemoFailed(f"the server ended with exit code {process.returncode}")
 
     def _environment(self) -> dict[str, str]:
         """Ours, without settings that are meant for another server, and with the package that runs here."""
