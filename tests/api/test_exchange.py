@@ -29,7 +29,7 @@ SEND = {"to": [{"address": "+15551230001", "channel": "PHONE"}], "content": {"te
         ({"host": "user@evil.example"}, {}, "http://127.0.0.1:8080"),
         ({"host": "evil.example/path"}, {}, "http://127.0.0.1:8080"),
         ({"host": ""}, {"server": ("::1", 8080)}, "http://[::1]:8080"),
-        ({"host": ""}, {"server": ("/run/sendpool.sock", None)}, "http:///run/sendpool.sock"),
+        ({"host": ""}, {"server": ("/run/sendpool.sock", None)}, "http://localhost"),
         ({"host": ""}, {"server": None}, "http://localhost"),
     ],
 )

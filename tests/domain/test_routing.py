@@ -458,6 +458,66 @@ def test_closing_ends_the_waiting_and_keeps_the_doubt() -> None:
     assert journey.decide(place, found, 2 * DAY + 3600.0, Trigger.CLOSING) == Stop("closed")
 
 
+def test_doubt_about_a_superseded_attempt_starts_nothing() -> None:
+    journey = Journey(policy_for(Category.OTP), (SMS,), TWO_ALONE)
+    unsure, taken = of_class(F.AMBIGUOUS), of_class(F.OK)
+    journey.outcome(1, A.AMBIGUOUS, unsure, 0.0)
+    journey.outcome(1, A.ACCEPTED, taken, 11.0)
+
+    assert journey.decide(0, unsure, 20.0, Trigger.TIME_OVER) == Wait("6", 600.0 + 3600.0)
+    assert journey.decide(0, taken, 20.0) == Wait("1", 600.0 + 3600.0)
+
+
+def test_doubt_lasts_where_policy_and_plan_leave_nothing_else() -> None:
+    policy = policy_for(Category.BULK, PoolRules(open_outcome=OpenOutcome.FAILOVER))
+    journey = Journey(policy, (SMS,), ONE_ALONE)
+    found = of_class(F.AMBIGUOUS)
+    place = journey.outcome(1, A.AMBIGUOUS, found, 0.0)
+
+    assert journey.decide(place, found, 0.0) == Wait("6", 2 * DAY + 3600.0)
+    assert journey.decide(place, found, 5.0, Trigger.TIME_OVER) == Wait("6", 2 * DAY + 3600.0)
+
+
+def test_sender_that_left_is_not_asked_again() -> None:
+    message = MessageFacts(
+        created_at=0.0,
+        deadline=DAY,
+        plan=(SMS,),
+        attempts=(Tried(SMS, 1, 1, A.REJECTED, F.TRANSIENT),),
+        inactive=frozenset({1}),
+    )
+    decision = next_step(message, OutcomeFacts(0, of_class(F.TRANSIENT)), policy_for(Category.BULK), 1.0)
+
+    assert decision == End("5", MessageState.FAILED, F.TRANSIENT, 30008)
+
+
+def test_passing_fault_with_a_wait_of_its_own_takes_another_sender_at_once_or_waits() -> None:
+    assert isinstance(first_decision("whatsapp/131057", TWO_ALONE), Failover)
+    assert first_decision("whatsapp/131057", ONE_ALONE) == Later("5", 61.0, 1)
+
+
+def test_back_off_beyond_the_steps_time_falls_back_instead() -> None:
+    journey = Journey(policy_for(Category.OTP), (SMS, WHATSAPP), {SMS: [(1, 1)], WHATSAPP: [(9, 9)]})
+    found = of_class(F.TRANSIENT)
+    journey.outcome(1, A.REJECTED, found, 58.0)
+
+    decision = journey.decide(journey.outcome(1, A.REJECTED, found, 59.0), found, 59.0)
+
+    assert decision == Fallback("5", 59.0, 1)
+
+
+def test_marketing_cap_of_a_pair_goes_to_no_other_sender_even_if_it_is_no_marketing() -> None:
+    pool = {WHATSAPP: [(1, 1), (2, 2)]}
+    assert isinstance(first_decision("whatsapp/131049", {**pool, SMS: [(9, 9)]}), Fallback)
+    assert first_decision("whatsapp/131049", pool) == End("13", MessageState.FAILED, F.CAP, 63049)
+
+
+def test_absent_phone_of_a_single_sender_ends_once_that_sender_had_its_accepted_attempt() -> None:
+    assert first_decision("class/ABSENT", ONE_ALONE, A.UNDELIVERED) == End(
+        "14", MessageState.UNDELIVERED, F.ABSENT, 30003
+    )
+
+
 # ---------------------------------------------------------------- ends
 
 

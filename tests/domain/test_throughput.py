@@ -176,6 +176,15 @@ def test_connection_shared_by_many_senders_is_used_up_although_each_claims_ahead
     assert 0.97 * 60 * now <= sent <= 60 * now + connection.burst + HORIZON * 60
 
 
+def test_connection_without_a_limit_leaves_the_pace_to_the_sender_until_it_is_paused() -> None:
+    sender, connection = Bucket(10.0), Bucket(None)
+    assert [take_nested(sender, connection, 1, 0.0) for _ in range(2)] == pytest.approx([0.0, 0.1])
+
+    connection.pause(0.2)
+    assert take_nested(sender, connection, 1, 0.3) == pytest.approx(1.2)
+    assert slots_nested(sender, 0, 9.0, HORIZON) == 0
+
+
 def test_nothing_departs_during_a_pause_and_one_segment_opens_the_ramp() -> None:
     bucket = Bucket(100.0)
     bucket.take(1, 0.0)

@@ -42,7 +42,7 @@ def test_every_message_is_in_one_state_and_what_is_not_listed_yet_waits() -> Non
     assert (progress.delivered, progress.failed, progress.settled) == (2, 1, 4)
 
 
-def test_rates_are_taken_over_the_last_two_seconds() -> None:
+def test_rates_are_taken_over_the_last_seconds_alone() -> None:
     watch = Watch(total=100)
     messages = [listed(n, "SENT", "A" if n % 4 else "B") for n in range(48)]
     progress = watch.look(0.0, [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import runpy
 from collections import Counter
 from importlib import resources
 from pathlib import Path
@@ -23,6 +24,12 @@ def test_the_example_file_and_the_shipped_one_are_equal() -> None:
     shipped = resources.files("sendpool.simulate").joinpath("recipients.csv").read_bytes()
 
     assert (ROOT / "examples/recipients.csv").read_bytes() == shipped
+
+
+def test_the_script_makes_the_same_file_again() -> None:
+    script = runpy.run_path(str(ROOT / "examples/make_recipients.py"))
+
+    assert script["recipients_csv"]() == (ROOT / "examples/recipients.csv").read_text(encoding="utf-8")
 
 
 def test_there_are_2000_distinct_recipients(rows: list[dict[str, str]]) -> None:

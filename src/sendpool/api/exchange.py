@@ -102,8 +102,8 @@ def _origin(scheme: str, host: bytes, root_path: str, server: tuple[str, int | N
     else:
         # Whoever sends no usable Host gets the address that the connection came to.
         address, port = server or ("localhost", None)
-        name = f"[{address}]" if ":" in address else address
-        name = name if port is None else f"{name}:{port}"
+        name = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        name = name if port is not None else "localhost"
     return f"{scheme}://{name}{quote(root_path.rstrip('/'))}"
 
 

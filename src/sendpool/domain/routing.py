@@ -80,8 +80,6 @@ def plan(
     return tuple(allowed)
 
 
-_LAST = 1 << 62
-
 #: Seconds before the one repeat that follows a passing fault at once.
 FIRST_REPEAT = 0.5
 #: Seconds between further tries on a channel after passing faults, and after an absent recipient.
@@ -92,7 +90,7 @@ PAIR_BACKOFF, SCOPE_BACKOFF, LONGEST_SCOPE_BACKOFF = 4.0, 2.0, 60.0
 #: Seconds at most to wait for proof before a message of unknown fate takes the next channel, if its policy says so.
 LONGEST_DOUBT = 300.0
 
-
+_LAST = 1 << 62
 _DELIVERED = (AttemptState.DELIVERED, AttemptState.READ)
 #: Classes that leave open whether another try would succeed; every other one is a reason to give at the end.
 _PASSING = frozenset({FailureClass.OK, FailureClass.TRANSIENT, FailureClass.THROTTLED, FailureClass.AMBIGUOUS})
@@ -256,9 +254,8 @@ def _fail_over(case: Case, word: OtherSender) -> Failover | None:
         return None
     if not case.may_take_new_sender(reserve=message.next_step is not None):
         return None
-    # What indicts one sender says nothing about its connection; any other fault may be the connection's own.
-    prefer = found.failure is not FailureClass.SENDER
-    return Failover(case.rule, case.now, prefer_other_connection=prefer, other_connection_only=elsewhere)
+    # The fault may be the whole connection's: with few senders a message, another connection is the better bet.
+    return Failover(case.rule, case.now, prefer_other_connection=True, other_connection_only=elsewhere)
 
 
 def _retry_after_fault(case: Case) -> Later | None:

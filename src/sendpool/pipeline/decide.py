@@ -163,14 +163,14 @@ def _carry_out(
             attempt, decision.state, bound=attempt.sender_id, ambiguous=0, error_code=decision.code, step=step
         )
         number = event_number(attempt.n, decision.state)
-        changes.events.append((message.message_id, number, attempt.sender_id, decision.code, changes.now))
+        changes.events.append((message.message_id, number, decision.code, changes.now))
         return
     if ending.state is not AttemptState.AMBIGUOUS:
         present = MessageState(attempt.message_state)
         open_doubt = any(one.state == AttemptState.AMBIGUOUS for one in past)
         changes.move_message(attempt, present, bound=attempt.sender_id, ambiguous=int(open_doubt), step=step)
         number = attempt.n * 16 + ATTEMPT_ENDED
-        changes.events.append((message.message_id, number, attempt.sender_id, found.wire_code, changes.now))
+        changes.events.append((message.message_id, number, found.wire_code, changes.now))
 
 
 def _choose(untried: Sequence[Sender], decision: Failover, connection_id: int, bench: Bench) -> Sender:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import structlog
 
-from sendpool.connectors.base import Receipt
+from sendpool.connectors.base import Receipt, ReceiptState
 from sendpool.domain.request import Accepted, SendRequest
 from sendpool.metrics import Metrics
 from sendpool.pipeline.accept import Acceptance, Acceptor, insert_acceptances
@@ -25,11 +25,20 @@ from sendpool.pipeline.expand import Expander
 from sendpool.pipeline.receive import Arrival, store_arrivals
 from sendpool.pipeline.roster import Roster, load_roster
 from sendpool.pipeline.send import Sending
-from sendpool.pipeline.settle import Changes, Result, Told, settle_parked, settle_receipts, settle_results
+from sendpool.pipeline.settle import (
+    Changes,
+    Result,
+    Told,
+    Usual,
+    settle_parked,
+    settle_receipts,
+    settle_results,
+    settle_usual,
+)
 from sendpool.store.database import Database, Script, Unit
 from sendpool.store.messages import Expansion, expand_chunk
 from sendpool.store.queue import QueueKey, QueueRow, insert_queues
-from sendpool.store.receipts import SegmentRow
+from sendpool.store.receipts import SegmentRow, insert_segments
 
 T = TypeVar("T")
 
@@ -59,6 +68,7 @@ class Batch:
         self.results: list[Result] = []
         self.segments: list[SegmentRow] = []
         self.told: list[Told] = []
+        self.usual = Usual([], [])
         self.arrivals: list[Arrival] = []
         self.acknowledge: list[asyncio.Future[None]] = []
         self.expansions: list[Expansion] = []
@@ -73,6 +83,8 @@ class Batch:
             or self.results
             or self.segments
             or self.told
+            or self.usual.accepted
+            or self.usual.delivered
             or self.arrivals
             or self.expansions
             or self.claims
@@ -133,7 +145,14 @@ class Engine:
 
     def receipts(self, connection_id: int, receipts: Sequence[Receipt]) -> asyncio.Future[None]:
         """Store receipts; the future resolves when they are durable."""
-        self._batch.told += [Told(connection_id, receipt) for receipt in receipts]
+        batch = self._batch
+        awaiting = self.sending.links[connection_id].awaiting
+        for receipt in receipts:
+            usual = awaiting.pop(receipt.carrier_id, None) if receipt.state is ReceiptState.DELIVERED else None
+            if usual is not None:
+                batch.usual.delivered.append((*usual, connection_id, receipt))
+            else:
+                batch.told.append(Told(connection_id, receipt))
         return self._acknowledged()
 
     def arrivals(self, arrivals: Sequence[Arrival]) -> asyncio.Future[None]:
@@ -196,7 +215,8 @@ class Engine:
         sending = self.sending
         batch.results += sending.results
         batch.segments += sending.segments
-        sending.results, sending.segments = [], []
+        batch.usual.accepted.extend(sending.accepted)
+        sending.results, sending.segments, sending.accepted = [], [], []
         for acceptance in batch.accepts:
             for row in acceptance.rows:
                 self.book.add(row[0], 1)
@@ -234,11 +254,15 @@ class Engine:
             yield from store_arrivals(batch.arrivals, now)
         due: list[QueueRow] = []
         unmatched = 0
-        if batch.results or batch.segments:
-            yield from self._settle(partial(settle_results, batch.results, batch.segments), bench, due)
+        if batch.segments:
+            yield from insert_segments(batch.segments)
+        results, told = yield from settle_usual(batch.usual, now)
+        if batch.results or results:
+            yield from self._settle(partial(settle_results, batch.results + results), bench, due)
+        if batch.segments:
             yield from self._settle(partial(settle_parked, batch.segments), bench, due)
-        if batch.told:
-            unmatched = yield from self._settle(partial(settle_receipts, batch.told), bench, due)
+        if batch.told or told:
+            unmatched = yield from self._settle(partial(settle_receipts, batch.told + told), bench, due)
         for step in batch.sweep:
             yield from self._settle(step, bench, due)
         expanded = []
@@ -303,6 +327,7 @@ class Engine:
         self.expander.failed(batch.expansions)
         self._batch.results = batch.results + self._batch.results
         self._batch.segments = batch.segments + self._batch.segments
+        self._batch.usual.accepted[:0] = batch.usual.accepted
         self._batch.sweep += batch.sweep
         self._woken.set()
 

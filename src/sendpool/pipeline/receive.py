@@ -44,7 +44,6 @@ def store_arrivals(arrivals: Sequence[Arrival], now: int) -> Script[int]:
     for key, arrival in fresh:
         if arrival.sender is not None:
             yield Query("UPDATE message SET sender_id = ? WHERE id = ?", (arrival.sender.id, key))
-            yield Query("UPDATE event SET sender_id = ? WHERE subject_id = ?", (arrival.sender.id, key))
     return len(fresh)
 
 

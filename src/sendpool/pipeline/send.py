@@ -27,7 +27,7 @@ from sendpool.domain.failures import FailureClass
 from sendpool.domain.fairness import RoundRobin
 from sendpool.domain.inflight import Flights, is_route_fault
 from sendpool.domain.sender import Channel, Sender
-from sendpool.domain.states import AttemptState
+from sendpool.domain.states import AttemptState, MessageState
 from sendpool.domain.throughput import Bucket
 from sendpool.pipeline.book import ANYONE, QueueBook
 from sendpool.pipeline.claim import HORIZON, Claim, Claimed, Started
@@ -38,8 +38,11 @@ from sendpool.store.receipts import SegmentRow
 
 #: What an attempt's failure is called when a part's fate is unknown.
 UNKNOWN_CODE = "unknown"
+_QUEUED = int(MessageState.QUEUED)
 #: Departures closer than this leave together: a timer is no finer.
 _TOGETHER = 0.001
+#: Receipts of one connection that are matched in memory.
+_AWAITED = 100_000
 #: Operations whose content is kept in memory; others are read again when one of their messages is claimed.
 _KNOWN_OPERATIONS = 10_000
 
@@ -58,6 +61,15 @@ class Link:
         self.up = False
         self.detail = "not connected yet"
         self.draining = False
+        #: (message, operation) by the carrier's id: first attempts that were accepted and wait for their receipt.
+        self.awaiting: dict[str, tuple[int, int]] = {}
+
+    def await_receipt(self, carrier_id: str, message_id: int, operation_id: int) -> None:
+        """Remember whose receipt this id will be; the oldest are forgotten first, for the store knows them all."""
+        awaiting = self.awaiting
+        if len(awaiting) >= _AWAITED:
+            del awaiting[next(iter(awaiting))]
+        awaiting[carrier_id] = (message_id, operation_id)
 
     def room(self) -> int:
         """Segments that may start now."""
@@ -107,6 +119,8 @@ class Sending:
         self.references = References()
         self.results: list[Result] = []
         self.segments: list[SegmentRow] = []
+        #: (message, operation) of first attempts that were accepted, as nearly all are.
+        self.accepted: list[tuple[int, int]] = []
         self._wake = wake
         self._clock = clock
         self._timer: asyncio.TimerHandle | None = None
@@ -310,6 +324,13 @@ class Sending:
                     continue
                 sender_id = flight.started.sender_id
                 good[sender_id] += 1
+                row = flight.started.row
+                if row.cost == 1 and row.attempts == 0 and row.state == _QUEUED:
+                    del flights[key]
+                    usual = (row.message_id, row.operation_id)
+                    self.accepted.append(usual)
+                    link.await_receipt(outcome.id, *usual)
+                    continue
                 flight.accepted += 1
                 flight.missing &= ~(1 << part - 1)
                 if not flight.missing:

@@ -6,8 +6,9 @@ the set. Losing a race (the row is no longer in the expected state) is a normal 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,7 +22,7 @@ from sendpool.domain.states import (
     event_number,
     message_may_become,
 )
-from sendpool.store.database import Script
+from sendpool.store.database import Script, Unit
 from sendpool.store.messages import (
     COUNTER,
     AttemptChange,
@@ -39,13 +40,13 @@ from sendpool.store.receipts import (
     Match,
     SegmentRow,
     any_parked,
-    insert_segments,
     mark_parts,
     match,
     park,
     parked_for,
     unpark,
 )
+from sendpool.store.runs import ACCEPTED, DELIVERED
 
 _STARTED = AttemptState.STARTED
 _ACCEPTED = AttemptState.ACCEPTED
@@ -127,7 +128,7 @@ class Changes:
             expected,
             state,
             bound,
-            attempt.n if attempt.n > attempt.attempts else attempt.attempts,
+            max(attempt.attempts, attempt.n),
             attempt.step if step is None else step,
             ambiguous,
             error_code,
@@ -143,7 +144,7 @@ class Changes:
             message.message_id, expected, state, bound, message.attempts, message.step, 0, code
         )
         number = event_number(message.attempts, state)
-        self.events.append((message.message_id, number, bound, code, self.now))
+        self.events.append((message.message_id, number, code, self.now))
 
     def write(self) -> Script[None]:
         """Write everything, set by set."""
@@ -157,9 +158,37 @@ class Changes:
         yield from count(self.deltas, self.now)
 
 
-def settle_results(results: Sequence[Result], segments: Sequence[SegmentRow], changes: Changes) -> Script[None]:
+class Usual(NamedTuple):
+    """What went the usual way, as memory has it: (message, operation) of first attempts accepted and delivered."""
+
+    accepted: list[tuple[int, int]]
+    #: With the receipts, in case memory was wrong.
+    delivered: list[tuple[int, int, int, Receipt]]
+
+
+def settle_usual(usual: Usual, now: int) -> Script[tuple[list[Result], list[Told]]]:
+    """Apply what went the usual way in runs of keys. Brings what did not after all, to be looked at one by one."""
+    results: list[Result] = []
+    told: list[Told] = []
+    if usual.accepted:
+        keys = [one[0] for one in usual.accepted]
+        if (yield Unit(partial(ACCEPTED.carry_out, keys, now))) is None:
+            operations = Counter(one[1] for one in usual.accepted)
+            yield from count({key: {"attempts": n, "queued": -n, "sent": n} for key, n in operations.items()}, now)
+        else:
+            results = [Result(key, 1, _ACCEPTED) for key in keys]
+    if usual.delivered:
+        keys = [one[0] for one in usual.delivered]
+        if not results and (yield Unit(partial(DELIVERED.carry_out, keys, now))) is None:
+            operations = Counter(one[1] for one in usual.delivered)
+            yield from count({key: {"sent": -n, "delivered": n} for key, n in operations.items()}, now)
+        else:
+            told = [Told(connection_id, receipt) for _, _, connection_id, receipt in usual.delivered]
+    return results, told
+
+
+def settle_results(results: Sequence[Result], changes: Changes) -> Script[None]:
     """Apply results of submits; endings that need a decision are left in `changes.endings`."""
-    yield from insert_segments(segments)
     by_key = {(result.message_id, result.n): result for result in results}
     attempts = (yield from load_attempts(list(by_key))) if by_key else []
     for attempt in attempts:
@@ -180,7 +209,7 @@ def accepted(attempt: OpenAttempt | Match, changes: Changes) -> None:
     changes.move_attempt(AttemptChange(attempt.message_id, attempt.n, state, _ACCEPTED, attempt.marks | SUBMITTED))
     if state == _STARTED:
         changes.deltas[attempt.operation_id]["attempts"] += 1
-        changes.events.append((attempt.message_id, attempt.n * 16 + _SENT, attempt.sender_id, None, changes.now))
+        changes.events.append((attempt.message_id, attempt.n * 16 + _SENT, None, changes.now))
     elif attempt.n < attempt.attempts:
         return  # Superseded: only the attempt learns of it.
     if attempt.message_state in _UNDER_WAY:
@@ -218,7 +247,7 @@ def _end(attempt: OpenAttempt, result: Result, changes: Changes) -> None:
     assert result.failure is not None
     if result.state is AttemptState.AMBIGUOUS:
         number = event_number(attempt.n, MessageState.SENT)
-        changes.events.append((attempt.message_id, number, attempt.sender_id, AMBIGUOUS_CODE, changes.now))
+        changes.events.append((attempt.message_id, number, AMBIGUOUS_CODE, changes.now))
         if attempt.message_state in _UNDER_WAY:
             changes.move_message(attempt, MessageState.SENT, bound=attempt.sender_id, ambiguous=1)
     changes.endings.append(Ending(attempt, result.state, result.failure, result.code, result.rule, result.rank))
@@ -340,6 +369,6 @@ def _deliver(attempt: Match, new: AttemptState, changes: Changes) -> None:
     wanted = MessageState.DELIVERED if new is AttemptState.DELIVERED else MessageState.READ
     if message_may_become(attempt.message_state, wanted):
         changes.move_message(attempt, wanted, bound=attempt.sender_id, ambiguous=0)
-        changes.events.append((attempt.message_id, attempt.n * 16 + wanted, attempt.sender_id, None, changes.now))
+        changes.events.append((attempt.message_id, attempt.n * 16 + wanted, None, changes.now))
         attempt.message_state, attempt.ambiguous, attempt.bound = wanted, 0, attempt.sender_id
     attempt.state, attempt.marks = new, marks

@@ -38,7 +38,7 @@ def rescue(changes: Changes) -> Script[int]:
     """Attempts begun before a crash and without a result: their bytes may have left, so they are AMBIGUOUS."""
     keys = yield from started_attempts(AT_ONCE)
     results = [Result(message_id, n, AttemptState.AMBIGUOUS, FailureClass.AMBIGUOUS, CRASHED) for message_id, n in keys]
-    yield from settle_results(results, (), changes)
+    yield from settle_results(results, changes)
     return len(keys)
 
 

@@ -15,20 +15,25 @@ from sendpool.simulate.record import SubmitLog, Totals
 from sendpool.simulate.script import FAULT_HELP, Script, ScriptError, parse_fault, parse_scenario
 
 HELP = f"""\
-Run an SMPP 3.4 message centre to rehearse against: it takes every bind and submit, reports every message
-delivered, and fails where you tell it to. The same seed gives the same submits the same fate on every run.
+Run an SMPP 3.4 message centre to rehearse against: it takes every bind and
+submit, reports every message delivered, and fails where you tell it to. The
+same seed gives the same submits the same fate on every run.
 
 {FAULT_HELP}
 Several centres, or many faults, go into a file for --scenario:
 
   seed = 7
   [[centre]]
-  name = "carrier-a"            # also host, port, accounts, answer_delay, receipt_delay, ids, receipt_ids,
-  port = 2775                   # receipt_tlvs, always_report, receipt_window, resend_after, enquire_link
+  name = "carrier-a"
+  port = 2775
   [[centre.faults]]
   kind = "refuse"
   status = 0x45
   share = 0.1
+
+A centre also takes host, accounts, answer_delay, receipt_delay, ids,
+receipt_ids, receipt_tlvs, always_report, receipt_window, resend_after and
+enquire_link.
 
 SIGINT or SIGTERM ends it with a line of JSON: the totals of each centre.
 """

@@ -76,7 +76,7 @@ async def _run(console: Console, folder: Path) -> int:
         server = DemoServer(write_config(folder, carriers, SENDERS))
         try:
             await server.start()
-            console.print(f"Sendpool runs on {server.base}, with {' and '.join(centres)} as simulated SMPP carriers.")
+            console.print(f"Sendpool runs on {server.base}, with {' and '.join(centres)} as simulated carriers.")
             api = await stack.enter_async_context(DemoApi(server.base, ACCOUNT_SID, server.token))
             problems = await Demo(console, api, centres).run()
         except DemoFailed as error:

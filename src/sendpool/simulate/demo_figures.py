@@ -13,7 +13,7 @@ LEFT = frozenset({"SENT", "DELIVERED", "READ", "UNDELIVERED"})
 DELIVERED = frozenset({"DELIVERED", "READ"})
 FAILED = frozenset({"UNDELIVERED", "FAILED", "CANCELED"})
 #: Seconds over which a rate is taken.
-RATE_OVER = 2.0
+RATE_OVER = 3.0
 
 
 class SenderProgress(NamedTuple):

@@ -70,26 +70,24 @@ class View:
         bar = Progress(TextColumn("{task.completed:>5} of {task.total} settled"), BarColumn(40), expand=False)
         bar.add_task("", total=progress.total, completed=progress.settled)
         words = (
-            f"{at:5.1f} s   {progress.rate:5.1f} messages/s   waiting {progress.waiting}   "
-            f"on the way {progress.on_the_way}   delivered {progress.delivered}   failed {progress.failed}   "
-            f"ambiguous {progress.ambiguous}   failed over {progress.failed_over}"
+            f"{at:5.1f} s   {progress.rate:.1f} messages/s   waiting {progress.waiting}   "
+            f"on the way {progress.on_the_way}\n        delivered {progress.delivered}   failed {progress.failed}   "
+            f"ambiguous {progress.ambiguous}   failed over {progress.failed_over}\n"
         )
         return Group(bar, Text(words))
 
     def _table(self, watch: figures.Watch) -> Table:
-        table = Table("sender", "channel", "connection", box=None, pad_edge=False)
-        for heading in ("rate", "limit", "", "delivered", "failed over"):
-            table.add_column(heading, justify="left" if not heading else "right")
+        table = _plain_table("sender", "via")
+        for heading in ("a second", "", "delivered", "failed over"):
+            table.add_column(heading, justify="right" if heading else "left")
         for line in self._senders:
             now, settings = watch.sender(line.id), line.settings
             state = self._carriers[settings.connection]
-            carrier = settings.connection if state == "up" else f"[red]{settings.connection} {state}[/]"
+            rate = f"{now.rate:.1f} of {settings.mps}"
             table.add_row(
                 settings.address,
-                settings.channel,
-                carrier,
-                f"{now.rate:.1f}/s",
-                f"{settings.mps}/s",
+                _via(settings) if state == "up" else f"[red]{_via(settings)} {state}[/]",
+                rate,
                 _bar(now.rate / settings.mps),
                 str(now.delivered),
                 str(now.failed_over),
@@ -111,10 +109,9 @@ class View:
 
 def senders_table(senders: Sequence[SenderLine]) -> Table:
     """The senders that `GET /v1/Senders?status=ACTIVATED` listed."""
-    table = Table("sender", "id", "channel", "connection", "limit", box=None, pad_edge=False)
+    table = _plain_table("sender", "id", "via", "a second")
     for line in senders:
-        settings = line.settings
-        table.add_row(settings.address, line.id, settings.channel, settings.connection, f"{settings.mps}/s")
+        table.add_row(line.settings.address, line.id, _via(line.settings), str(line.settings.mps))
     return table
 
 
@@ -122,27 +119,26 @@ def account_table(
     senders: Sequence[SenderLine], account: figures.Account, at_carrier: Mapping[str, int], seconds: float
 ) -> Table:
     """Who delivered what in *seconds*; *at_carrier* is what the carriers counted by source."""
-    headings = ("attempts", "delivered", "failed over", "took over", "accepted by carrier", "messages/s", "limit")
-    table = Table("sender", "channel", "connection", title="Who delivered what", title_justify="left")
-    for heading in headings:
+    table = _plain_table("sender", "via")
+    table.title, table.title_justify, table.title_style = "Who delivered what", "left", "bold"
+    for heading in ("tried", "delivered", "failed\nover", "taken\nover", "accepted\nby carrier", "a second"):
         table.add_column(heading, justify="right")
     none = figures.SenderAccount(0, 0, 0, 0)
     for line in senders:
         settings, did = line.settings, account.senders.get(line.id, none)
-        counted = at_carrier.get(settings.address)
-        table.add_row(
-            settings.address,
-            settings.channel,
-            settings.connection,
-            str(did.attempts),
-            str(did.delivered),
-            str(did.failed_over),
-            str(did.taken_over),
-            "-" if counted is None else str(counted),
-            f"{did.delivered / seconds:.1f}",
-            str(settings.mps),
-        )
+        counts = (did.attempts, did.delivered, did.failed_over, did.taken_over, at_carrier.get(settings.address, "-"))
+        rate = f"{did.delivered / seconds:.1f} of {settings.mps}"
+        table.add_row(settings.address, _via(settings), *map(str, counts), rate)
     return table
+
+
+def _plain_table(*headings: str) -> Table:
+    """A table that fits into 80 columns."""
+    return Table(*headings, box=None, pad_edge=False, padding=(0, 1), collapse_padding=True)
+
+
+def _via(settings: DemoSender) -> str:
+    return f"{settings.connection} {settings.channel}"
 
 
 def _bar(share: float) -> str:

@@ -14,26 +14,29 @@ from msgspec import Meta
 FAULT_HELP = """\
 Faults are written as "KIND key=value ..."; each may be given several times:
 
-  refuse status=0x45          answer the submit with this command_status; always=true: a repeat of it too
-  throttle mps=50             answer 0x58 above so many submits in any second (per system_id)
+  refuse status=0x45          answer the submit with this command_status;
+                              always=true: any repeat of it too
+  throttle mps=50             answer 0x58 above so many submits in any second
   silence                     take it, but never send a receipt
-  undelivered err=001         take it, then report stat=UNDELIV (or stat=REJECTD, EXPIRED, ...)
+  undelivered err=001         take it, then report stat=UNDELIV (or another)
   no-answer                   take it, but never answer the submit
   slow-answer seconds=0.5-2   answer late, after a fixed or a drawn time
   slow-receipt seconds=10     report late
   early-receipt               report before the submit is answered
   repeat-receipt times=2      report so many times
-  drop after=100 times=3      cut a link at its every 100th submit, 3 times in all; answered=false leaves the
-                              100th (taken) without its answer
-  outage from=10 until=20     close the port and cut every link during this time
+  drop after=100 times=3      cut a link at its every 100th submit, 3 times in
+                              all; answered=false: the 100th is taken, its
+                              answer is lost
+  outage from=10 until=20     close the port and cut every link meanwhile
   refuse-bind status=0x0e     refuse to bind
 
 and narrowed by any of:
 
-  share=0.1                   only this share of the submits, drawn from the seed and the submit itself
-  source=1203*                only from (or destination=4477*: only to) such addresses
-  system_id=sendpool          only on binds of this system_id
-  from=10 until=20            only during this time, in seconds after the start
+  share=0.1                   this share of the submits, drawn from the seed
+                              and the submit itself
+  source=1203*                from such addresses (destination=: to such)
+  system_id=sendpool          on binds of this system_id
+  from=10 until=20            during this time, in seconds after the start
 """
 
 Share = Annotated[float, Meta(gt=0, le=1)]

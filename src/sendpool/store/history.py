@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import select
 
+from sendpool.domain import ids
 from sendpool.domain.states import AttemptState
 from sendpool.store.database import Query, Script
 from sendpool.store.slices import created_between
@@ -115,9 +116,11 @@ class MessageFilter(NamedTuple):
         return sql, values
 
 
+#: The sender in use: the one named, else that of the latest attempt that has a result.
+_BOUND = "coalesce(m.sender_id, (SELECT b.sender_id FROM attempt b WHERE b.id = m.id * 64 + m.attempts))"
 #: A message that has no sender yet, but can have only one, is on that one's channel already.
 _ON_CHANNEL = (
-    " AND (m.sender_id IN (SELECT id FROM sender WHERE channel = ?) OR (m.sender_id IS NULL AND o.pool_id IN"
+    f" AND ({_BOUND} IN (SELECT id FROM sender WHERE channel = ?) OR ({_BOUND} IS NULL AND o.pool_id IN"
     " (SELECT pm.pool_id FROM pool_member pm JOIN sender s ON s.id = pm.sender_id JOIN sender_pool p"
     " ON p.id = pm.pool_id WHERE p.kind = 'sender' AND s.channel = ?)))"
 )
@@ -242,7 +245,7 @@ def _messages(
     # CROSS JOIN keeps SQLite from starting with messages: operations come from their index in the list's order,
     # messages by key, so nothing is sorted and the limit stops the walk.
     rows = yield Query(
-        "SELECT o.id, m.id, m.state, m.address, m.space, m.ambiguous, m.sender_id, m.updated_at FROM operation o"
+        f"SELECT o.id, m.id, m.state, m.address, m.space, m.ambiguous, {_BOUND}, m.updated_at FROM operation o"
         " CROSS JOIN message m WHERE o.account_id = ? AND o.uid BETWEEN ? AND ? AND o.kind <> 'email'"
         f" AND m.id BETWEEN o.id AND o.id + o.total - 1{sql} ORDER BY o.uid DESC, m.id DESC LIMIT ?",
         (account_id, run[-1].uid, first.uid, *values, limit),
@@ -289,18 +292,18 @@ def _row(message: _Message, sender_name: SenderName | None) -> MessageRow:
 
 _FETCH = (
     "SELECT o.id, o.uid, o.kind, o.total, o.pool_id, o.created_at, p.uid, p.kind, c.tags, c.origin, m.id, m.state,"
-    " m.address, m.space, m.ambiguous, m.sender_id, m.updated_at, s.uid, s.address, s.channel, c.content"
+    f" m.address, m.space, m.ambiguous, {_BOUND}, m.updated_at, s.uid, s.address, s.channel, c.content"
     " FROM operation o"
     " JOIN message m ON m.id = o.id + ? JOIN operation_content c ON c.operation_id = o.id"
     " LEFT JOIN sender_pool p ON p.id = o.pool_id"
-    " LEFT JOIN pool_member pm ON pm.pool_id = p.id AND p.kind = 'sender' AND m.sender_id IS NULL"
-    " LEFT JOIN sender s ON s.id = coalesce(m.sender_id, pm.sender_id)"
+    " LEFT JOIN pool_member pm ON pm.pool_id = p.id AND p.kind = 'sender'"
+    f" LEFT JOIN sender s ON s.id = coalesce({_BOUND}, pm.sender_id)"
     " WHERE o.uid = ? AND o.account_id = ? AND o.kind <> 'email' AND ? < o.total"
 )
 _ATTEMPTS = (
-    "SELECT a.n, a.state, a.marks, a.failure, a.code, a.rule, a.started_at, a.updated_at, s.uid, s.address, s.channel"
-    " FROM attempt a JOIN sender s ON s.id = a.sender_id WHERE a.message_id = ?"
-    f" AND a.state <> {AttemptState.WITHDRAWN:d} ORDER BY a.n"
+    "SELECT a.id & 63, a.state, a.marks, a.failure, a.code, a.rule, a.started_at, a.updated_at, s.uid, s.address, s.channel"
+    " FROM attempt a JOIN sender s ON s.id = a.sender_id WHERE a.id BETWEEN ? AND ?"
+    f" AND a.state <> {AttemptState.WITHDRAWN:d} ORDER BY a.id"
 )
 
 
@@ -311,7 +314,7 @@ def fetch_message(account_id: int, place: MessagePlace) -> Script[FoundMessage |
         return None
     found = rows[0]
     message = _Message(_Operation(*found[:10]), *found[10:17])
-    attempts = yield Query(_ATTEMPTS, (message.id,))
+    attempts = yield Query(_ATTEMPTS, (message.id * 64, message.id * 64 + ids.MAX_ATTEMPTS))
     return FoundMessage(
         _row(message, SenderName(*found[17:20]) if found[17] is not None else None),
         found[20],

@@ -158,7 +158,7 @@ def insert_operations(operations: Sequence[NewOperation]) -> Script[None]:
         [(operation.id, *operation[13:]) for operation in operations],
     )
     events = [
-        (operation.id, OPERATION_EVENT + state, None, None, operation.at)
+        (operation.id, OPERATION_EVENT + state, None, operation.at)
         for operation in operations
         if operation.kind != "inbound"
         for state in _passed(operation.state)
@@ -303,7 +303,7 @@ def expand_chunk(expansion: Expansion, now: int) -> Script[int]:
 def load_attempts(keys: Sequence[tuple[int, int]]) -> Script[list[OpenAttempt]]:
     """Attempts by (message, n) with their messages. Those that do not exist are left out."""
     rows: list[OpenAttempt] = yield Bulk(
-        "FROM v JOIN attempt a ON a.message_id = v.message_id AND a.n = v.n JOIN message m ON m.id = v.message_id",
+        "FROM v JOIN attempt a ON a.id = v.message_id * 64 + v.n JOIN message m ON m.id = v.message_id",
         (("message_id", "bigint"), ("n", "int")),
         keys,
         _OPEN_ATTEMPT,
@@ -313,8 +313,8 @@ def load_attempts(keys: Sequence[tuple[int, int]]) -> Script[list[OpenAttempt]]:
 
 
 _OPEN_ATTEMPT = (
-    "a.message_id",
-    "a.n",
+    "a.id >> 6",
+    "a.id & 63",
     "a.state",
     "a.marks",
     "a.sender_id",
@@ -358,12 +358,12 @@ def load_standing(message_ids: Iterable[int]) -> Script[dict[int, Standing]]:
 def load_past(message_ids: Iterable[int]) -> Script[dict[int, list[PastAttempt]]]:
     """Every attempt made so far of these messages, in order, by message."""
     rows = yield Bulk(
-        "FROM v JOIN attempt a ON a.message_id = v.id ORDER BY a.message_id, a.n",
+        "FROM v JOIN attempt a ON a.id BETWEEN v.id * 64 AND v.id * 64 + 63 ORDER BY a.id",
         (("id", "bigint"),),
         [(key,) for key in message_ids],
         (
-            "a.message_id",
-            "a.n",
+            "a.id >> 6",
+            "a.id & 63",
             "a.sender_id",
             "a.connection_id",
             "a.channel",
@@ -384,9 +384,9 @@ def load_past(message_ids: Iterable[int]) -> Script[dict[int, list[PastAttempt]]
 def started_attempts(limit: int) -> Script[list[tuple[int, int]]]:
     """(message, n) of attempts that were begun and have no result: after a crash, those of unknown fate."""
     rows = yield Query(
-        f"FROM attempt WHERE state = {int(AttemptState.STARTED)} ORDER BY message_id, n LIMIT ?",
+        f"FROM attempt WHERE state = {int(AttemptState.STARTED)} ORDER BY id LIMIT ?",
         (limit,),
-        ("message_id", "n"),
+        ("id >> 6", "id & 63"),
     )
     return [(message_id, n) for message_id, n in rows]
 
@@ -397,7 +397,7 @@ def change_attempts(changes: Sequence[AttemptChange], now: int) -> Script[None]:
     if plain:
         yield Bulk(
             "UPDATE attempt SET state = v.state, marks = v.marks, updated_at = v.at FROM v"
-            " WHERE attempt.message_id = v.message_id AND attempt.n = v.n AND attempt.state = v.expected",
+            " WHERE attempt.id = v.message_id * 64 + v.n AND attempt.state = v.expected",
             _ATTEMPT_CHANGE,
             plain,
         )
@@ -406,7 +406,7 @@ def change_attempts(changes: Sequence[AttemptChange], now: int) -> Script[None]:
         yield Bulk(
             "UPDATE attempt SET state = v.state, marks = v.marks, updated_at = v.at, failure = v.failure,"
             " code = v.code, rule = v.rule, table_version = v.table_version, next = v.next FROM v"
-            " WHERE attempt.message_id = v.message_id AND attempt.n = v.n AND attempt.state = v.expected",
+            " WHERE attempt.id = v.message_id * 64 + v.n AND attempt.state = v.expected",
             (
                 *_ATTEMPT_CHANGE,
                 ("failure", "text"),

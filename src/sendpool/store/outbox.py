@@ -9,20 +9,19 @@ from sendpool.store.database import Bulk, Script
 #: An operation's event numbers start here, above any of a message (63 attempts * 16 + 15).
 OPERATION_EVENT = 1024
 
-#: (subject, number, sender or None, error code or None, at)
-EventRow = tuple[int, int, int | None, int | None, int]
+#: (subject, number, error code or None, at). The sender is that of attempt `number // 16`.
+EventRow = tuple[int, int, int | None, int]
 
 
 def write_events(events: Sequence[EventRow]) -> Script[None]:
     """Write events. One that is already there is the same one: a subject's numbers are unique."""
     if events:
         yield Bulk(
-            "INSERT INTO event (subject_id, number, sender_id, error_code, created_at) SELECT * FROM v WHERE true"
+            "INSERT INTO event (subject_id, number, error_code, created_at) SELECT * FROM v WHERE true"
             " ON CONFLICT DO NOTHING",
             (
                 ("subject_id", "bigint"),
                 ("number", "int"),
-                ("sender_id", "bigint"),
                 ("error_code", "int"),
                 ("at", "bigint"),
             ),

@@ -144,10 +144,10 @@ def start_attempts(attempts: Sequence[NewAttempt]) -> Script[None]:
     """Make attempts durable before their bytes leave. A withdrawn attempt's number is used again."""
     if attempts:
         yield Bulk(
-            "INSERT INTO attempt (message_id, n, sender_id, connection_id, channel, state, segments, reference, marks,"
-            f" scene, started_at, updated_at) SELECT message_id, n, sender_id, connection_id, channel,"
+            "INSERT INTO attempt (id, sender_id, connection_id, channel, state, segments, reference, marks,"
+            f" scene, started_at, updated_at) SELECT message_id * 64 + n, sender_id, connection_id, channel,"
             f" {int(AttemptState.STARTED)}, segments, reference, 0, scene, at, at FROM v WHERE true"
-            " ON CONFLICT (message_id, n) DO UPDATE SET sender_id = excluded.sender_id, connection_id ="
+            " ON CONFLICT (id) DO UPDATE SET sender_id = excluded.sender_id, connection_id ="
             f" excluded.connection_id, channel = excluded.channel, state = {int(AttemptState.STARTED)}, segments ="
             " excluded.segments, reference = excluded.reference, scene = excluded.scene, started_at ="
             " excluded.started_at, updated_at = excluded.updated_at, failure = NULL, code = NULL, rule = NULL,"

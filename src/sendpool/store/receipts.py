@@ -39,7 +39,8 @@ def insert_segments(rows: Sequence[SegmentRow]) -> Script[None]:
     """Remember by which id the carrier knows each segment. The same id again, for the same segment, is no news."""
     if rows:
         yield Bulk(
-            "INSERT INTO segment (connection_id, carrier_id, message_id, n, part) SELECT * FROM v WHERE true"
+            "INSERT INTO segment (connection_id, carrier_id, attempt_id, part) SELECT connection_id, carrier_id,"
+            " message_id * 64 + n, part FROM v WHERE true"
             " ON CONFLICT DO NOTHING",
             (
                 ("connection_id", "bigint"),
@@ -56,15 +57,15 @@ def match(connection_id: int, carrier_ids: Sequence[str]) -> Script[list[Match]]
     """The attempts that these carrier ids belong to. Carriers use ids again: the newest message comes first."""
     rows: list[Match] = yield Bulk(
         "FROM v JOIN segment s ON s.connection_id = v.connection_id AND s.carrier_id = v.carrier_id"
-        " JOIN attempt a ON a.message_id = s.message_id AND a.n = s.n JOIN message m ON m.id = s.message_id"
-        " ORDER BY v.place, s.message_id DESC, s.n DESC",
+        " JOIN attempt a ON a.id = s.attempt_id JOIN message m ON m.id = s.attempt_id >> 6"
+        " ORDER BY v.place, s.attempt_id DESC",
         (("place", "int"), ("connection_id", "bigint"), ("carrier_id", "text")),
         [(place, connection_id, carrier_id) for place, carrier_id in enumerate(carrier_ids)],
         (
             "v.place",
             "s.part",
-            "a.message_id",
-            "a.n",
+            "a.id >> 6",
+            "a.id & 63",
             "a.state",
             "a.marks",
             "a.sender_id",
@@ -88,7 +89,7 @@ def mark_parts(rows: Sequence[tuple[int, int, int, int]]) -> Script[None]:
     """Write what receipts have said so far of a long message's parts: (message, n, delivered bits, failed bits)."""
     yield Bulk(
         "UPDATE attempt SET parts_delivered = v.delivered, parts_failed = v.failed FROM v"
-        " WHERE attempt.message_id = v.message_id AND attempt.n = v.n",
+        " WHERE attempt.id = v.message_id * 64 + v.n",
         (("message_id", "bigint"), ("n", "int"), ("delivered", "bigint"), ("failed", "bigint")),
         rows,
     )

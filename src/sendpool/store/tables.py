@@ -212,7 +212,7 @@ message = Table(
     _required("attempts", SmallInteger),
     #: What one attempt costs at the present step.
     _required("segments", SmallInteger),
-    #: The sender that delivered it, else the latest.
+    #: The sender in use where it is not the one of attempt number `attempts`; of an inbound message, who received it.
     Column("sender_id", Key),
     _required("ambiguous", SmallInteger),
     #: Wire code of how it ended, where it failed.
@@ -259,8 +259,8 @@ later = Table(
 attempt = Table(
     "attempt",
     metadata,
-    Column("message_id", Key, primary_key=True, autoincrement=False),
-    Column("n", SmallInteger, primary_key=True, autoincrement=False),
+    #: message * 64 + n: a message's attempts lie together, and a run of messages is a run of keys.
+    Column("id", Key, primary_key=True, autoincrement=False),
     _required("sender_id", Key),
     _required("connection_id", Key),
     _required("channel", Text),
@@ -284,10 +284,7 @@ attempt = Table(
     _required("started_at", Time),
     _required("updated_at", Time),
     # State 1 is STARTED: what a crash leaves behind. Narrow: never more rows than the windows hold.
-    Index(
-        "attempt_started", "message_id", "n", sqlite_where=Column("state") == 1, postgresql_where=Column("state") == 1
-    ),
-    sqlite_with_rowid=False,
+    Index("attempt_started", "state", sqlite_where=Column("state") == 1, postgresql_where=Column("state") == 1),
 )
 
 segment = Table(
@@ -295,8 +292,7 @@ segment = Table(
     metadata,
     Column("connection_id", Key, primary_key=True, autoincrement=False),
     Column("carrier_id", Text, primary_key=True),
-    Column("message_id", Key, primary_key=True, autoincrement=False),
-    Column("n", SmallInteger, primary_key=True, autoincrement=False),
+    Column("attempt_id", Key, primary_key=True, autoincrement=False),
     Column("part", SmallInteger, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
 )
@@ -341,7 +337,6 @@ event = Table(
     _required("subject_id", Key),
     #: attempt * 16 + state of the message; 1024 + state for an operation. Unique: no event twice.
     _required("number", SmallInteger),
-    Column("sender_id", Key),
     Column("error_code", Integer),
     _required("created_at", Time),
     UniqueConstraint("subject_id", "number"),

@@ -217,6 +217,9 @@ class Rig:
         for connector in self._connectors:
             await connector.close()
         self.centre.stop_listening()
+        for link in self.centre.links:
+            link.cut()
+        await until(lambda: all(link.lost for link in self.centre.links))
 
 
 @pytest.fixture

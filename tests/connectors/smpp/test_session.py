@@ -125,24 +125,19 @@ async def test_window_is_never_exceeded_and_the_rest_follows_in_order(rig: Rig) 
     ("status", "outcome"),
     [
         (0x0A, Rejected(FailureClass.SENDER, "0x0a", "sender", "smpp/0x0a")),
-        (0x0B, Rejected(FailureClass.RECIPIENT, "0x0b", "pair", "smpp/0x0b")),
-        (0x08, Rejected(FailureClass.TRANSIENT, "0x08", "message", "smpp/0x08")),
-        (0x45, Rejected(FailureClass.SENDER, "0x45", "pair", "smpp/0x45")),
         (0x58, Throttled("connection", None, "0x58")),
-        (0x14, Throttled("connection", None, "0x14")),
         (0x400, Rejected(FailureClass.ACCOUNT, "0x400", "account", "connection/ACCOUNT")),
-        (0x401, Throttled("connection", None, "0x401")),
-        (0x402, Uncertain("status unknown to SMPP (0x402)")),
-        (0x4FF, Rejected(FailureClass.TRANSIENT, "0x4ff", "message", "smpp/?")),
     ],
 )
-async def test_statuses_become_outcomes(rig: Rig, status: int, outcome: Outcome) -> None:
-    own = {"0x400": "ACCOUNT", "401": "THROTTLED", "0x402": "AMBIGUOUS"}
-    connector = await rig.opened(status_errors=own)
+@pytest.mark.parametrize("body", [None, MessageId("")])
+async def test_refusal_is_read_with_and_without_a_body(
+    rig: Rig, status: int, outcome: Outcome, body: MessageId | None
+) -> None:
+    connector = await rig.opened(status_errors={"0x400": "ACCOUNT"})
     await connector.submit([rig.submission(1)])
     await rig.until(lambda: len(rig.centre.link.submits) == 1)
 
-    rig.centre.link.send(Pdu(Command.SUBMIT_SM_RESP, status, rig.centre.link.submits[0].sequence))
+    rig.centre.link.send(Pdu(Command.SUBMIT_SM_RESP, status, rig.centre.link.submits[0].sequence, body))
     await rig.until(lambda: bool(rig.inbox.outcome_list))
 
     assert outcomes(rig) == [(1, 1, outcome)]
@@ -306,6 +301,20 @@ async def test_unbind_of_the_carrier_is_answered_and_the_link_comes_back(rig: Ri
 
     assert link.of(Command.UNBIND_RESP) == [Pdu(Command.UNBIND_RESP, 0, 77)]
     assert rig.inbox.links[1] == (False, 0, "the carrier unbound")
+
+
+async def test_nothing_more_is_submitted_after_the_carrier_unbound(rig: Rig) -> None:
+    connector = await rig.opened(window=1)
+    await connector.submit([rig.submission(1), rig.submission(2)])
+    link = rig.centre.link
+    await rig.until(lambda: len(link.submits) == 1)
+
+    answer = Pdu(Command.SUBMIT_SM_RESP, 0, link.submits[0].sequence, MessageId("m1"))
+    link.send(Pdu(Command.UNBIND, 0, 77), answer)
+    await rig.until(lambda: len(rig.inbox.outcome_list) == 2)
+
+    assert outcomes(rig) == [(1, 1, CarrierId("m1")), (2, 1, Unavailable("the carrier unbound"))]
+    assert len(link.submits) == 1
 
 
 # Receipts and inbound texts
@@ -536,6 +545,22 @@ async def test_close_does_not_wait_for_ever(rig: Rig) -> None:
 
     assert 30 <= asyncio.get_running_loop().time() - began <= 37
     assert isinstance(outcomes(rig)[0][2], Uncertain)
+
+
+async def test_carrier_that_reads_no_more_cannot_hold_the_link(rig: Rig) -> None:
+    connector = await rig.opened(window=100_000, unbind_timeout=5)
+    link = rig.centre.link
+    assert link.transport is not None
+    link.transport.pause_reading()
+    # More than the buffers of both sides take, so that closing would wait for ever.
+    for start in range(0, 40_000, 1000):
+        await connector.submit([rig.submission(start + n, "A" * 160) for n in range(1000)])
+
+    link.send(Pdu(Command.UNBIND, 0, 77))
+    await rig.until(lambda: len(rig.centre.links) == 2, timeout=20)
+
+    assert rig.inbox.links[1].detail == "the carrier unbound"
+    assert len(rig.inbox.outcome_list) == 40_000
 
 
 async def test_close_during_an_outage_ends_at_once(rig: Rig) -> None:

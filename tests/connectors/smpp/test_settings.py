@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sendpool.connectors import smpp
 from sendpool.connectors.base import ConnectionSettings, SenderSettings
 from sendpool.connectors.smpp.connector import SmppConnector
-from sendpool.connectors.smpp.settings import Alphabet, IdFormat, IdSpelling, read_settings, status_overrides
+from sendpool.connectors.smpp.settings import (
+    Alphabet,
+    IdFormat,
+    IdSpelling,
+    SmppSettings,
+    read_settings,
+    status_overrides,
+)
 from sendpool.domain.failures import FailureClass
 from sendpool.domain.sender import Channel
 
@@ -98,3 +107,10 @@ def test_bad_sender_is_named(bad: SenderSettings, message: str) -> None:
         SmppConnector.check(connection(bad))
 
     assert str(caught.value) == message
+
+
+def test_readme_names_every_option() -> None:
+    readme = (Path(smpp.__file__).parent / "README.md").read_text("utf-8")
+
+    missing = [name for name in SmppSettings.__struct_fields__ if f"`{name}`" not in readme]
+    assert not missing

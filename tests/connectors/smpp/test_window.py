@@ -16,7 +16,7 @@ BODY = b"body"
 
 
 def waiting(*numbers: int) -> list[Waiting]:
-    return [Waiting(AttemptKey(n, 1), 1, BODY) for n in numbers]
+    return [(AttemptKey(n, 1), 1, BODY) for n in numbers]
 
 
 def sequences(chunks: list[bytes]) -> list[int]:
@@ -90,7 +90,7 @@ def test_sequence_numbers_start_again_after_the_last() -> None:
 @pytest.mark.parametrize("body", [b"", b"x" * 300])
 def test_header_counts_the_body(body: bytes) -> None:
     window = Window(1, 30.0)
-    window.add([Waiting(AttemptKey(1, 1), 1, body)])
+    window.add([(AttemptKey(1, 1), 1, body)])
 
     assert (
         b"".join(window.take(0.0))

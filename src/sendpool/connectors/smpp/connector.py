@@ -10,14 +10,7 @@ from random import random
 
 import structlog
 
-from sendpool.connectors.base import (
-    AttemptKey,
-    ConnectionSettings,
-    Inbox,
-    Outcome,
-    Submission,
-    Unavailable,
-)
+from sendpool.connectors.base import AttemptKey, ConnectionSettings, Inbox, Outcome, Submission, Unavailable
 from sendpool.connectors.smpp.backoff import Backoff
 from sendpool.connectors.smpp.inbound import InboundReader
 from sendpool.connectors.smpp.receipts import ReceiptReader

@@ -128,10 +128,7 @@ def parse(frame: bytes) -> Pdu:
         if command not in _KNOWN:
             raise PduError(Status.RINVCMDID, f"command_id 0x{command:08x} is unknown")
         if length != len(frame):
-            raise PduError(
-                Status.RINVCMDLEN,
-                f"command_length {length} differs from the {len(frame)} octets given",
-            )
+            raise PduError(Status.RINVCMDLEN, f"command_length {length} differs from the {len(frame)} octets given")
         body = reader(frame) if reader and length > HEADER_LENGTH else None
         if body is None and reader and not command & RESPONSE:
             raise PduError(Status.RINVCMDLEN, "the body is missing")
@@ -213,14 +210,7 @@ def _write_sm(sm: Sm) -> bytes:
             bytes((sm.esm_class, sm.protocol_id, sm.priority)),
             _cstr(sm.schedule),
             _cstr(sm.validity),
-            bytes(
-                (
-                    sm.registered_delivery,
-                    sm.replace_if_present,
-                    sm.data_coding,
-                    sm.default_message,
-                )
-            ),
+            bytes((sm.registered_delivery, sm.replace_if_present, sm.data_coding, sm.default_message)),
             bytes((len(sm.short_message),)),
             sm.short_message,
             encode_tlvs(sm.tlvs),
@@ -234,9 +224,7 @@ def _write_data_sm(sm: Sm) -> bytes:
     return _cstr(sm.service_type) + _address(sm.source) + _address(sm.destination) + flags + encode_tlvs(tlvs)
 
 
-def _write_session_body(
-    body: Bind | BindResp | QuerySm | QuerySmResp | CancelSm,
-) -> bytes:
+def _write_session_body(body: Bind | BindResp | QuerySm | QuerySmResp | CancelSm) -> bytes:
     if isinstance(body, Bind):
         numbers = bytes((body.interface_version, body.addr_ton, body.addr_npi))
         names = _cstr(body.system_id) + _cstr(body.password) + _cstr(body.system_type)

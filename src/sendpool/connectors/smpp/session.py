@@ -24,8 +24,6 @@ from sendpool.connectors.base import (
     Inbox,
     Outcome,
     Receipt,
-    Rejected,
-    Throttled,
     Unavailable,
     Uncertain,
 )
@@ -33,10 +31,10 @@ from sendpool.connectors.smpp import pdu
 from sendpool.connectors.smpp.inbound import InboundReader
 from sendpool.connectors.smpp.pdu import HEADER, HEADER_LENGTH, RESPONSE, Command, PduError
 from sendpool.connectors.smpp.receipts import ReceiptReader, id_reader
+from sendpool.connectors.smpp.refusals import Refusals
 from sendpool.connectors.smpp.settings import SmppSettings, status_overrides
-from sendpool.connectors.smpp.status import Status, code_text, describe
+from sendpool.connectors.smpp.status import Status, describe
 from sendpool.connectors.smpp.window import PartKey, Waiting, Window
-from sendpool.domain.failures import FailureClass, classify
 
 log = structlog.get_logger(__name__)
 
@@ -89,7 +87,6 @@ class Session(asyncio.Protocol):
         self._carrier = carrier
         self._settings = carrier.settings
         self._inbox = carrier.inbox
-        self._overrides = status_overrides(carrier.settings)
         self._window = Window(carrier.window, carrier.settings.response_timeout)
         self._read_id = id_reader(carrier.settings.id_format.resp)
         self._framer = pdu.Framer()
@@ -104,7 +101,7 @@ class Session(asyncio.Protocol):
         self._receipt_acks: list[tuple[int, int]] = []
         self._inbounds: list[Inbound] = []
         self._inbound_acks: list[tuple[int, int]] = []
-        self._refusals: dict[int, Outcome] = {}
+        self._refusals = Refusals(status_overrides(carrier.settings))
         self._storing: set[asyncio.Future[None]] = set()
         self._drained: asyncio.Future[None] | None = None
         self._unbound: asyncio.Future[None] | None = None
@@ -169,21 +166,20 @@ class Session(asyncio.Protocol):
             interface_version=settings.interface_version,
         )
         self._opened_at = self._heard_at = self._loop.time()
-        self._transport.write(
-            pdu.encode(pdu.Pdu(Command.BIND_TRANSCEIVER, 0, self._window.next_sequence(), bind)),
-        )
+        self._transport.write(pdu.encode(pdu.Pdu(Command.BIND_TRANSCEIVER, 0, self._window.next_sequence(), bind)))
         self._schedule_tick()
 
     def data_received(self, data: bytes) -> None:
         """Read every PDU that *data* completes, hand over what they say, answer in one write."""
         self._heard_at = self._loop.time()
         self._enquired_at = None
+        read_usual = self._carrier.receipts.read_usual
         for frame in self._framer.feed(data):
             _, command, status, sequence = _unpack_header(frame)
             if command == _SUBMIT_SM_RESP:
                 self._settle(sequence, status, frame)
             elif command == _DELIVER_SM:
-                receipt = self._carrier.receipts.read_usual(frame)
+                receipt = read_usual(frame)
                 if receipt is None:
                     self._collect(frame, command, sequence)
                 else:
@@ -196,9 +192,8 @@ class Session(asyncio.Protocol):
         self._hand_over()
         if self._framer.broken:
             self._out.append(pdu.header(Command.GENERIC_NACK, Status.RINVCMDLEN, 0))
-        self._flush()
-        if self._framer.broken:
             self._hang_up("the carrier sent a PDU of an impossible length")
+        self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Settle what was in flight: written submits may have arrived, queued ones have not."""
@@ -227,31 +222,11 @@ class Session(asyncio.Protocol):
             return
         attempt, part, late = whose
         if status == 0:
-            self._outcomes.append((attempt, part, self._carrier_id(frame)))
+            id_ = self._read_id(frame[HEADER_LENGTH:].partition(b"\0")[0])
+            # Accepted without a name, as a few carriers do: a name of our own, which no receipt will carry.
+            self._outcomes.append((attempt, part, CarrierId(id_ or f"no-id-{secrets.token_hex(8)}")))
             return
-        outcome = self._refusals.get(status) or self._classify(status)
-        if late and isinstance(outcome, Throttled):
-            # The attempt counts as uncertain by now: this settles it as refused, it cannot be as if never tried.
-            rule = classify("smpp", outcome.code, self._overrides).rule
-            outcome = Rejected(FailureClass.THROTTLED, outcome.code, outcome.scope, rule)
-        self._outcomes.append((attempt, part, outcome))
-
-    def _carrier_id(self, frame: bytes) -> CarrierId:
-        end = frame.find(0, HEADER_LENGTH)
-        raw = frame[HEADER_LENGTH : end if end >= 0 else None]
-        # Accepted without a name, as a few carriers do: a name of our own, which no receipt will carry.
-        return CarrierId(self._read_id(raw) or f"no-id-{secrets.token_hex(8)}")
-
-    def _classify(self, status: int) -> Outcome:
-        code = code_text(status)
-        known = classify("smpp", code, self._overrides)
-        outcome: Outcome = Rejected(known.failure, code, known.scope, known.rule)
-        if known.failure is FailureClass.THROTTLED:
-            outcome = Throttled("connection", None, code)
-        elif known.failure is FailureClass.AMBIGUOUS:
-            outcome = Uncertain(describe(status))
-        self._refusals[status] = outcome
-        return outcome
+        self._outcomes.append((attempt, part, self._refusals.outcome(status, late=late)))
 
     def _collect(self, frame: bytes, command: int, sequence: int) -> None:
         """Note a receipt or an inbound text of this turn."""
@@ -281,7 +256,6 @@ class Session(asyncio.Protocol):
             self._nacked(sequence, status, frame)
         elif command == Command.UNBIND:
             self._out.append(pdu.header(Command.UNBIND_RESP, 0, sequence))
-            self._flush()
             self._hang_up("the carrier unbound")
         elif command == Command.UNBIND_RESP and self._unbound is not None and not self._unbound.done():
             self._unbound.set_result(None)
@@ -351,15 +325,16 @@ class Session(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             return
         chunks, self._out = self._out, []
-        if self._state is _State.BOUND:
+        if self._state is _State.BOUND and self._hung_up_at is None:
             chunks += self._window.take(self._loop.time())
         if chunks:
             self._transport.write(b"".join(chunks))
 
     def _hang_up(self, reason: str) -> None:
-        """Disconnect once all is written."""
+        """Write the answers of this turn, no more submits, and disconnect once all is written."""
         self._reason = self._reason or reason
         self._hung_up_at = self._loop.time()
+        self._flush()
         if self._transport is not None:
             self._transport.close()
 

@@ -64,46 +64,44 @@ class SubmitWriter:
 
     def __init__(self, settings: SmppSettings) -> None:
         self._settings = settings
-        destination_default = (settings.destination_ton, settings.destination_npi)
-        self._international = _numbering("+", *destination_default)
+        self._max_validity = settings.max_validity
+        self._international = _numbering("+", settings.destination_ton, settings.destination_npi)
         self._texts: dict[Content, tuple[_Part, ...]] = {}
         self._senders: dict[str, tuple[Mapping[str, Any], bytes]] = {}
 
     def write(self, submission: Submission, into: list[Waiting]) -> None:
         """Append the wanted parts of *submission*. Raises `UnfitSubmission`, and then appends nothing."""
-        parts = self._texts.get(submission.content) or self._lay_out(submission.content)
-        if len(parts) != submission.segments:
+        # One unpacking: reading the fields one by one takes as long as all the rest.
+        attempt, _, sender, recipient, content, segments, reference, validity, wanted, options = submission
+        parts = self._texts.get(content) or self._lay_out(content)
+        if len(parts) != segments:
             raise UnfitSubmission(UNFIT_TEXT)
-        known = self._senders.get(submission.sender)
-        source = known[1] if known and known[0] is submission.options else self._write_source(submission)
-        recipient = submission.recipient
-        if recipient[:1] == "+" and 1 < len(recipient) <= ADDRESS_OCTETS:
-            destination = self._international + recipient[1:].encode("ascii", "replace") + b"\0"
+        known = self._senders.get(sender)
+        source = known[1] if known and known[0] is options else self._write_source(sender, options)
+        if recipient[:1] == "+" and 1 < len(recipient) <= ADDRESS_OCTETS and recipient.isascii():
+            destination = self._international + recipient[1:].encode() + b"\0"
         else:
             destination = self._write_destination(recipient)
-        validity = submission.validity
-        until = b"\0" if validity is None else _validity(validity, self._settings.max_validity)
-        first = parts[0]
-        if first.after is None:
-            into.append(
-                Waiting(submission.attempt, 1, b"".join((source, destination, first.head, until, first.before)))
-            )
+        until = b"\0" if validity is None else _validity(validity, self._max_validity)
+        head, before, after = parts[0]
+        if after is None:
+            into.append((attempt, 1, b"".join((source, destination, head, until, before))))
             return
-        reference = bytes((submission.reference & 0xFF,))
-        for number, part in enumerate(parts, 1):
-            if submission.parts >> number - 1 & 1:
-                body = (source, destination, part.head, until, part.before, reference, part.after or b"")
-                into.append(Waiting(submission.attempt, number, b"".join(body)))
+        mark = bytes((reference & 0xFF,))
+        for number, (head, before, after) in enumerate(parts, 1):
+            if wanted >> number - 1 & 1:
+                body = (source, destination, head, until, before, mark, after or b"")
+                into.append((attempt, number, b"".join(body)))
 
-    def _write_source(self, submission: Submission) -> bytes:
-        own, settings = sender_options(submission.options), self._settings
+    def _write_source(self, sender: str, options: Mapping[str, Any]) -> bytes:
+        own, settings = sender_options(options), self._settings
         ton = settings.source_ton if own.ton is None else own.ton
         npi = settings.source_npi if own.npi is None else own.npi
         service_type = settings.service_type.encode("latin-1", "replace") + b"\0"
-        source = service_type + _numbering(submission.sender, ton, npi) + _address(submission.sender)
+        source = service_type + _numbering(sender, ton, npi) + _address(sender)
         if len(self._senders) >= _REMEMBERED:
             self._senders.clear()
-        self._senders[submission.sender] = (submission.options, source)
+        self._senders[sender] = (options, source)
         return source
 
     def _write_destination(self, recipient: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import NamedTuple
+from itertools import takewhile
 
 from sendpool.connectors.base import AttemptKey
 from sendpool.connectors.smpp.pdu import HEADER, HEADER_LENGTH, LAST_SEQUENCE, Command
@@ -16,14 +16,8 @@ _SUBMIT_SM = int(Command.SUBMIT_SM)
 LATE = 600.0
 
 
-class Waiting(NamedTuple):
-    """A part that waits for room: its attempt, its number from 1 and its submit_sm body."""
-
-    attempt: AttemptKey
-    part: int
-    body: bytes
-
-
+#: A part that waits for room: its attempt, its number from 1 and its submit_sm body. A plain tuple: one per segment.
+Waiting = tuple[AttemptKey, int, bytes]
 #: An attempt and the number of a part of it.
 PartKey = tuple[AttemptKey, int]
 
@@ -78,22 +72,17 @@ class Window:
 
     def expire(self, now: float) -> list[PartKey]:
         """Give up waiting for answers that are overdue at *now*; their places are free, late answers still count."""
-        overdue: list[PartKey] = []
-        while self._pending:
-            sequence = next(iter(self._pending))
-            attempt, part, deadline = self._pending[sequence]
-            if deadline > now:
-                break
+        overdue = _due(self._pending, now)
+        for sequence, attempt, part in overdue:
             del self._pending[sequence]
             self._late[sequence] = (attempt, part, now + LATE)
-            overdue.append((attempt, part))
-        while self._late and self._late[next(iter(self._late))][2] <= now:
-            del self._late[next(iter(self._late))]
-        return overdue
+        for sequence, _, _ in _due(self._late, now):
+            del self._late[sequence]
+        return [(attempt, part) for _, attempt, part in overdue]
 
     def take_queued(self) -> list[PartKey]:
         """Empty the queue: parts that never left."""
-        queued = [(item.attempt, item.part) for item in self._queue]
+        queued = [(attempt, part) for attempt, part, _ in self._queue]
         self._queue.clear()
         return queued
 
@@ -103,3 +92,9 @@ class Window:
         self._pending.clear()
         self._late.clear()
         return pending
+
+
+def _due(entries: dict[int, tuple[AttemptKey, int, float]], now: float) -> list[tuple[int, AttemptKey, int]]:
+    """The entries whose time has come; they stand in the order of their times."""
+    first = takewhile(lambda item: item[1][2] <= now, entries.items())
+    return [(sequence, attempt, part) for sequence, (attempt, part, _) in first]

@@ -26,10 +26,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "attempt",
-        sa.Column(
-            "message_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
-        ),
-        sa.Column("n", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("sender_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("connection_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("channel", sa.Text(), nullable=False),
@@ -47,13 +44,12 @@ def upgrade() -> None:
         sa.Column("scene", sa.Integer(), nullable=True),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("message_id", "n"),
-        sqlite_with_rowid=False,
+        sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(
         "attempt_started",
         "attempt",
-        ["message_id", "n"],
+        ["state"],
         unique=False,
         sqlite_where=sa.text("state = 1"),
         postgresql_where=sa.text("state = 1"),
@@ -88,7 +84,6 @@ def upgrade() -> None:
         sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("subject_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("number", sa.SmallInteger(), nullable=False),
-        sa.Column("sender_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("error_code", sa.Integer(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("position"),
@@ -274,11 +269,10 @@ def upgrade() -> None:
         ),
         sa.Column("carrier_id", sa.Text(), nullable=False),
         sa.Column(
-            "message_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+            "attempt_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
         ),
-        sa.Column("n", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("part", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.PrimaryKeyConstraint("connection_id", "carrier_id", "message_id", "n", "part"),
+        sa.PrimaryKeyConstraint("connection_id", "carrier_id", "attempt_id", "part"),
         sqlite_with_rowid=False,
     )
     op.create_table(
