@@ -48,10 +48,10 @@ peers: .venv/.dev build/smsc ## test against the compiled SMPP message centre of
 	$(BIN)/python -m pytest tests/peers $(ARGS)
 
 bench: .venv/.dev build/smsc ## measure whole processes, from the first HTTP byte to the last receipt
-	$(BIN)/python bench/run.py $(ARGS)
+	$(BIN)/python -m bench.run $(ARGS)
 
 show-main-job: .venv/.dev build/smsc ## print the figures of the main job as JSON
-	@$(BIN)/python bench/show_main_job.py $(ARGS)
+	@$(BIN)/python -m bench.show_main_job $(ARGS)
 
 .venv/.made-in:
 	@./requirements/make-venv '$(PYTHON)'

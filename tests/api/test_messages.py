@@ -66,8 +66,7 @@ def tried(operation_id: str, n: int, address: str, state: AttemptState, **values
         sender.c.address == address
     )
     row = {
-        "message_id": key,
-        "n": n,
+        "id": key * 64 + n,
         "sender_id": sender_id,
         "connection_id": connection_id,
         "channel": channel,
@@ -78,8 +77,6 @@ def tried(operation_id: str, n: int, address: str, state: AttemptState, **values
         "started_at": 1_800_000_000_000_000 + n,
         "updated_at": 1_800_000_001_000_000,
     }
-    if "parts_delivered" in attempt.c:
-        row |= {"parts_delivered": 0, "parts_failed": 0}
     yield insert(attempt).values(**{**row, **values})
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from heapq import heappop, heappush
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sendpool.domain.fairness import SMALL_WEIGHT, UNIT, FairClock, RoundRobin, flow_of
@@ -88,6 +88,7 @@ def test_stream_of_single_messages_keeps_its_four_shares_of_five_against_a_campa
     assert served["single"] == pytest.approx(800, abs=2)
 
 
+@settings(deadline=None)
 @given(
     chunks=st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 60)), max_size=12),
     batches=st.lists(st.integers(1, 9), min_size=1, max_size=80),
@@ -109,6 +110,7 @@ def test_two_equal_flows_stay_within_one_message_of_each_other(
         assert abs(served["a"] - served["b"]) <= 1
 
 
+@settings(deadline=None)
 @given(
     steps=st.lists(
         st.one_of(
@@ -221,6 +223,7 @@ def test_one_pool_gets_everything() -> None:
     assert RoundRobin[str]().share(0, ["a", "b"]) == {"a": 0, "b": 0}
 
 
+@settings(deadline=None)
 @given(
     weights=st.lists(st.sampled_from([0.5, 1.0, 2.0, 7.0]), min_size=2, max_size=6),
     slots=st.lists(st.integers(0, 9), min_size=1, max_size=80),
@@ -238,6 +241,7 @@ def test_every_pool_is_within_two_slots_of_its_share_at_any_time(weights: list[f
             assert abs(total[key] - fair) < 2
 
 
+@settings(deadline=None)
 @given(
     calls=st.lists(
         st.tuples(st.integers(0, 50), st.dictionaries(st.integers(0, 5), st.integers(0, 30), min_size=1)), max_size=40

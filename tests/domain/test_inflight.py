@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sendpool.domain.failures import FailureClass
@@ -164,6 +164,7 @@ def test_only_transient_sender_and_account_refusals_indict_the_route(failure: Fa
     assert is_route_fault(failure) == (failure in indicted)
 
 
+@settings(deadline=None)
 @given(
     steps=st.lists(
         st.tuples(st.floats(0.0, 2.0), st.integers(0, 40), st.integers(0, 40), st.integers(1, 1000)), max_size=60
@@ -186,6 +187,7 @@ def test_sender_that_refuses_everything_takes_at_most_thirty_before_it_is_stoppe
     assert taken <= 30
 
 
+@settings(deadline=None)
 @given(
     steps=st.lists(
         st.tuples(

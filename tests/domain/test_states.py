@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sendpool.domain.states import (
@@ -88,6 +88,7 @@ def test_no_state_can_be_reached_again(moves: dict[IntEnum, frozenset[IntEnum]])
         assert start not in reached
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(M), max_size=20))
 def test_message_that_has_ended_stays_as_it_is_whatever_comes(evidence: list[MessageState]) -> None:
     state, ended = M.QUEUED, None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sendpool.domain.throughput import (
@@ -83,6 +83,7 @@ def test_time_before_the_bucket_existed_gives_no_credit_beyond_the_burst() -> No
     assert departures == pytest.approx([1000.0] * 3 + [1000.1])
 
 
+@settings(deadline=None)
 @given(mps=rates, claims=st.lists(st.tuples(waits, st.lists(costs, max_size=8)), max_size=25))
 def test_no_window_holds_more_than_rate_and_burst_whatever_is_claimed_when(
     mps: float, claims: list[tuple[float, list[int]]]
@@ -98,6 +99,7 @@ def test_no_window_holds_more_than_rate_and_burst_whatever_is_claimed_when(
     assert_never_exceeded(departures, mps, bucket.burst)
 
 
+@settings(deadline=None)
 @given(
     inner=rates,
     outer=rates,
@@ -120,6 +122,7 @@ def test_neither_sender_nor_connection_is_exceeded_by_nested_takes(
         assert_never_exceeded([(at, c) for s, at, c in departures if s == sender], inner, senders[sender].burst)
 
 
+@settings(deadline=None)
 @given(mps=rates, before=st.lists(st.tuples(waits, costs), max_size=10), horizon=st.floats(0.0, 0.3))
 def test_slots_are_exactly_the_segments_that_depart_within_the_horizon(
     mps: float, before: list[tuple[float, int]], horizon: float
@@ -137,6 +140,7 @@ def test_slots_are_exactly_the_segments_that_depart_within_the_horizon(
     assert departures[slots] >= now + horizon - 1e-6
 
 
+@settings(deadline=None)
 @given(
     mps=st.sampled_from([0.2, 1.0, 7.0, 33.3, 500.0, 3000.0]),
     late=st.lists(st.floats(0.0, 0.040), min_size=40, max_size=40),
@@ -243,6 +247,7 @@ def test_unlimited_bucket_obeys_a_pause_too() -> None:
 pauses = st.none() | st.floats(0.01, 3.0)
 
 
+@settings(deadline=None)
 @given(
     mps=rates,
     steps=st.lists(st.tuples(waits, st.lists(costs, max_size=5), st.booleans(), pauses), max_size=25),
@@ -265,6 +270,7 @@ def test_pauses_and_ramps_never_exceed_the_nominal_rate_nor_break_the_pause(
     assert_never_exceeded(departures, mps, bucket.burst)
 
 
+@settings(deadline=None)
 @given(mps=rates, times=st.lists(st.floats(0.0, 40.0), min_size=2, max_size=30), strikes=st.integers(1, 6))
 def test_ramp_is_monotone_and_ends_at_the_nominal_rate(mps: float, times: list[float], strikes: int) -> None:
     bucket = Bucket(mps)
@@ -311,6 +317,7 @@ def test_limit_set_on_an_unlimited_bucket_starts_empty() -> None:
     assert [bucket.take(3, 8.0) for _ in range(2)] == [8.0, 8.0]
 
 
+@settings(deadline=None)
 @given(
     sizes=st.lists(st.tuples(rates, st.none() | st.floats(1.0, 30.0)), min_size=1, max_size=5),
     batches=st.lists(st.tuples(waits, st.lists(costs, max_size=5)), min_size=5, max_size=20),
@@ -346,6 +353,7 @@ def test_bucket_after_an_unclean_end_starts_empty_and_owes_one_longest_message()
     assert bucket.take(1, 50.0) == pytest.approx(50.7)
 
 
+@settings(deadline=None)
 @given(mps=rates, before=st.lists(costs, max_size=6), throttled=st.booleans(), gap=st.floats(0.0, 3.0))
 def test_handed_over_bucket_goes_on_where_the_other_stopped(
     mps: float, before: list[int], throttled: bool, gap: float

@@ -89,6 +89,8 @@ def deal(rows: Sequence[Costed], offers: Iterable[Offer], now: float, horizon: f
     """
     latest = now + horizon
     heap = [(max(offer.free_at(now), now), offer.served, i, offer) for i, offer in enumerate(offers) if offer.room > 0]
+    if len(heap) == 1:
+        return _deal_alone(rows, heap[0][-1], now, latest)
     heapify(heap)
     dealt: list[Dealt] = []
     for place, row in enumerate(rows):
@@ -96,6 +98,22 @@ def deal(rows: Sequence[Costed], offers: Iterable[Offer], now: float, horizon: f
         if taken is None:
             break
         dealt.append(Dealt(place, *taken))
+    return dealt
+
+
+def _deal_alone(rows: Sequence[Costed], offer: Offer, now: float, latest: float) -> list[Dealt]:
+    """Deal to the only sender there is: no choice, so no order to keep."""
+    dealt: list[Dealt] = []
+    if offer.free_at(now) > latest:
+        return dealt
+    for place, row in enumerate(rows):
+        cost = row.cost
+        if not offer.fits(cost):
+            break
+        departure = offer.take(cost, now)
+        dealt.append(Dealt(place, offer, departure))
+        if departure > latest:
+            break  # Its room was an estimate; what is paced beyond the horizon waits for the next claim.
     return dealt
 
 

@@ -195,7 +195,8 @@ def _after_throttle(case: Case) -> Decision:
             return moved
     if not pair:
         elsewhere = found.scope != "sender"
-        if message.untried_elsewhere if elsewhere else message.untried:
+        free = message.untried_elsewhere if elsewhere else message.untried
+        if free and case.may_take_new_sender():
             return Failover(case.rule, now, other_connection_only=elsewhere)
     return Later(case.rule, min(now + wait, message.deadline), case.tried.sender_id)
 

@@ -79,15 +79,18 @@ def split(text: str, *, reference_octets: int = 1, encoding: Encoding | None = N
     reference. Raises `UnicodeEncodeError` only if GSM7 is asked for and impossible; a lone surrogate passes as it is.
     """
     room = _SINGLE_OCTETS - _HEADER_OCTETS[reference_octets]
-    if encoding is None:
-        encoding = Encoding.GSM7 if is_gsm(text) else Encoding.UCS2
-    if encoding is Encoding.GSM7:
-        septets = encode_gsm(text)
-        whole = len(septets) <= _SINGLE_SEPTETS
-        return Segments(encoding, (septets,) if whole else tuple(_cut_septets(septets, room * 8 // 7)))
+    if encoding is not Encoding.UCS2:
+        try:
+            septets = encode_gsm(text)
+        except UnicodeEncodeError:
+            if encoding is Encoding.GSM7:
+                raise
+        else:
+            whole = len(septets) <= _SINGLE_SEPTETS
+            return Segments(Encoding.GSM7, (septets,) if whole else tuple(_cut_septets(septets, room * 8 // 7)))
     units = text.encode("utf-16-be", "surrogatepass")
     whole = len(units) <= _SINGLE_OCTETS
-    return Segments(encoding, (units,) if whole else tuple(_cut_units(units, room // 2 * 2)))
+    return Segments(Encoding.UCS2, (units,) if whole else tuple(_cut_units(units, room // 2 * 2)))
 
 
 def is_gsm(text: str) -> bool:

@@ -6,6 +6,7 @@ Runs inside the batch's transaction, on fresh rows.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -45,6 +46,13 @@ class Bench(NamedTuple):
     free_at: Callable[[int], float]
     #: Microseconds since 1970.
     now: int
+    #: Segments that this batch has given to single senders so far.
+    given: Counter[int]
+
+    def would_take(self, sender: Sender, queue_id: int) -> float:
+        """When a sender would get to a new row of its lane: when it is free, and what waits there already is sent."""
+        ahead = self.book.waiting(queue_id) + self.given[sender.id]
+        return self.free_at(sender.id) + ahead / sender.mps
 
 
 def decide(changes: Changes, bench: Bench) -> Script[None]:
@@ -153,7 +161,7 @@ def _carry_out(
     if isinstance(decision, Later):
         _queue(message, plan[step], str(decision.sender_id), decision.at, ending.rank, changes, bench)
     elif isinstance(decision, Failover):
-        chosen = _choose(_untried(message, plan[step], past, bench), decision, attempt.connection_id, bench)
+        chosen = _choose(message, plan[step], past, decision, attempt.connection_id, bench)
         _queue(message, plan[step], str(chosen.id), decision.at, ending.rank, changes, bench)
     elif isinstance(decision, Fallback):
         step = decision.step
@@ -173,11 +181,26 @@ def _carry_out(
         changes.events.append((message.message_id, number, found.wire_code, changes.now))
 
 
-def _choose(untried: Sequence[Sender], decision: Failover, connection_id: int, bench: Bench) -> Sender:
-    """The sender that would be free first, on another connection where that is asked for."""
+def _choose(
+    message: Standing,
+    channel: Channel,
+    past: Sequence[PastAttempt],
+    decision: Failover,
+    connection_id: int,
+    bench: Bench,
+) -> Sender:
+    """The untried sender that would get to it first, on another connection where that is asked for."""
+    untried = _untried(message, channel, past, bench)
     elsewhere = [sender for sender in untried if sender.connection_id != connection_id]
     only = decision.other_connection_only or (decision.prefer_other_connection and elsewhere)
-    return min(elsewhere if only else untried, key=lambda sender: bench.free_at(sender.id))
+    return _first_to_take(elsewhere if only else untried, message.pool_id, channel, bench)
+
+
+def _first_to_take(senders: Sequence[Sender], pool_id: int, channel: Channel, bench: Bench) -> Sender:
+    book = bench.book
+    chosen = min(senders, key=lambda one: bench.would_take(one, book.number(pool_id, channel, str(one.id))))
+    bench.given[chosen.id] += 1
+    return chosen
 
 
 def _queue(
@@ -230,7 +253,7 @@ def replan(rows: Sequence[DueRow], bench: Bench, changes: Changes) -> Script[lis
         others = [s for s in _untried(message, channel, past.get(row.message_id, ()), bench) if s.id != lane]
         free = [sender for sender in others if bench.free_at(sender.id) < bench.free_at(lane)]
         if free:
-            chosen = min(free, key=lambda sender: bench.free_at(sender.id))
+            chosen = _first_to_take(free, message.pool_id, channel, bench)
             queue_id = bench.book.number(message.pool_id, channel, str(chosen.id))
             changes.due.append((queue_id, row.rank, row.message_id, row.cost, bench.now))
             moved.append(row)

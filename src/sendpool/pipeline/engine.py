@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -24,7 +25,7 @@ from sendpool.pipeline.decide import Bench, decide, expire
 from sendpool.pipeline.expand import Expander
 from sendpool.pipeline.receive import Arrival, store_arrivals
 from sendpool.pipeline.roster import Roster, load_roster
-from sendpool.pipeline.send import Sending
+from sendpool.pipeline.send import Link, Sending
 from sendpool.pipeline.settle import (
     Changes,
     Result,
@@ -46,6 +47,9 @@ log = structlog.get_logger()
 
 #: Seconds before a failed commit is tried again, with what cannot be refused.
 AFTER_FAILURE = 0.5
+
+
+SYSTEM_CLOCK = Clock(time.monotonic, lambda: time.time_ns() // 1000)
 
 
 class StoreUnavailable(Exception):
@@ -107,9 +111,7 @@ class Brought(NamedTuple):
 class Engine:
     """Owns the writer. Everything else puts things into its next batch and is woken by what they bring."""
 
-    def __init__(
-        self, database: Database, metrics: Metrics, clock: Clock = Clock(time.monotonic, lambda: time.time_ns() // 1000)
-    ) -> None:
+    def __init__(self, database: Database, metrics: Metrics, clock: Clock = SYSTEM_CLOCK) -> None:
         self.database = database
         self.metrics = metrics
         self.clock = clock
@@ -143,10 +145,10 @@ class Engine:
         self._woken.set()
         return await done
 
-    def receipts(self, connection_id: int, receipts: Sequence[Receipt]) -> asyncio.Future[None]:
+    def receipts(self, link: Link, receipts: Sequence[Receipt]) -> asyncio.Future[None]:
         """Store receipts; the future resolves when they are durable."""
         batch = self._batch
-        awaiting = self.sending.links[connection_id].awaiting
+        connection_id, awaiting = link.connection_id, link.awaiting
         for receipt in receipts:
             usual = awaiting.pop(receipt.carrier_id, None) if receipt.state is ReceiptState.DELIVERED else None
             if usual is not None:
@@ -253,18 +255,7 @@ class Engine:
         if batch.arrivals:
             yield from store_arrivals(batch.arrivals, now)
         due: list[QueueRow] = []
-        unmatched = 0
-        if batch.segments:
-            yield from insert_segments(batch.segments)
-        results, told = yield from settle_usual(batch.usual, now)
-        if batch.results or results:
-            yield from self._settle(partial(settle_results, batch.results + results), bench, due)
-        if batch.segments:
-            yield from self._settle(partial(settle_parked, batch.segments), bench, due)
-        if batch.told or told:
-            unmatched = yield from self._settle(partial(settle_receipts, batch.told + told), bench, due)
-        for step in batch.sweep:
-            yield from self._settle(step, bench, due)
+        unmatched = yield from self._settle_all(batch, bench, due)
         expanded = []
         for expansion in batch.expansions:
             expanded.append((expansion, (yield from expand_chunk(expansion, now))))
@@ -275,6 +266,22 @@ class Engine:
                 yield from self._settle(partial(expire, [row.message_id for row in one.expired]), bench, due)
             claimed.append(one)
         return Brought(units, roster, expanded, claimed, due, unmatched)
+
+    def _settle_all(self, batch: Batch, bench: Bench, due: list[QueueRow]) -> Script[int]:
+        """Results before receipts, so that a receipt finds its segment. Brings how many receipts found none."""
+        unmatched = 0
+        if batch.segments:
+            yield from insert_segments(batch.segments)
+        results, told = yield from settle_usual(batch.usual, bench.now)
+        if batch.results or results:
+            yield from self._settle(partial(settle_results, batch.results + results), bench, due)
+        if batch.segments:
+            yield from self._settle(partial(settle_parked, batch.segments), bench, due)
+        if batch.told or told:
+            unmatched = yield from self._settle(partial(settle_receipts, batch.told + told), bench, due)
+        for step in batch.sweep:
+            yield from self._settle(step, bench, due)
+        return unmatched
 
     def _settle(self, stage: Callable[[Changes], Script[T]], bench: Bench, due: list[QueueRow]) -> Script[T]:
         """Run one stage that gathers changes, decide what follows from its endings, and write it all."""
@@ -289,18 +296,17 @@ class Engine:
         if brought.roster is not None:
             self.use_roster(brought.roster)
         for waiting, result in zip(batch.units, brought.units, strict=True):
-            if not waiting.done.done():
-                if isinstance(result, Exception):
-                    waiting.done.set_exception(result)
-                else:
-                    waiting.done.set_result(result)
+            _resolve(waiting.done, result)
         for acceptance in batch.accepts:
             self.expander.accepted(acceptance)
-            if not acceptance.done.done():
-                acceptance.done.set_result(Accepted(acceptance.operation.uid, acceptance.operation.id))
+            _resolve(acceptance.done, Accepted(acceptance.operation.uid, acceptance.operation.id))
         for done in batch.acknowledge:
-            if not done.done():
-                done.set_result(None)
+            _resolve(done, None)
+        self.metrics.accepted(len(batch.accepts), sum(one.operation.total for one in batch.accepts))
+        self._send_on(batch, brought)
+
+    def _send_on(self, batch: Batch, brought: Brought) -> None:
+        """Tell the stages what became due and what was started."""
         for row in brought.due:
             self.book.add(row[0], 1)
         for expansion, rows in brought.expanded:
@@ -319,8 +325,7 @@ class Engine:
         refused = StoreUnavailable(f"the database did not take it: {error}")
         self.book.unsave(batch.queues)
         for future in (*(w.done for w in batch.units), *(a.done for a in batch.accepts), *batch.acknowledge):
-            if not future.done():
-                future.set_exception(refused)
+            _resolve(future, refused)
         for acceptance in batch.accepts:
             for row in acceptance.rows:
                 self.book.add(row[0], -1)
@@ -337,8 +342,18 @@ class Engine:
 
     def bench(self, now: int, roster: Roster | None = None) -> Bench:
         """What decisions may look at."""
-        return Bench(roster or self.roster, self.book, self.sending.free_at, now)
+        return Bench(roster or self.roster, self.book, self.sending.free_at, now, Counter())
 
     def use_roster(self, roster: Roster) -> None:
         """Take over a new picture of senders and pools."""
         self.roster = self.acceptor.roster = self.sending.roster = roster
+
+
+def _resolve(future: asyncio.Future[Any], result: Any) -> None:
+    """Answer whoever waits, if he still does."""
+    if future.done():
+        return
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

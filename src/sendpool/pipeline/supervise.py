@@ -47,7 +47,7 @@ class ConnectionInbox:
         """Store receipts; resolves when they are durable."""
         for state, number in Counter(item.state.name for item in items).items():
             self._engine.metrics.receipts(self._link.name, state.lower()).inc(number)
-        return self._engine.receipts(self._link.connection_id, items)
+        return self._engine.receipts(self._link, items)
 
     def inbound(self, items: Sequence[Inbound]) -> Awaitable[None]:
         """Store inbound texts; resolves when they are durable."""

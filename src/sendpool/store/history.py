@@ -301,8 +301,8 @@ _FETCH = (
     " WHERE o.uid = ? AND o.account_id = ? AND o.kind <> 'email' AND ? < o.total"
 )
 _ATTEMPTS = (
-    "SELECT a.id & 63, a.state, a.marks, a.failure, a.code, a.rule, a.started_at, a.updated_at, s.uid, s.address, s.channel"
-    " FROM attempt a JOIN sender s ON s.id = a.sender_id WHERE a.id BETWEEN ? AND ?"
+    "SELECT a.id & 63, a.state, a.marks, a.failure, a.code, a.rule, a.started_at, a.updated_at, s.uid, s.address,"
+    " s.channel FROM attempt a JOIN sender s ON s.id = a.sender_id WHERE a.id BETWEEN ? AND ?"
     f" AND a.state <> {AttemptState.WITHDRAWN:d} ORDER BY a.id"
 )
 

@@ -481,10 +481,8 @@ def count(deltas: Mapping[int, Mapping[str, int]], now: int) -> Script[None]:
 
 def next_operation_id() -> Script[int]:
     """The first integer key that no operation or message has taken."""
-    rows = yield Query(
-        "SELECT max(id + CASE WHEN total > 1 THEN total ELSE 1 END) FROM operation WHERE id = (SELECT max(id) FROM operation)"
-    )
-    return int(rows[0][0] or 1)
+    rows = yield Query("SELECT id + CASE WHEN total > 1 THEN total ELSE 1 END FROM operation ORDER BY id DESC LIMIT 1")
+    return int(rows[0][0]) if rows else 1
 
 
 def expanding_operations() -> Script[list[Any]]:

@@ -143,7 +143,7 @@ def _run_unit(connection: sqlite3.Connection, unit: Unit) -> Any:
         result = run(connection, unit.script())
     except sqlite3.OperationalError:
         raise  # The disk or the file, not this unit: the whole commit fails.
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - it is handed to whoever waits for the unit
         connection.execute("ROLLBACK TO unit")
         connection.execute("RELEASE unit")
         return error
@@ -273,7 +273,7 @@ class Sqlite:
         def job() -> None:
             try:
                 result = work()
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - it is raised where the script was asked for
                 loop.call_soon_threadsafe(_settle, future, None, error)
             else:
                 loop.call_soon_threadsafe(_settle, future, result, None)

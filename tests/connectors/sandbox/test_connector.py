@@ -140,7 +140,8 @@ def test_refusals_carry_the_class_of_their_code(
 ) -> None:
     outcome = only_outcome(recipient, channel)
 
-    assert outcome == Rejected(failure, code, classify("sandbox", code).scope)
+    found = classify("sandbox", code)
+    assert outcome == Rejected(failure, code, found.scope, found.rule)
     assert classify("sandbox", code).wire_code == wire
 
 
@@ -160,7 +161,7 @@ def test_failures_that_are_reported_after_the_submit_was_taken(
     (_, _, outcome) = inbox.outcome_list[0]
 
     assert isinstance(outcome, CarrierId)
-    assert inbox.stored == [Receipt(outcome.id, state, failure, code)]
+    assert inbox.stored == [Receipt(outcome.id, state, failure, code, classify("sandbox", code).rule)]
 
 
 def test_no_rcs_is_reached_over_sms() -> None:

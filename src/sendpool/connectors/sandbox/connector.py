@@ -140,9 +140,10 @@ class SandboxConnector:
         else:
             self._answers.append(answered)
         for word in chosen.words:
-            failure = classify("sandbox", word.code).failure if word.code else None
+            found = classify("sandbox", word.code) if word.code else None
             at = now if word.early else now + after + self._delay + word.after
-            self._owe(at, Receipt(carrier_id, word.state, failure, word.code))
+            failure, rule = (found.failure, found.rule) if found else (None, "")
+            self._owe(at, Receipt(carrier_id, word.state, failure, word.code, rule))
 
     def _answer(self) -> None:
         answers, self._answers = self._answers, []
@@ -190,7 +191,7 @@ def _refusal(chosen: Treatment) -> Outcome | None:
     """The answer that is not a carrier id, or None when the submit is taken."""
     if chosen.answer is Answer.REFUSED:
         found = classify("sandbox", chosen.code)
-        return Rejected(found.failure, chosen.code, found.scope)
+        return Rejected(found.failure, chosen.code, found.scope, found.rule)
     if chosen.answer is Answer.THROTTLED:
         return Throttled("sender", RETRY_AFTER, chosen.code)
     if chosen.answer is Answer.UNCERTAIN:

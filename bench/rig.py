@@ -1,0 +1,340 @@
+"""Real processes to measure: `smsc.c`, compiled, as a carrier, and `sendpool serve` on a database of its own.
+
+Nothing here outlives its script: children write to files, never to pipes, every wait has an end, and whatever ends
+the script ends them too.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, NoReturn, Self
+
+ROOT = Path(__file__).resolve().parents[1]
+BUILD = ROOT / "build"
+SINK = BUILD / "smsc"
+
+ACCOUNT_SID = "ACbench0000000000000000000000000"
+AUTH_TOKEN = "bench-token"
+
+READY = "Sendpool is listening on "
+#: Seconds that processes may take to start, and to end when they are asked to.
+START_WITHIN = 30.0
+STOP_WITHIN = 20.0
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+_children: set[subprocess.Popen[bytes]] = set()
+
+#: What Python says when the tree itself is broken, not the server's settings or its work.
+_BROKEN_TREE = re.compile(r"^(Import|ModuleNotFound|Syntax|Indentation|Name|Attribute|Type)Error\b")
+
+
+class RigFailed(Exception):
+    """Something could not be measured; the message says why."""
+
+
+class Carrier(NamedTuple):
+    """One SMPP connection of the server and the senders that it carries."""
+
+    name: str
+    port: int
+    #: (address, segments a second).
+    senders: Sequence[tuple[str, int]]
+    window: int = 50
+    #: Segments a second of the connection; 0: no limit of its own.
+    mps: int = 0
+
+
+class Usage(NamedTuple):
+    """What a process has used so far: CPU seconds of all its threads, memory now and at its peak in MB (10^6)."""
+
+    cpu_seconds: float
+    rss_mb: float
+    peak_rss_mb: float
+
+
+def wait_for(condition: Callable[[], object], seconds: float, what: str, every: float = 0.02) -> float:
+    """Wait until *condition* holds; returns the seconds it took. Raises `RigFailed` when it takes too long."""
+    began = time.monotonic()
+    while not condition():
+        if time.monotonic() - began > seconds:
+            raise RigFailed(f"{what}: not within {seconds:.0f} s")
+        time.sleep(every)
+    return time.monotonic() - began
+
+
+def limit_run(seconds: int) -> None:
+    """Let this script end with what it has, children included, after *seconds* or when it is asked to end."""
+
+    def out_of_time(*_: object) -> NoReturn:
+        raise RigFailed(f"the whole run took longer than {seconds} s")
+
+    def asked(number: int, _: object) -> NoReturn:
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGALRM, out_of_time)
+    signal.signal(signal.SIGTERM, asked)
+    signal.alarm(seconds)
+
+
+def build_sink() -> None:
+    """Compile the message centre where it is not there or older than its source."""
+    source = ROOT / "bench" / "smsc.c"
+    if SINK.exists() and SINK.stat().st_mtime >= source.stat().st_mtime:
+        return
+    compiler = shutil.which("cc")
+    if compiler is None:
+        raise RigFailed("there is no C compiler for bench/smsc.c; `make build/smsc` installs one")
+    BUILD.mkdir(exist_ok=True)
+    subprocess.run([compiler, "-O2", "-o", str(SINK), str(source)], check=True, timeout=120)
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class DeadPort:
+    """A port that refuses every connection while this lives: bound, so that nobody takes it, and not listening."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._socket.close()
+
+
+def _die_with_parent() -> None:
+    """In the child: be killed when the script is, whatever killed it."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _spawn(
+    arguments: Sequence[str], out: Path, errors: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    with out.open("wb") as out_file, errors.open("ab") as error_file:
+        child = subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=out_file,
+            stderr=error_file,
+            env=environment,
+            cwd=out.parent,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads here, and nothing else ends it with us
+        )
+    _children.add(child)
+    return child
+
+
+def _end(child: subprocess.Popen[bytes], number: signal.Signals) -> int:
+    """Signal a child and wait for its end; kill it if that takes too long. Returns its exit code."""
+    if child.poll() is None:
+        child.send_signal(number)
+    try:
+        child.wait(STOP_WITHIN)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+    _children.discard(child)
+    return child.returncode
+
+
+@atexit.register
+def _end_all() -> None:
+    for child in list(_children):
+        _end(child, signal.SIGKILL)
+
+
+class Sink:
+    """A carrier: one `smsc` process that logs every submit."""
+
+    def __init__(self, folder: Path, name: str, *options: str) -> None:
+        self.name = name
+        self.port = free_port()
+        self.log = folder / f"{name}.log"
+        self._out = folder / f"{name}.out"
+        self._errors = folder / f"{name}.err"
+        arguments = [str(SINK), "--port", str(self.port), "--log", str(self.log), "--stats", *options]
+        self._child = _spawn(arguments, self._out, self._errors)
+        wait_for(self._listens, START_WITHIN, f"the carrier {name} listens")
+
+    def _listens(self) -> bool:
+        if self._child.poll() is not None:
+            raise RigFailed(f"the carrier {self.name} ended: {_last_line(self._errors)}")
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def receipts_acknowledged(self) -> int:
+        """Receipts that were acknowledged, as of at most a second ago."""
+        found = re.findall(rb"dlrs (\d+)", self._out.read_bytes()[-1000:])
+        return int(found[-1]) if found else 0
+
+    def stop(self) -> dict[str, Any]:
+        """End it; its log is complete then. Returns its totals, as `smsc.c` explains them."""
+        _end(self._child, signal.SIGTERM)
+        lines = self._out.read_text().splitlines()
+        if not lines or not lines[-1].startswith("{"):
+            raise RigFailed(f"the carrier {self.name} left no totals: {_last_line(self._errors)}")
+        totals: dict[str, Any] = json.loads(lines[-1])
+        return totals
+
+
+class Server:
+    """`sendpool serve` as a child process, which may be killed and started again on the same database."""
+
+    def __init__(self, folder: Path, carriers: Sequence[Carrier]) -> None:
+        self._config = folder / "bench.toml"
+        self._config.write_text(configuration(folder / "bench.db", carriers), encoding="utf-8")
+        self._out = folder / "server.out"
+        self._log = folder / "server.log"
+        self._child: subprocess.Popen[bytes] | None = None
+        #: Where it listens.
+        self.base = ""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._child is not None
+        return self._child.pid
+
+    def start(self) -> float:
+        """Start it and wait until it is ready; returns the seconds that took."""
+        arguments = [sys.executable, "-m", "sendpool", "serve", "--config", str(self._config)]
+        self._child = _spawn(arguments, self._out, self._log, _environment())
+        return wait_for(self._is_ready, START_WITHIN, "the server is ready", 0.01)
+
+    def _is_ready(self) -> bool:
+        ready = re.search(rf"{READY}(\S+)\n", self._out.read_text())
+        if ready:
+            self.base = ready[1]
+        elif self._child is not None and self._child.poll() is not None:
+            raise RigFailed(self._why_it_ended(self._child.returncode))
+        return bool(ready)
+
+    def _why_it_ended(self, code: int) -> str:
+        last = _last_line(self._log)
+        if _BROKEN_TREE.match(last):
+            return f"the tree as it stands does not run: {last}"
+        return f"the server ended with exit code {code}: {last}"
+
+    def check(self) -> None:
+        """Raise `RigFailed` if it is not running any more."""
+        if self._child is not None and self._child.poll() is not None:
+            raise RigFailed(self._why_it_ended(self._child.returncode))
+
+    def kill(self) -> None:
+        """Kill -9."""
+        if self._child is not None:
+            _end(self._child, signal.SIGKILL)
+
+    def stop(self) -> int:
+        """Ask it to drain and to end; returns its exit code."""
+        return _end(self._child, signal.SIGTERM) if self._child is not None else 0
+
+    def usage(self) -> Usage:
+        """What it has used, from /proc."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        kib = {name: int(value) for name, value in re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB", status, re.MULTILINE)}
+        ticks = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        cpu = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+        return Usage(cpu, kib["VmRSS"] * 1024 / 1e6, kib["VmHWM"] * 1024 / 1e6)
+
+    def complaints(self) -> list[str]:
+        """Different events of its log that are warnings or errors."""
+        text = self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
+        events = re.findall(r'^\{.*"level": ?"(?:warning|error|critical)".*\}$', text, re.MULTILINE)
+        return sorted({str(json.loads(event).get("event", event))[:200] for event in events})
+
+
+class Rig:
+    """One measurement's processes and their folder; leaving it ends and removes them.
+
+    The folder is in `build/`, on the disk that the project is on: elsewhere durable commits might cost nothing.
+    """
+
+    def __init__(self) -> None:
+        build_sink()
+        self.folder = Path(tempfile.mkdtemp(prefix="bench-", dir=BUILD))
+        self._sinks: list[Sink] = []
+        self._dead: list[DeadPort] = []
+        self._servers: list[Server] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for server in self._servers:
+            server.kill()
+        for child in list(_children):
+            _end(child, signal.SIGKILL)
+        for dead in self._dead:
+            dead.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def sink(self, name: str, *options: str) -> Sink:
+        """Start a carrier."""
+        self._sinks.append(sink := Sink(self.folder, name, *options))
+        return sink
+
+    def dead_port(self) -> int:
+        """A port where nothing listens, for as long as this rig lives."""
+        self._dead.append(dead := DeadPort())
+        return dead.port
+
+    def server(self, *carriers: Carrier) -> Server:
+        """Start a server with these connections."""
+        self._servers.append(server := Server(self.folder, carriers))
+        server.start()
+        return server
+
+
+def configuration(database: Path, carriers: Sequence[Carrier]) -> str:
+    """The server's configuration file."""
+    lines = ["[server]", f'database = "sqlite:///{database}"', "port = 0"]
+    for carrier in carriers:
+        lines += ["", "[[connections]]", f'name = "{carrier.name}"', 'type = "smpp"', 'host = "127.0.0.1"']
+        lines += [
+            f"port = {carrier.port}",
+            'system_id = "bench"',
+            'password = "secret08"',
+            f"window = {carrier.window}",
+        ]
+        lines += [f"mps = {carrier.mps}"] if carrier.mps else []
+        for address, mps in carrier.senders:
+            lines += ["[[connections.senders]]", 'channel = "SMS"', f'address = "{address}"', f"mps = {mps}"]
+    return "\n".join(lines) + "\n"
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without settings that are meant for another server, and with the package of this tree."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SENDPOOL_")}
+    own = {"SENDPOOL_ACCOUNT_SID": ACCOUNT_SID, "SENDPOOL_AUTH_TOKEN": AUTH_TOKEN, "PYTHONPATH": str(ROOT / "src")}
+    return {**inherited, **own}
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")[:500]
