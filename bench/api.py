@@ -17,6 +17,8 @@ import uvloop
 from bench.rig import ACCOUNT_SID, AUTH_TOKEN, RigFailed, wait_for
 
 PAGE_SIZE = 1_000
+#: Seconds after which a connection is opened anew: servers hang up on idle ones.
+IDLE = 2.0
 TEXT = "Your parcel arrives today between 14:00 and 16:00. Thank you for your order."
 AUTHORIZATION = "Basic " + base64.b64encode(f"{ACCOUNT_SID}:{AUTH_TOKEN}".encode()).decode()
 Json = dict[str, Any]
@@ -40,6 +42,7 @@ class Api:
 
     def __init__(self, base: str, seconds: float = 30.0) -> None:
         self._http = http.client.HTTPConnection(urlsplit(base).netloc, timeout=seconds)
+        self._used = 0.0
 
     def close(self) -> None:
         """Hang up."""
@@ -50,10 +53,13 @@ class Api:
     ) -> Json:
         """An answer's JSON. Raises `RigFailed` for a refusal and for a server that is not there."""
         headers = {"Authorization": AUTHORIZATION, "Content-Type": "application/json"}
+        if time.monotonic() - self._used > IDLE:
+            self._http.close()
         try:
             self._http.request(method, f"{path}?{urlencode(query)}" if query else path, body or None, headers)
             answer = self._http.getresponse()
             text = answer.read()
+            self._used = time.monotonic()
         except (OSError, http.client.HTTPException) as error:
             self._http.close()
             raise RigFailed(f"{method} {path} failed: {error!r}") from error

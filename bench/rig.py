@@ -256,9 +256,7 @@ class Server:
         """What it has used, from /proc."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         kib = {name: int(value) for name, value in re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB", status, re.MULTILINE)}
-        ticks = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-        cpu = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
-        return Usage(cpu, kib["VmRSS"] * 1024 / 1e6, kib["VmHWM"] * 1024 / 1e6)
+        return Usage(_cpu_seconds(self.pid), kib["VmRSS"] * 1024 / 1e6, kib["VmHWM"] * 1024 / 1e6)
 
     def complaints(self) -> list[str]:
         """Different events of its log that are warnings or errors."""
@@ -309,6 +307,32 @@ class Rig:
         self._servers.append(server := Server(self.folder, carriers))
         server.start()
         return server
+
+
+def _cpu_seconds(pid: int) -> float:
+    """CPU seconds that a process has used, all its threads together."""
+    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
+class Neighbours:
+    """How many cores are busy with what is none of ours, since this was made: their part is missing in our figures."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._busy = self._others()
+
+    def cores(self) -> float:
+        """Cores, 0 to all of them."""
+        return max(0.0, (self._others() - self._busy) / (time.monotonic() - self._began))
+
+    @staticmethod
+    def _others() -> float:
+        # user, nice, system, (idle, waiting for a disk,) interrupts, soft interrupts, stolen by other machines.
+        numbers = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+        busy = sum(int(number) for i, number in enumerate(numbers) if i not in (3, 4))
+        ours = _cpu_seconds(os.getpid()) + sum(_cpu_seconds(child.pid) for child in _children)
+        return busy / os.sysconf("SC_CLK_TCK") - ours
 
 
 def configuration(database: Path, carriers: Sequence[Carrier]) -> str:

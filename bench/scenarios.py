@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from bench.api import Api, load, recipient, send_body
 from bench.carrier_log import quantile
-from bench.rig import Carrier, Rig, RigFailed, Server, Sink, Usage, wait_for
+from bench.rig import Carrier, Neighbours, Rig, RigFailed, Server, Sink, Usage, wait_for
 
 #: The sender of the warm-up, and of everything else.
 SENDER = "+12034458000"
@@ -45,10 +45,10 @@ def bulk(messages: int, *, connections: int = 2) -> dict[str, Any]:
         bench = fast_server(rig)
         size = min(REQUEST, messages)
         bodies = [send_body(bench.pool_id, first, size) for first in range(0, messages, size)]
-        before = bench.server.usage()
+        before, neighbours = bench.server.usage(), Neighbours()
         sent = load(bench.server.base, bodies, connections, PATIENCE)
         done = bench.api.wait_delivered(sent.operation_ids(), PATIENCE)
-        after = bench.server.usage()
+        after, others = bench.server.usage(), neighbours.cores()
         totals = bench.sink.stop()
         _check(totals, messages)
         return {
@@ -59,7 +59,7 @@ def bulk(messages: int, *, connections: int = 2) -> dict[str, Any]:
             "seconds_to_last_receipt": round(totals["last_dlr_ack"] - sent.began, 3),
             "seconds_to_last_accept": round(sent.ended - sent.began, 3),
             "accept_ms": _milliseconds([answer.seconds for answer in sent.answers]),
-            **_used(before, after, messages),
+            **_used(before, after, messages, others),
         }
 
 
@@ -68,14 +68,14 @@ def single(messages: int, *, connections: int = 50) -> dict[str, Any]:
     with Rig() as rig:
         bench = fast_server(rig)
         bodies = [send_body(bench.pool_id, number, 1) for number in range(messages)]
-        before = bench.server.usage()
+        before, neighbours = bench.server.usage(), Neighbours()
         sent = load(bench.server.base, bodies, connections, PATIENCE)
         sent.operation_ids()
         everything = messages + 1
         wait_for(
             lambda: bench.sink.receipts_acknowledged() >= everything, PATIENCE, "every receipt is acknowledged", 0.05
         )
-        after = bench.server.usage()
+        after, others = bench.server.usage(), neighbours.cores()
         _check_delivered(bench.api, messages)
         totals = bench.sink.stop()
         _check(totals, messages)
@@ -86,7 +86,7 @@ def single(messages: int, *, connections: int = 50) -> dict[str, Any]:
             "seconds": round(seconds, 3),
             "accepted_per_second": round(messages / (sent.ended - sent.began)),
             "accept_ms": _milliseconds([answer.seconds for answer in sent.answers]),
-            **_used(before, after, messages),
+            **_used(before, after, messages, others),
         }
 
 
@@ -109,8 +109,9 @@ def _milliseconds(seconds: list[float]) -> dict[str, float]:
     return {name: round(quantile(seconds, share) * 1000, 1) for name, share in shares.items()}
 
 
-def _used(before: Usage, after: Usage, messages: int) -> dict[str, float]:
+def _used(before: Usage, after: Usage, messages: int, others: float) -> dict[str, float]:
     return {
         "cpu_seconds_per_1000": round((after.cpu_seconds - before.cpu_seconds) / messages * 1000, 4),
         "peak_rss_mb": round(after.peak_rss_mb, 1),
+        "cores_of_neighbours": round(others, 2),
     }

@@ -215,6 +215,8 @@ def three_kills(sizes: Sizes) -> list[Figure]:
             {
                 "accepted": total,
                 "at_carrier": len(sent_to & at_carrier.keys()),
+                # Made durable, killed before their bytes left: nobody can tell, so they count as ambiguous.
+                "ambiguous_not_at_carrier": len(marked - at_carrier.keys()),
                 "marked_ambiguous": len(marked),
                 "final_states": _states(stats),
                 "restart_seconds": restarts,

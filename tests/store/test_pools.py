@@ -14,7 +14,7 @@ from sendpool.store.slices import Slice
 from sendpool.store.sqlite import Sqlite
 from sendpool.store.tables import sender_pool
 
-ALL = Slice(1000)
+ALL = Slice(20_000)
 ANY = SenderFilter()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from threading import Lock
 
 from sendpool.domain.sender import Channel
 from sendpool.store.queue import QueueKey
@@ -25,6 +26,8 @@ class QueueBook:
         self._waiting: dict[int, int] = {}
         self._by_pool: dict[tuple[int, str], set[int]] = defaultdict(set)
         self._unsaved: list[tuple[int, QueueKey]] = []
+        #: Decisions number lanes on the writer's thread while requests number queues on the loop.
+        self._numbering = Lock()
 
     def load(self, queues: Iterable[tuple[int, QueueKey]]) -> None:
         """Know the queues of an earlier run; each may hold rows."""
@@ -36,21 +39,28 @@ class QueueBook:
     def number(self, pool_id: int, channel: Channel, lane: str = ANYONE) -> int:
         """The number of a queue, new or known."""
         key = QueueKey(pool_id, channel.value, lane)
-        queue_id = self._ids.get(key)
-        if queue_id is None:
-            queue_id = self._ids[key] = max(self.keys, default=0) + 1
-            self.keys[queue_id] = key
-            self._unsaved.append((queue_id, key))
+        return self._ids.get(key) or self._new(key)
+
+    def _new(self, key: QueueKey) -> int:
+        with self._numbering:
+            queue_id = self._ids.get(key)
+            if queue_id is None:
+                queue_id = max(self.keys, default=0) + 1
+                self.keys[queue_id] = key
+                self._ids[key] = queue_id
+                self._unsaved.append((queue_id, key))
         return queue_id
 
     def unsaved(self) -> list[tuple[int, QueueKey]]:
         """New queues, to be written before the first row that names them; hands them over once."""
-        rows, self._unsaved = self._unsaved, []
+        with self._numbering:
+            rows, self._unsaved = self._unsaved, []
         return rows
 
     def unsave(self, rows: Iterable[tuple[int, QueueKey]]) -> None:
         """The commit that was to write these queues failed: hand them over again."""
-        self._unsaved = [*rows, *self._unsaved]
+        with self._numbering:
+            self._unsaved = [*rows, *self._unsaved]
 
     def add(self, queue_id: int, rows: int) -> None:
         """Rows went into a queue (or came out: a negative number)."""

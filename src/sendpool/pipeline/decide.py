@@ -35,6 +35,8 @@ from sendpool.store.queue import DueRow
 ATTEMPT_ENDED = 12
 EXPIRED_RULE = "sendpool/deadline"
 ORPHANED_CODE = 21703
+#: Decisions after which the message has a row in a queue.
+_DUE_AGAIN = ("later", "failover", "fallback")
 
 
 class Bench(NamedTuple):
@@ -91,9 +93,10 @@ def _decide_one(ending: Ending, message: Standing, past: list[PastAttempt], chan
             ending.code,
             ending.rule or found.rule,
             TABLE_VERSION,
-            f"{type(decision).__name__.lower()}/{decision.rule}",
+            said := past[place].next if facts.queued else f"{type(decision).__name__.lower()}/{decision.rule}",
         )
     )
+    ended.next = said
     _carry_out(decision, ending, message, past, found, changes, bench)
 
 
@@ -119,12 +122,19 @@ def _facts(message: Standing, past: Sequence[PastAttempt], connection_id: int, b
         untried=bool(untried),
         untried_elsewhere=any(sender.connection_id != connection_id for sender in untried),
         next_step=next(later, None),
+        queued=_is_queued(past),
         inactive=frozenset(
             one.sender_id
             for one in past
             if (sender := bench.roster.senders.get(one.sender_id)) is None or not sender.active
         ),
     )
+
+
+def _is_queued(past: Sequence[PastAttempt]) -> bool:
+    """Whether the message is due again already: what was decided after its latest attempt still stands."""
+    decided = past[-1].next
+    return decided is not None and decided.partition("/")[0] in _DUE_AGAIN
 
 
 def _tried(one: PastAttempt) -> Tried:

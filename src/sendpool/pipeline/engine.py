@@ -205,6 +205,7 @@ class Engine:
             self._woken.clear()
             batch = self._gather()
             if not batch:
+                self.book.unsave(batch.queues)
                 if self._stopping:
                     return
                 self.idle.set()
@@ -265,6 +266,11 @@ class Engine:
             if one.expired:
                 yield from self._settle(partial(expire, [row.message_id for row in one.expired]), bench, due)
             claimed.append(one)
+        # Decisions above may have opened lanes; a row in a queue without a name would be lost by a restart.
+        opened = self.book.unsaved()
+        if opened:
+            batch.queues += opened
+            yield from insert_queues(opened)
         return Brought(units, roster, expanded, claimed, due, unmatched)
 
     def _settle_all(self, batch: Batch, bench: Bench, due: list[QueueRow]) -> Script[int]:
@@ -314,7 +320,8 @@ class Engine:
         for claimed in brought.claimed:
             self.expander.claimed(claimed)
             if claimed.started:
-                self.acceptor.fair_clock(claimed.claim.pool_id).claimed(claimed.started[-1].row.rank)
+                highest = max([one.row.rank for one in claimed.started])
+                self.acceptor.fair_clock(claimed.claim.pool_id).claimed(highest)
         self.sending.launch(brought.claimed)
         self.metrics.unmatched(brought.unmatched)
         if batch.claims or brought.due or batch.accepts or batch.expansions:

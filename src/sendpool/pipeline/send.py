@@ -167,6 +167,9 @@ class Sending:
         for pool_id, channel, queues in waiting:
             for gate, weight in self._takers(pool_id, channel, queues):
                 pools_of[gate.sender.id].append((pool_id, weight))
+        rows: Counter[int] = Counter()
+        for pool_id, _, queues in waiting:
+            rows[pool_id] += sum(self.book.waiting(self.book.number(*_key(key))) for key in queues)
         rooms = {}
         for sender_id, pools in pools_of.items():
             gate = self.gates[sender_id]
@@ -177,7 +180,7 @@ class Sending:
             room = min(room, gate.flights.room(now, self.links[link.connection_id].window))
             if room <= 0:
                 continue
-            shares = gate.turns.share(room, [pool_id for pool_id, _ in pools])
+            shares = gate.turns.share(room, rows.keys() & dict(pools).keys(), waiting=rows)
             for pool_id, weight in pools:
                 if shares.get(pool_id, 0):
                     rooms[pool_id, sender_id] = (gate, shares[pool_id], weight)
@@ -388,7 +391,8 @@ class Sending:
             return is_route_fault(outcome.failure)
         if flight.verdict is None:
             flight.verdict = _ambiguous(key, flight.started.row.rank)
-        return True
+        # Silence alone indicts nobody: a dead receipt path looks the same as a dead sender.
+        return not flight.link.up
 
     def _pause(self, flight: Flight, throttled: Throttled, now: float) -> None:
         if throttled.scope == "connection":

@@ -18,7 +18,16 @@ from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.settle import Changes, Result, settle_receipts, settle_results, told_again
 from sendpool.store.database import Script
 from sendpool.store.messages import chunks_of, expanding_operations, next_operation_id, started_attempts
-from sendpool.store.queue import all_queues, due_later, next_due, overdue_in_lane, remove, remove_later, waiting_queues
+from sendpool.store.queue import (
+    all_queues,
+    due_later,
+    lowest_ranks,
+    next_due,
+    overdue_in_lane,
+    remove,
+    remove_later,
+    waiting_queues,
+)
 from sendpool.store.receipts import unpark
 from sendpool.store.upkeep import messages_in, oldest_due, overdue_operations, parked_that_match, queued_messages
 
@@ -99,6 +108,9 @@ class Sweeper:
         engine = self._engine
         engine.acceptor.next_id = await engine.database.read(next_operation_id())
         engine.book.load(await engine.database.read(all_queues()))
+        # A new message starts level with what waits, not before all of it.
+        for pool_id, rank in await engine.database.read(lowest_ranks()):
+            engine.acceptor.fair_clock(pool_id).claimed(rank)
         while rescued := await engine.database.write(engine.settled(rescue)):
             log.warning("attempts of unknown fate found after an unclean end", attempts=rescued)
         for key, pool_id, *_ in await engine.database.read(expanding_operations()):

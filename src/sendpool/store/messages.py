@@ -91,6 +91,8 @@ class PastAttempt(msgspec.Struct, array_like=True, gc=False):
     failure: str | None
     code: str | None
     rule: str | None
+    #: What was decided when it ended ("failover/7"), or None.
+    next: str | None
 
 
 class Standing(msgspec.Struct, array_like=True, gc=False):
@@ -372,6 +374,7 @@ def load_past(message_ids: Iterable[int]) -> Script[dict[int, list[PastAttempt]]
             "a.failure",
             "a.code",
             "a.rule",
+            "a.next",
         ),
         PastAttempt,
     )

@@ -132,7 +132,8 @@ def _run_bulk(connection: sqlite3.Connection, bulk: Bulk) -> Rows | int:
 def _run_core(connection: sqlite3.Connection, statement: ClauseElement) -> Rows | int:
     compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
     names = compiled.positiontup or ()  # type: ignore[attr-defined]
-    cursor = connection.execute(str(compiled), [compiled.params[name] for name in names])
+    params = compiled.params  # Made anew at each access.
+    cursor = connection.execute(str(compiled), [params[name] for name in names])
     return cursor.fetchall() if cursor.description else cursor.rowcount
 
 

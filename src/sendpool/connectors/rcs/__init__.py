@@ -1,0 +1,1 @@
+"""RCS for Business: Google's RBM API, version 1."""

@@ -1,0 +1,272 @@
+"""What connectors of HTTP carriers share: a client, a link that is watched, and options read from the configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from random import random
+from typing import NamedTuple, Protocol, TypeVar
+
+import aiohttp
+import msgspec
+import structlog
+from yarl import URL
+
+from sendpool.connectors.base import Inbox, OneByOne
+
+log = structlog.get_logger(__name__)
+
+#: Octets of an answer at most; what is longer is nobody's answer.
+LONGEST_ANSWER = 8 * 1024 * 1024
+#: Seconds that a connection without requests is kept for the next one.
+KEEP_ALIVE = 60.0
+
+
+class Reply(NamedTuple):
+    """A carrier's answer."""
+
+    status: int
+    #: By name, ignoring case.
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class NotSent(Exception):
+    """Nothing left us: there was no connection. The text says why, without address."""
+
+
+class NoAnswer(Exception):
+    """The request may have arrived: no answer in time, or the connection broke. The text says why, without address."""
+
+
+class WebClient(Protocol):
+    """All that connectors need of an HTTP client."""
+
+    async def request(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", within: float
+    ) -> Reply:
+        """Make a request; *url* is encoded already. Redirects are answers like others; nothing is repeated.
+
+        Raises `NotSent` or `NoAnswer`, the latter after *within* seconds.
+        """
+
+    async def close(self) -> None:
+        """Close every connection."""
+
+
+class AiohttpClient:
+    """A `WebClient` over aiohttp that keeps connections for the next request."""
+
+    def __init__(self, *, connect_timeout: float) -> None:
+        """*connect_timeout*: seconds for a connection to come up, TLS included. Make it inside the event loop."""
+        self._connect_timeout = connect_timeout
+        # Unlimited: the connector's window bounds the requests, and look-ups must not queue behind messages.
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE)
+        self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        # aiohttp repeats a DELETE by itself when a kept connection breaks; whether to repeat is our callers' decision.
+        # It has no public switch: this is the one that its own test client uses.
+        self._session._retry_connection = False
+
+    async def request(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", within: float
+    ) -> Reply:
+        """Make a request, as `WebClient` says."""
+        timeout = aiohttp.ClientTimeout(total=within, connect=min(self._connect_timeout, within))
+        encoded = URL(url, encoded=True)
+        try:
+            async with self._session.request(
+                method, encoded, headers=headers, data=body or None, timeout=timeout, allow_redirects=False
+            ) as response:
+                return Reply(response.status, response.headers, await _read(response))
+        except aiohttp.ConnectionTimeoutError:
+            raise NotSent(f"no connection within {timeout.connect:g} s") from None
+        except aiohttp.ClientConnectorError as error:
+            raise NotSent(_in_words(error)) from None
+        except TimeoutError:
+            raise NoAnswer(f"no answer within {within:g} s") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise NoAnswer(f"the connection broke: {type(error).__name__}") from None
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._session.close()
+
+
+class LinkDown(Exception):
+    """Why messages cannot leave now, in plain words."""
+
+    def __init__(self, why: str, *, wait: float = 0.0) -> None:
+        """*wait*: seconds to wait at least before the next look, where only a person can mend it."""
+        super().__init__(why)
+        self.wait = wait
+
+
+class Backoff:
+    """Doubling waits with full jitter, so that many clients of a carrier that restarts do not come back at once."""
+
+    def __init__(self, first: float, last: float, random: Callable[[], float]) -> None:
+        self._first = self._ceiling = first
+        self._last = last
+        self._random = random
+
+    def wait(self) -> float:
+        """Seconds to wait before the next look."""
+        seconds = self._random() * self._ceiling
+        self._ceiling = min(self._ceiling * 2, self._last)
+        return seconds
+
+    def reset(self) -> None:
+        """Begin again with the first wait."""
+        self._ceiling = self._first
+
+
+class Watch(NamedTuple):
+    """How a `WebConnector` looks after its link. Seconds."""
+
+    connect_timeout: float = 5.0
+    #: Without any answer for so long, ask for a sign of life.
+    idle: float = 30.0
+    #: Waits between looks while the link is down: from the first, doubling, up to the last.
+    reconnect_min: float = 1.0
+    reconnect_max: float = 60.0
+
+
+class WebConnector(OneByOne):
+    """Base of connectors of HTTP carriers. Its link is up while `probe` finds the carrier there and willing.
+
+    There is no standing connection to lose: the link is looked at when it was idle for a while, and at once after a
+    request found no connection.
+    """
+
+    def __init__(self, *, window: int, watch: Watch, patience: float, random: Callable[[], float] = random) -> None:
+        """*patience*: seconds that `close` waits for answers; *random* gives the jitter of looks while down."""
+        super().__init__(window)
+        self._watch = watch
+        self._patience = patience
+        self._backoff = Backoff(watch.reconnect_min, watch.reconnect_max, random)
+        self._client: WebClient | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._suspicion = asyncio.Event()
+        self._heard_at = 0.0
+
+    @abstractmethod
+    async def probe(self) -> None:
+        """Find out whether messages could leave now; costs nothing at the carrier. Raises `LinkDown`."""
+
+    async def open(self, inbox: Inbox) -> None:
+        """Start looking for the carrier and return at once."""
+        self._inbox = inbox
+        self._client = AiohttpClient(connect_timeout=self._watch.connect_timeout)
+        self._watching = asyncio.get_running_loop().create_task(self._keep_watch())
+
+    async def close(self) -> None:
+        """Wait for answers to what is in flight (bounded by the response timer), then disconnect."""
+        if self._closing:
+            return
+        await self.finish(self._patience)
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
+        if self._client is not None:
+            await self._client.close()
+
+    async def call(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", within: float
+    ) -> Reply:
+        """Make a request and note what it says about the link. Raises `NotSent` or `NoAnswer`."""
+        if self._client is None:
+            raise NotSent("not open")
+        try:
+            reply = await self._client.request(method, url, headers=headers, body=body, within=within)
+        except NotSent:
+            self._suspicion.set()
+            raise
+        self._heard_at = asyncio.get_running_loop().time()
+        return reply
+
+    async def _keep_watch(self) -> None:
+        while True:
+            self._suspicion.clear()
+            down = await self._look()
+            if down is None:
+                self._backoff.reset()
+                self.say_link(up=True, detail="the carrier answers")
+                await self._wait_for_doubt()
+            else:
+                self.say_link(up=False, detail=str(down))
+                await asyncio.sleep(down.wait + self._backoff.wait())
+
+    async def _look(self) -> LinkDown | None:
+        try:
+            await self.probe()
+        except LinkDown as down:
+            return down
+        except Exception as error:  # noqa: BLE001  # a fault of ours must not end the watch
+            log.error("connector.fault", error=type(error).__name__, exc_info=True)
+            return LinkDown(f"{type(error).__name__} in the connector")
+        return None
+
+    async def _wait_for_doubt(self) -> None:
+        """Return when a request found no connection, or when nothing was heard for the idle time."""
+        loop = asyncio.get_running_loop()
+        self._heard_at = loop.time()
+        while (quiet := loop.time() - self._heard_at) < self._watch.idle:
+            try:
+                async with asyncio.timeout(self._watch.idle - quiet):
+                    await self._suspicion.wait()
+                    return
+            except TimeoutError:
+                continue
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    chunks, length = [], 0
+    async for chunk in response.content.iter_any():
+        length += len(chunk)
+        if length > LONGEST_ANSWER:
+            response.close()
+            raise NoAnswer(f"an answer of more than {LONGEST_ANSWER} octets")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _in_words(error: aiohttp.ClientConnectorError) -> str:
+    """Why there is no connection, without the address that aiohttp repeats."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return "its certificate is not trusted"
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "no TLS connection"
+    if isinstance(error.os_error, socket.gaierror):
+        return str(error.os_error.strerror)
+    return os.strerror(error.os_error.errno) if error.os_error.errno else "no connection"
+
+
+_Options = TypeVar("_Options", bound=msgspec.Struct)
+_PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
+_FIELD = re.compile(r"Object (?P<what>contains unknown|missing required) field `(?P<name>[^`]*)`.*")
+
+
+def read_options(options: Mapping[str, object], kind: type[_Options]) -> _Options:
+    """The options of a connection or sender as *kind*. Raises `ValueError` ("key 'port': what is wrong")."""
+    try:
+        return msgspec.convert(dict(options), kind)
+    except msgspec.ValidationError as error:
+        raise ValueError(_wrong_option(str(error), kind)) from None
+
+
+def _wrong_option(problem: str, kind: type[msgspec.Struct]) -> str:
+    """Turn msgspec's sentence about a value into ours, which begins with the key."""
+    where = _PATH.search(problem)
+    path = where["path"] if where else ""
+    what = problem[: where.start()] if where else problem
+    field = _FIELD.match(what)
+    if field is None:
+        return f"key '{path}': {what[:1].lower()}{what[1:].replace('`', '')}"
+    key = f"{path}.{field['name']}" if path else field["name"]
+    if field["what"] == "missing required":
+        return f"key '{key}': it is missing"
+    return f"key '{key}': not a setting here; known are {', '.join(kind.__struct_fields__)}"

@@ -1,0 +1,113 @@
+"""What must hold of every database after every commit, whatever was sent and whatever failed: asked in plain SQL."""
+# ruff: noqa: S608 - the statements are put together from our own words
+
+from __future__ import annotations
+
+from sendpool.domain.states import OPEN_ATTEMPTS, AttemptState, MessageState, OperationState
+from sendpool.store.database import Query, Script
+from sendpool.store.messages import COUNTER
+from sendpool.store.outbox import OPERATION_EVENT
+
+#: Keys that one finding names, at most.
+_NAMED = 5
+
+_A = AttemptState
+_M = MessageState
+_O = OperationState
+_OPEN = ", ".join(str(int(state)) for state in sorted(OPEN_ATTEMPTS))
+#: Attempts that count for nothing: not answered yet, or none at all.
+_UNCOUNTED = f"{_A.STARTED:d}, {_A.WITHDRAWN:d}"
+_ENDED = f"{_M.UNDELIVERED:d}, {_M.FAILED:d}, {_M.CANCELED:d}"
+_COMPLETED_EVENT = OPERATION_EVENT + _O.COMPLETED
+_COUNTED = ", ".join(f"sum(CASE WHEN state = {state:d} THEN 1 ELSE 0 END) AS n{state:d}" for state in COUNTER)
+_MISCOUNTED = " OR ".join(
+    f"o.{name} <> coalesce(r.n{state:d}, 0){' + o.unexpanded' if state == _M.QUEUED else ''}"
+    for state, name in COUNTER.items()
+)
+_SUM = " + ".join(f"o.{name}" for name in COUNTER.values())
+
+#: What is wrong, and the statement that brings the keys of those for which it is.
+RULES = {
+    "an operation's counters are not what counting its messages gives": f"""
+        SELECT o.id FROM operation o
+        LEFT JOIN (SELECT operation_id, {_COUNTED} FROM message GROUP BY operation_id) r ON r.operation_id = o.id
+        WHERE o.kind = 'message' AND ({_MISCOUNTED})""",
+    "an operation's counters do not add up to its total": f"""
+        SELECT o.id FROM operation o WHERE o.kind = 'message' AND o.total <> {_SUM}""",
+    "an operation's attempts are not what counting them gives": f"""
+        SELECT o.id FROM operation o
+        LEFT JOIN (SELECT m.operation_id, count(*) AS n FROM attempt a JOIN message m ON m.id = a.id >> 6
+                   WHERE a.state NOT IN ({_UNCOUNTED}) GROUP BY m.operation_id) r ON r.operation_id = o.id
+        WHERE o.kind = 'message' AND o.attempts <> coalesce(r.n, 0)""",
+    "an operation is not completed exactly when nothing of it is scheduled or queued": f"""
+        SELECT o.id FROM operation o
+        WHERE o.kind = 'message' AND o.state IN ({_O.PROCESSING:d}, {_O.COMPLETED:d})
+        AND CASE WHEN o.queued + o.scheduled = 0 THEN {_O.COMPLETED:d} ELSE {_O.PROCESSING:d} END <> o.state""",
+    "operation.completed was not written exactly when the operation was completed": f"""
+        SELECT o.id FROM operation o
+        LEFT JOIN event e ON e.subject_id = o.id AND e.number = {_COMPLETED_EVENT}
+        WHERE o.kind = 'message' AND (e.number IS NULL) = (o.state = {_O.COMPLETED:d})""",
+    "an operation's unexpanded messages are not those in its chunks": """
+        SELECT o.id FROM operation o
+        LEFT JOIN (SELECT operation_id, sum(count) AS n FROM chunk GROUP BY operation_id) c ON c.operation_id = o.id
+        WHERE o.unexpanded <> coalesce(c.n, 0)""",
+    "a message under way has no open attempt and waits nowhere: nobody will ever send it": f"""
+        SELECT m.id FROM message m
+        WHERE m.state IN ({_M.QUEUED:d}, {_M.SENT:d})
+        AND NOT EXISTS (SELECT 1 FROM attempt a
+                        WHERE a.id BETWEEN m.id * 64 AND m.id * 64 + 63 AND a.state IN ({_OPEN}))
+        AND m.id NOT IN (SELECT message_id FROM outq) AND m.id NOT IN (SELECT message_id FROM later)""",
+    "a message waits in two places": """
+        SELECT message_id FROM (SELECT message_id FROM outq UNION ALL SELECT message_id FROM later) w
+        GROUP BY message_id HAVING count(*) > 1""",
+    "a row waits in a queue that has no name: a restart would lose it": """
+        SELECT message_id FROM (SELECT queue_id, message_id FROM outq
+                                UNION ALL SELECT queue_id, message_id FROM later) w
+        WHERE queue_id NOT IN (SELECT id FROM queue)""",
+    "two attempts of a message are between their start and their result": f"""
+        SELECT id >> 6 FROM attempt WHERE state = {_A.STARTED:d} GROUP BY id >> 6 HAVING count(*) > 1""",
+    "an attempt's number would be given again": f"""
+        SELECT a.id FROM attempt a JOIN message m ON m.id = a.id >> 6
+        WHERE a.state NOT IN ({_UNCOUNTED}) AND m.attempts < (a.id & 63)""",
+    "a message did not begin with exactly one event": """
+        SELECT m.id FROM message m LEFT JOIN event e ON e.subject_id = m.id AND e.number < 16
+        GROUP BY m.id HAVING count(e.number) <> 1""",
+    "a message that arrived or ended does not have exactly one event that says so": f"""
+        SELECT m.id FROM message m
+        LEFT JOIN event e ON e.subject_id = m.id AND (e.number & 15) = m.state AND e.number < {OPERATION_EVENT}
+        WHERE m.state BETWEEN {_M.DELIVERED:d} AND {_M.CANCELED:d}
+        GROUP BY m.id HAVING count(e.number) <> 1""",
+    "an event tells of a delivery or an end that the message does not have": f"""
+        SELECT m.id FROM message m JOIN event e ON e.subject_id = m.id AND e.number < {OPERATION_EVENT}
+        WHERE ((e.number & 15) IN ({_ENDED}) AND m.state <> (e.number & 15))
+        OR ((e.number & 15) = {_M.DELIVERED:d} AND m.state NOT IN ({_M.DELIVERED:d}, {_M.READ:d}))""",
+    "an attempt is sent on the wire and no event says so": f"""
+        SELECT a.id FROM attempt a
+        WHERE (a.state IN ({_A.ACCEPTED:d}, {_A.AMBIGUOUS:d}) OR (a.marks & 2) <> 0)
+        AND NOT EXISTS (SELECT 1 FROM event e
+                        WHERE e.subject_id = a.id >> 6 AND e.number = (a.id & 63) * 16 + {_M.SENT:d})""",
+    "a message is marked ambiguous without an attempt of unknown fate": f"""
+        SELECT m.id FROM message m
+        WHERE m.ambiguous <> 0 AND (m.state <> {_M.SENT:d} OR NOT EXISTS (
+            SELECT 1 FROM attempt a
+            WHERE a.id BETWEEN m.id * 64 AND m.id * 64 + 63 AND a.state = {_A.AMBIGUOUS:d}))""",
+    "the fate of a message's latest attempt is unknown and the message does not say so": f"""
+        SELECT m.id FROM message m JOIN attempt a ON a.id = m.id * 64 + m.attempts
+        WHERE a.state = {_A.AMBIGUOUS:d} AND m.state = {_M.SENT:d} AND m.ambiguous = 0""",
+    "a carrier's id belongs to no attempt": """
+        SELECT s.attempt_id FROM segment s LEFT JOIN attempt a ON a.id = s.attempt_id WHERE a.id IS NULL""",
+}
+
+
+def contradictions() -> Script[list[str]]:
+    """What the rows say that cannot be true together, in words with a few keys; empty for a sound database.
+
+    Reads whole tables: for tests, and for databases that are small.
+    """
+    found = []
+    for meaning, sql in RULES.items():
+        rows = yield Query(f"{sql} LIMIT {_NAMED + 1}")
+        if rows:
+            keys = ", ".join(str(row[0]) for row in rows[:_NAMED])
+            found.append(f"{meaning}: {keys}{', ...' if len(rows) > _NAMED else ''}")
+    return found
