@@ -182,6 +182,7 @@ class Runtime:
             log.error("configuration not applied", error=str(error))
             return
         self._config = config
+        _configure_logs(config)
         log.info("configuration applied", connections=len(config.connections))
 
 
@@ -247,9 +248,13 @@ def _announce(listener: socket.socket, account: FirstAccount) -> None:
     print(f"Sendpool is listening on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
 
 
+def _configure_logs(config: Config) -> None:
+    logs.configure(config.server.log_level, json=config.server.log_json, secrets=config.secrets())
+
+
 def serve(config: Config, reload: Callable[[], Config]) -> int:
     """Run the server until it is told to stop; returns the exit status. Raises `ConfigError` for what cannot work."""
-    logs.configure(config.server.log_level, json=config.server.log_json, secrets=config.secrets())
+    _configure_logs(config)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_main(config, reload))
 

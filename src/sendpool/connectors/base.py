@@ -347,7 +347,7 @@ class OneByOne(ABC):
             return await self.send(submission)
         except asyncio.CancelledError:
             return Uncertain("no answer before the connection was closed")
-        except Exception as error:  # noqa: BLE001  # a fault of ours must not lose the message's outcome
+        except Exception as error:  # a fault of ours must not lose the message's outcome
             log.error("connector.fault", error=type(error).__name__, exc_info=True)
             return Uncertain(f"{type(error).__name__} in the connector")
 

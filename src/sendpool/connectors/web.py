@@ -205,7 +205,7 @@ class WebConnector(OneByOne):
             await self.probe()
         except LinkDown as down:
             return down
-        except Exception as error:  # noqa: BLE001  # a fault of ours must not end the watch
+        except Exception as error:  # a fault of ours must not end the watch
             log.error("connector.fault", error=type(error).__name__, exc_info=True)
             return LinkDown(f"{type(error).__name__} in the connector")
         return None

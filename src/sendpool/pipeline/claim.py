@@ -30,6 +30,8 @@ class Claim(NamedTuple):
     #: The queue whose rows any of the offers may take, or None where it is empty.
     shared: int | None
     offers: Sequence[Offer]
+    #: The number of the scene: what the pool looks like now.
+    scene: int | None = None
 
 
 class Started(NamedTuple):
@@ -88,10 +90,9 @@ def claim_due(claim: Claim, contexts: dict[int, Context], references: References
 
 
 def _new_attempt(claim: Claim, one: Started, at: int) -> NewAttempt:
-    row = one.row
-    return NewAttempt(
-        row.message_id, one.n, one.sender_id, one.connection_id, claim.channel.value, row.cost, one.reference, None, at
-    )
+    row, channel = one.row, claim.channel.value
+    key = (row.message_id, one.n, one.sender_id, one.connection_id, channel)
+    return NewAttempt(*key, row.cost, one.reference, claim.scene, at)
 
 
 def _start(

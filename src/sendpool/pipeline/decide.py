@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from typing import NamedTuple
 
 from sendpool.domain.dealing import step_cost
@@ -35,6 +36,8 @@ from sendpool.store.queue import DueRow
 ATTEMPT_ENDED = 12
 EXPIRED_RULE = "sendpool/deadline"
 ORPHANED_CODE = 21703
+#: Seconds within which two senders count as free at the same time.
+NEARLY = 0.1
 #: Decisions after which the message has a row in a queue.
 _DUE_AGAIN = ("later", "failover", "fallback")
 
@@ -203,12 +206,18 @@ def _choose(
     untried = _untried(message, channel, past, bench)
     elsewhere = [sender for sender in untried if sender.connection_id != connection_id]
     only = decision.other_connection_only or (decision.prefer_other_connection and elsewhere)
-    return _first_to_take(elsewhere if only else untried, message.pool_id, channel, bench)
+    return _first_to_take(elsewhere if only else untried, message, channel, bench)
 
 
-def _first_to_take(senders: Sequence[Sender], pool_id: int, channel: Channel, bench: Bench) -> Sender:
-    book = bench.book
-    chosen = min(senders, key=lambda one: bench.would_take(one, book.number(pool_id, channel, str(one.id))))
+def _first_to_take(senders: Sequence[Sender], message: Standing, channel: Channel, bench: Bench) -> Sender:
+    """Who would get to it first. Senders of one pace run in step, so what is nearly the same time counts as the same,
+    and the message's key decides: else the first of them would take over everything."""
+
+    def place(sender: Sender) -> tuple[float, int]:
+        at = bench.would_take(sender, bench.book.number(message.pool_id, channel, str(sender.id)))
+        return (at // NEARLY if at < inf else at), (message.message_id * 31 + sender.id * 17) % 97
+
+    chosen = min(senders, key=place)
     bench.given[chosen.id] += 1
     return chosen
 
@@ -263,7 +272,7 @@ def replan(rows: Sequence[DueRow], bench: Bench, changes: Changes) -> Script[lis
         others = [s for s in _untried(message, channel, past.get(row.message_id, ()), bench) if s.id != lane]
         free = [sender for sender in others if bench.free_at(sender.id) < bench.free_at(lane)]
         if free:
-            chosen = _first_to_take(free, message.pool_id, channel, bench)
+            chosen = _first_to_take(free, message, channel, bench)
             queue_id = bench.book.number(message.pool_id, channel, str(chosen.id))
             changes.due.append((queue_id, row.rank, row.message_id, row.cost, bench.now))
             moved.append(row)

@@ -25,6 +25,7 @@ from sendpool.pipeline.decide import Bench, decide, expire
 from sendpool.pipeline.expand import Expander
 from sendpool.pipeline.receive import Arrival, store_arrivals
 from sendpool.pipeline.roster import Roster, load_roster
+from sendpool.pipeline.scene import SceneRow
 from sendpool.pipeline.send import Link, Sending
 from sendpool.pipeline.settle import (
     Changes,
@@ -40,6 +41,7 @@ from sendpool.store.database import Database, Script, Unit
 from sendpool.store.messages import Expansion, expand_chunk
 from sendpool.store.queue import QueueKey, QueueRow, insert_queues
 from sendpool.store.receipts import SegmentRow, insert_segments
+from sendpool.store.scenes import insert_scenes
 
 T = TypeVar("T")
 
@@ -78,6 +80,7 @@ class Batch:
         self.expansions: list[Expansion] = []
         self.claims: list[Claim] = []
         self.queues: list[tuple[int, QueueKey]] = []
+        self.scenes: list[SceneRow] = []
         self.sweep: list[Callable[[Changes], Script[Any]]] = []
 
     def __bool__(self) -> bool:
@@ -206,6 +209,7 @@ class Engine:
             batch = self._gather()
             if not batch:
                 self.book.unsave(batch.queues)
+                self.sending.scenes.unsave(batch.scenes)
                 if self._stopping:
                     return
                 self.idle.set()
@@ -227,6 +231,7 @@ class Engine:
         if not self._draining:
             batch.claims = sending.plan()
         batch.queues = self.book.unsaved()
+        batch.scenes = sending.scenes.unsaved(self.clock.wall())
         return batch
 
     async def _commit(self, batch: Batch) -> None:
@@ -246,6 +251,8 @@ class Engine:
         now = self.clock.wall()
         if batch.queues:
             yield from insert_queues(batch.queues)
+        if batch.scenes:
+            yield from insert_scenes(batch.scenes)
         units = []
         for waiting in batch.units:
             units.append((yield waiting.unit))
@@ -331,6 +338,7 @@ class Engine:
         """Tell who waits; keep what cannot be refused, since the carrier has already done it."""
         refused = StoreUnavailable(f"the database did not take it: {error}")
         self.book.unsave(batch.queues)
+        self.sending.scenes.unsave(batch.scenes)
         for future in (*(w.done for w in batch.units), *(a.done for a in batch.accepts), *batch.acknowledge):
             _resolve(future, refused)
         for acceptance in batch.accepts:

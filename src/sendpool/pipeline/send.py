@@ -32,6 +32,7 @@ from sendpool.domain.throughput import Bucket
 from sendpool.pipeline.book import ANYONE, QueueBook
 from sendpool.pipeline.claim import HORIZON, Claim, Claimed, Started
 from sendpool.pipeline.roster import Roster
+from sendpool.pipeline.scene import Scenes, Standing
 from sendpool.pipeline.settle import Result
 from sendpool.store.messages import Context
 from sendpool.store.receipts import SegmentRow
@@ -117,6 +118,7 @@ class Sending:
         self.flights: dict[tuple[int, int], Flight] = {}
         self.contexts: dict[int, Context] = {}
         self.references = References()
+        self.scenes = Scenes()
         self.results: list[Result] = []
         self.segments: list[SegmentRow] = []
         #: (message, operation) of first attempts that were accepted, as nearly all are.
@@ -146,10 +148,20 @@ class Sending:
             if offers:
                 shared = next((self.book.number(*_key(key)) for key in queues if key.lane == ANYONE), None)
                 lanes = [(self.book.number(*_key(key)), int(key.lane)) for key in queues if key.lane != ANYONE]
-                claims.append(Claim(pool_id, channel, lanes, shared, offers))
+                scene = self.scenes.number(pool_id, channel, self._standings(pool_id, channel, now))
+                claims.append(Claim(pool_id, channel, lanes, shared, offers, scene))
         if not claims:
             self._wake_at(now, self._next_free(waiting, now))
         return claims
+
+    def _standings(self, pool_id: int, channel: Channel, now: float) -> list[Standing]:
+        """Every active member of a pool on a channel, ready or not, as an explanation will show it."""
+        standings = []
+        for sender, member in self.roster.members(pool_id, channel):
+            gate, link = self.gates.get(sender.id), self.links.get(sender.connection_id)
+            state = _condition(gate, link, now) if gate and link else "down"
+            standings.append(Standing(sender.id, state, sender.mps, member.weight))
+        return standings
 
     def _takers(self, pool_id: int, channel: Channel, queues: Iterable[Any]) -> Iterable[tuple[Gate, float]]:
         """The gates of a pool that have something to take, with their weights there."""
@@ -466,6 +478,16 @@ class Sending:
         at = max(gate.bucket.free_at(now), link.bucket.free_at(now), gate.flights.stopped_until)
         # A sender whose link is down is the last choice, not an impossible one.
         return at if link.up else at + 3600.0
+
+
+def _condition(gate: Gate, link: Link, now: float) -> str:
+    if link.draining:
+        return "draining"
+    if not link.up:
+        return "down"
+    if gate.flights.stopped:
+        return "stopped"
+    return "paused" if max(gate.bucket.paused_until, link.bucket.paused_until) > now else "ready"
 
 
 def _key(key: Any) -> tuple[int, Channel, str]:

@@ -68,6 +68,7 @@ class ConnectionInbox:
     def link(self, *, up: bool, window: int, detail: str = "") -> None:
         """The connection's state changed."""
         log.info("connection up" if up else "connection down", connection=self._link.name, detail=detail, window=window)
+        self._engine.metrics.link_up(self._link.name).set(int(up))
         self._engine.sending.link(self._link, up=up, window=window, detail=detail)
 
 
@@ -119,6 +120,8 @@ class Supervisor:
         link = self._engine.sending.links[key]
         link.draining = True
         await link.connector.close()
+        self._engine.metrics.in_flight.forget(link.name)
+        self._engine.metrics.link_up.forget(link.name)
         del self._engine.sending.links[key], self._settings[key]
 
     def gates(self, roster: Roster) -> None:

@@ -29,6 +29,7 @@ from sendpool.store.queue import (
     waiting_queues,
 )
 from sendpool.store.receipts import unpark
+from sendpool.store.scenes import all_scenes
 from sendpool.store.upkeep import messages_in, oldest_due, overdue_operations, parked_that_match, queued_messages
 
 log = structlog.get_logger()
@@ -108,6 +109,7 @@ class Sweeper:
         engine = self._engine
         engine.acceptor.next_id = await engine.database.read(next_operation_id())
         engine.book.load(await engine.database.read(all_queues()))
+        engine.sending.scenes.load(await engine.database.read(all_scenes()))
         # A new message starts level with what waits, not before all of it.
         for pool_id, rank in await engine.database.read(lowest_ranks()):
             engine.acceptor.fair_clock(pool_id).claimed(rank)
@@ -187,3 +189,5 @@ class Sweeper:
         ages = dict(await engine.database.read(oldest_due(waiting))) if waiting else {}
         oldest = (engine.clock.wall() - min(ages.values())) / 1e6 if ages else 0.0
         engine.metrics.queue(engine.book.total(), max(0.0, oldest))
+        for link in engine.sending.links.values():
+            engine.metrics.in_flight(link.name).set(link.in_flight)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from time import time
 from typing import Protocol
@@ -23,8 +23,11 @@ GRANT_LIFE = 3600
 #: Seconds before its end at which a token is renewed; half its life where that is less.
 RENEW_BEFORE = 300.0
 
+#: Seconds after a failed renewal in which the old token, while it holds, is used without another try.
+RENEW_AGAIN = 10.0
+
 #: A POST of a form to a token endpoint: (url, body). Raises `NotSent` or `NoAnswer`.
-Post = Callable[[str, bytes], "asyncio.Future[Reply]"]
+Post = Callable[[str, bytes], Awaitable[Reply]]
 
 
 class NoToken(Exception):
@@ -157,6 +160,7 @@ class AccountTokens:
     async def _renew(self) -> None:
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
+        self._renew_at = asked_at + RENEW_AGAIN
         answer = await self._ask()
         before = min(RENEW_BEFORE, answer.expires_in / 2)
         self._token = answer.access_token

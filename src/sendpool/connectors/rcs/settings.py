@@ -126,7 +126,7 @@ def _check_address(options: RcsSettings) -> None:
     except (ValueError, UnicodeError):
         good, host = False, b""
     if not (good and host) or url.path.strip("/") or url.query or url.fragment or url.username:
-        raise ValueError(f'key \'base_url\': expected a URL without path, such as "https://{HOST}"')
+        raise ValueError(f"key 'base_url': expected a URL without path, such as \"https://{HOST}\"")
 
 
 def _check_credentials(options: RcsSettings) -> None:

@@ -1,0 +1,215 @@
+"""The measuring scripts of bench/, as far as they measure nothing: what they make of logs, answers and settings."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench import run, show_main_job
+from bench.api import Answer, Load, recipient, send_body
+from bench.carrier_log import (
+    Submit,
+    accepted,
+    busiest_window,
+    copies,
+    duplicates,
+    parse,
+    per_second,
+    quantile,
+    spread,
+    steady,
+)
+from bench.machine import version
+from bench.rig import Carrier, DeadPort, RigFailed, configuration, wait_for
+from bench.show_main_job import Figure, measure
+
+from sendpool import __version__
+from sendpool.config import load
+
+LOG = """\
+1770000000.123456 +12034458910 +14155550123 af63bd4c8601b7df 17000001 00000000
+1770000000.223456 12034458910 14155550124 af63bd4c8601b7df - 00000045
+1770000001.500000 SHOP 14155550123 af63bd4c8601b7df 17000002 00000000
+"""
+
+
+def submit(destination: str, status: int = 0) -> Submit:
+    return Submit(1.0, "1", destination, status)
+
+
+def test_log_line_is_read_with_or_without_plus() -> None:
+    submits = parse(LOG.splitlines())
+
+    assert submits == [
+        Submit(1770000000.123456, "12034458910", "14155550123", 0),
+        Submit(1770000000.223456, "12034458910", "14155550124", 0x45),
+        Submit(1770000001.5, "SHOP", "14155550123", 0),
+    ]
+    assert [one.status for one in accepted(submits)] == [0, 0]
+
+
+@pytest.mark.parametrize("line", ["", "1770000000.1 a b c d", "when a b c d 00000000", "1.0 a b c d refused"])
+def test_line_that_is_no_submit_is_an_error(line: str) -> None:
+    with pytest.raises(ValueError):
+        parse([line])
+
+
+def test_only_what_was_accepted_is_a_copy() -> None:
+    submits = [submit("1"), submit("2", status=0x45), submit("2"), submit("3"), submit("3"), submit("3")]
+
+    assert copies(submits) == {"1": 1, "2": 1, "3": 3}
+    assert duplicates(copies(submits)) == 2
+
+
+@pytest.mark.parametrize(
+    ("times", "most"),
+    [
+        ([], 0),
+        ([5.0], 1),
+        # A second has its begin and not its end: a pace of one a second is never two.
+        ([0.0, 1.0, 2.0], 1),
+        ([0.0, 0.5, 0.999, 1.0], 3),
+        # Five around the turn of a second, which fixed seconds would show as two and three.
+        ([0.8, 0.9, 1.0, 1.1, 1.2, 9.0], 5),
+        ([1.2, 0.8, 1.1, 0.9], 4),
+        ([3.0, 3.0, 3.0], 3),
+    ],
+)
+def test_busiest_window_slides_over_all_times(times: list[float], most: int) -> None:
+    assert busiest_window(times) == most
+
+
+@pytest.mark.parametrize(
+    ("times", "counts"),
+    [
+        ([], []),
+        ([7.3], [1]),
+        ([7.3, 8.2, 8.3, 10.4], [2, 1, 0, 1]),
+        ([10.4, 7.3], [1, 0, 0, 1]),
+    ],
+)
+def test_seconds_count_from_the_first_time(times: list[float], counts: list[int]) -> None:
+    assert per_second(times) == counts
+
+
+@pytest.mark.parametrize(("counts", "inner"), [([], []), ([9], []), ([9, 8], []), ([9, 8, 7, 1], [8, 7])])
+def test_first_and_last_second_are_not_steady(counts: list[int], inner: list[int]) -> None:
+    assert list(steady(counts)) == inner
+
+
+@pytest.mark.parametrize(
+    ("counts", "apart"), [([], 0.0), ([0, 0], 0.0), ([100, 100], 0.0), ([90, 110], 0.2), ([0, 200], 2.0)]
+)
+def test_spread_is_the_distance_over_the_mean(counts: list[int], apart: float) -> None:
+    assert spread(counts) == pytest.approx(apart)
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.0, 1.0), (0.5, 3.0), (0.99, 5.0), (1.0, 5.0)])
+def test_quantile_is_one_of_the_values(share: float, value: float) -> None:
+    assert quantile([5.0, 1.0, 4.0, 2.0, 3.0], share) == value
+    assert quantile([], share) == 0.0
+
+
+def test_body_has_a_recipient_of_its_own_for_each_message() -> None:
+    body = json.loads(send_body("comms_senderpool_1", 7, 3))
+
+    assert [one["address"] for one in body["to"]] == ["+14150000007", "+14150000008", "+14150000009"]
+    assert body["from"] == {"senderPoolId": "comms_senderpool_1"}
+    assert len({recipient(number) for number in (0, 9, 99_999, 9_999_999)}) == 4
+
+
+def test_refused_request_of_a_load_is_an_error_not_a_figure() -> None:
+    taken = Answer(0.1, 202, b'{"operationId": "comms_operation_1"}')
+
+    assert Load(0.0, 1.0, [taken, taken]).operation_ids() == ["comms_operation_1", "comms_operation_1"]
+    with pytest.raises(RigFailed, match="1 requests were refused"):
+        Load(0.0, 1.0, [taken, Answer(0.1, 503, b"{}")]).operation_ids()
+
+
+def test_server_takes_the_configuration_that_is_written_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "bench.toml"
+    carriers = [Carrier("a", 2775, [("+12034458000", 20), ("+12034458001", 30)], 500, 1000), Carrier("b", 2776, [])]
+    path.write_text(configuration(tmp_path / "bench.db", carriers))
+
+    config = load(path, {})
+
+    assert [(one.name, one.window, one.mps, one.options["port"]) for one in config.connections] == [
+        ("a", 500, 1000, 2775),
+        ("b", 50, None, 2776),
+    ]
+    assert [(one.address, one.mps) for one in config.connections[0].senders] == [
+        ("+12034458000", 20),
+        ("+12034458001", 30),
+    ]
+
+
+def test_wait_ends_when_it_takes_too_long() -> None:
+    assert wait_for(lambda: True, 0.0, "it holds") < 1.0
+    with pytest.raises(RigFailed, match="the moon is full: not within 0 s"):
+        wait_for(lambda: False, 0.0, "the moon is full")
+
+
+def test_dead_port_refuses_connections() -> None:
+    dead = DeadPort()
+    try:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", dead.port), timeout=5)
+    finally:
+        dead.close()
+
+
+def test_version_is_known_without_importing_the_tree() -> None:
+    assert version().startswith(__version__)
+
+
+def test_figure_shows_its_detail_beside_value_and_target() -> None:
+    figure = Figure("rate", "at least 10", 12, True, {"runs": [11, 12, 13]})
+
+    assert figure.as_json() == {
+        "name": "rate",
+        "target": "at least 10",
+        "value": 12,
+        "met": True,
+        "runs": [11, 12, 13],
+    }
+
+
+def test_figure_that_cannot_be_measured_is_not_met_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(sizes: show_main_job.Sizes) -> list[Figure]:
+        """Something."""
+        raise RigFailed(f"no {sizes.bulk} today")
+
+    monkeypatch.setattr(show_main_job, "FIGURES", {"x": broken})
+
+    assert measure("x", show_main_job.Sizes(bulk=7)) == [
+        Figure("Something.", None, None, False, {"problem": "no 7 today"})
+    ]
+    assert "MISSED: Something.: None (no 7 today)" in capsys.readouterr().err
+
+
+def test_results_are_kept_a_line_each(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(run, "RESULTS", tmp_path / "results")
+
+    run.keep("bulk", {"messages_per_second": 1})
+    run.keep("bulk", {"messages_per_second": 2})
+
+    lines = (tmp_path / "results" / "bulk.jsonl").read_text().splitlines()
+    assert [json.loads(line)["messages_per_second"] for line in lines] == [1, 2]
+
+
+def test_results_in_the_project_say_what_they_were_measured_on() -> None:
+    for path in sorted(run.RESULTS.glob("*.jsonl")):
+        for line in path.read_text().splitlines():
+            result = json.loads(line)
+            assert result["scenario"] == path.stem
+            assert result["version"]
+            assert result["machine"]["cores"]
+            assert result["messages_per_second"]
