@@ -47,6 +47,10 @@ class RigFailed(Exception):
     """Something could not be measured; the message says why."""
 
 
+class OutOfTime(Exception):
+    """The whole run took longer than it may."""
+
+
 class Carrier(NamedTuple):
     """One SMPP connection of the server and the senders that it carries."""
 
@@ -78,10 +82,10 @@ def wait_for(condition: Callable[[], object], seconds: float, what: str, every: 
 
 
 def limit_run(seconds: int) -> None:
-    """Let this script end with what it has, children included, after *seconds* or when it is asked to end."""
+    """Have `OutOfTime` raised in this script after *seconds*, and let it clean up when it is asked to end."""
 
     def out_of_time(*_: object) -> NoReturn:
-        raise RigFailed(f"the whole run took longer than {seconds} s")
+        raise OutOfTime(f"the whole run took longer than {seconds} s")
 
     def asked(number: int, _: object) -> NoReturn:
         sys.exit(128 + number)

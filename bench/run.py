@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import scenarios
 from bench.machine import machine, version
-from bench.rig import RigFailed, limit_run
+from bench.rig import OutOfTime, RigFailed, limit_run
 
 RESULTS = Path(__file__).resolve().parent / "results"
 #: Seconds that the whole run may take.
@@ -51,7 +51,7 @@ def main() -> int:
             line = {"scenario": name, "at": at, "version": version(), "machine": machine()}
             try:
                 line |= measure(given.messages or messages)
-            except RigFailed as error:
+            except (RigFailed, OutOfTime, OSError) as error:
                 print(f"{name}: {error}", file=sys.stderr)
                 return 1
             print(json.dumps(line), flush=True)

@@ -7,400 +7,71 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import scenarios
-from bench.api import Api, recipient, send_body
-from bench.carrier_log import accepted, busiest_window, copies, duplicates, parse, per_second, spread, steady
+from bench import figures, three_kills
+from bench.figures import QUICK, Figure, Sizes, say
 from bench.machine import machine, version
-from bench.rig import Carrier, Rig, RigFailed, Server, Sink, limit_run, wait_for
+from bench.rig import OutOfTime, RigFailed, limit_run
 
 #: Seconds that the whole run may take.
-WITHIN = 420
-#: The wire's mark of an attempt whose fate was once unknown.
-AMBIGUOUS = 30410
-
-
-class Figure(NamedTuple):
-    """One figure and what it should be; `met` is None where it is only for information."""
-
-    name: str
-    target: str | None
-    value: Any
-    met: bool | None
-    detail: Mapping[str, Any] = {}
-
-    def as_json(self) -> dict[str, Any]:
-        """As it is printed."""
-        return {"name": self.name, "target": self.target, "value": self.value, "met": self.met, **self.detail}
-
-
-class Sizes(NamedTuple):
-    """How many messages each figure takes."""
-
-    spread: int = 1_000
-    failover: int = 300
-    killed: int = 6_000
-    killed_rate: int = 1_000
-    accepts: int = 5
-    queued: int = 100_000
-    bulk: int = 100_000
-    bulk_runs: int = 3
-    single: int = 20_000
-
-
-QUICK = Sizes(600, 60, 1_500, 300, 3, 20_000, 20_000, 1, 4_000)
-
-
-def addresses(first: int, count: int) -> list[str]:
-    """Senders' numbers."""
-    return [f"+1203445{8000 + number}" for number in range(first, first + count)]
-
-
-def read_log(sink: Sink) -> Iterable[Any]:
-    """The submits of a stopped carrier, without warm-up messages."""
-    away = recipient(scenarios.WARM_UP).lstrip("+")
-    return [one for one in parse(sink.log.read_text().splitlines()) if one.destination != away]
-
-
-# ---------------------------------------------------------------- a: ten senders at their rate
-
-
-def ten_senders(sizes: Sizes) -> list[Figure]:
-    """Ten senders of 20 segments a second on one connection, kept busy: as fast as they may, none faster."""
-    with Rig() as rig:
-        sink = rig.sink("carrier-a", "--dlr", "1/100")
-        server = rig.server(Carrier("carrier-a", sink.port, [(address, 20) for address in addresses(0, 10)]))
-        api = Api(server.base)
-        pool_id = api.create_pool()
-        api.warm_up(pool_id, scenarios.WARM_UP)
-        operation_id, _ = api.send(send_body(pool_id, 0, sizes.spread))
-        api.wait_delivered([operation_id], sizes.spread / 200 * 2 + 20)
-        sink.stop()
-        submits = accepted(read_log(sink))
-    times = [submit.at for submit in submits]
-    by_sender: dict[str, list[float]] = {}
-    for submit in submits:
-        by_sender.setdefault(submit.source, []).append(submit.at)
-    seconds = per_second(times)
-    rates = list(steady(seconds))
-    busiest = max(busiest_window(own) for own in by_sender.values())
-    fixed = max(max(per_second(own)) for own in by_sender.values())
-    shares = {sender: len(own) for sender, own in sorted(by_sender.items())}
-    distance = round(spread(shares.values()), 3)
-    span = max(times) - min(times)
-    return [
-        Figure(
-            "ten senders: segments a second in all",
-            "180-220 in every whole second but the first and the last",
-            [min(rates, default=0), max(rates, default=0)],
-            len(submits) == sizes.spread and bool(rates) and all(180 <= rate <= 220 for rate in rates),
-            {"segments": len(submits), "each_second": seconds, "mean": round((len(times) - 1) / span, 1)},
-        ),
-        Figure(
-            "ten senders: most of one sender in any second at the carrier",
-            "at most 23",
-            busiest,
-            busiest <= 23,
-            {"in_fixed_seconds": fixed},
-        ),
-        Figure(
-            "ten senders: spread, (most - least) / mean",
-            "at most 0.25",
-            distance,
-            len(shares) == 10 and distance <= 0.25,
-            {"by_sender": shares},
-        ),
-    ]
-
-
-# ---------------------------------------------------------------- b: two carriers that do not work
-
-
-def one_good_carrier(sizes: Sizes) -> list[Figure]:
-    """A pool over a carrier that refuses everything, one that is not there and a good one."""
-    with Rig() as rig:
-        good = rig.sink("good", "--dlr", "1/100")
-        refusing = rig.sink("refusing", "--fail-rate", "1")
-        server = rig.server(
-            Carrier("refusing", refusing.port, [(address, 50) for address in addresses(0, 2)]),
-            Carrier("unreachable", rig.dead_port(), [(address, 50) for address in addresses(2, 2)]),
-            Carrier("good", good.port, [(address, 50) for address in addresses(4, 2)]),
-        )
-        api = Api(server.base)
-        pool_id = api.create_pool()
-        began = time.time()
-        operation_id, _ = api.send(send_body(pool_id, 0, sizes.failover))
-        problem = _patiently(lambda: api.wait_delivered([operation_id], 60.0))
-        took = time.time() - began
-        stats = api.stats([operation_id])
-        good.stop()
-        refusals = refusing.stop()["failed"]
-        at_carriers = copies([*read_log(good), *read_log(refusing)])
-    once = sum(number == 1 for number in at_carriers.values())
-    return [
-        Figure(
-            "one carrier refuses, one is unreachable: delivered, and accepted once at a carrier",
-            f"{sizes.failover} and {sizes.failover} of {sizes.failover}",
-            [stats["delivered"], once],
-            stats["delivered"] == once == len(at_carriers) == sizes.failover,
-            {
-                "seconds": round(took, 2),
-                "refusals": refusals,
-                "duplicates": duplicates(at_carriers),
-                "stats": dict(stats),
-                **({"problem": problem} if problem else {}),
-            },
-        )
-    ]
-
-
-def _patiently(wait: Callable[[], object]) -> str:
-    """What kept a wait from ending; the figures say the rest."""
-    try:
-        wait()
-    except RigFailed as error:
-        return str(error)
-    return ""
-
-
-# ---------------------------------------------------------------- c: three kills
-
-
-def three_kills(sizes: Sizes) -> list[Figure]:
-    """kill -9 three times while messages are on their way, each time started again on the same database."""
-    total = sizes.killed
-    with Rig() as rig:
-        # Answers that take their time keep attempts open, so that each kill leaves some of unknown fate.
-        sink = rig.sink("carrier-a", "--dlr", "1/100", "--resp-delay", "30")
-        rates = [(address, sizes.killed_rate // 2) for address in addresses(0, 2)]
-        server = rig.server(Carrier("carrier-a", sink.port, rates, window=200))
-        api = Api(server.base)
-        pool_id = api.create_pool()
-        api.warm_up(pool_id, scenarios.WARM_UP)
-        half = total // 2
-        parts = [(0, half), *((half + i * half // 6, half // 6) for i in range(6))]
-        operations = [api.send(send_body(pool_id, first, count))[0] for first, count in parts]
-        restarts = []
-        for share in (0.2, 0.45, 0.7):
-            _wait_for_progress(api, server, operations, round(total * share))
-            server.kill()
-            api.close()
-            restarts.append(round(server.start(), 2))
-            api = Api(server.base)
-        problem = _patiently(lambda: _wait_settled(api, server, operations, 60.0))
-        stats = api.stats(operations)
-        messages = [one for each in operations for one in api.pages("/v1/Messages", "messages", operationId=each)]
-        sink.stop()
-        at_carrier = copies(read_log(sink))
-        doubled = {destination for destination, number in at_carrier.items() if number > 1}
-        marked = _marked(api, messages, doubled)
-        complaints = server.complaints()
-    sent_to = {recipient(number).lstrip("+") for number in range(total)}
-    missing = sent_to - at_carrier.keys() - marked
-    twice = duplicates(at_carrier)
-    return [
-        Figure(
-            "three kill -9: messages that are neither at the carrier nor marked ambiguous",
-            f"0 of {total}",
-            len(missing),
-            not missing and len(messages) == stats["total"] == total,
-            {
-                "accepted": total,
-                "at_carrier": len(sent_to & at_carrier.keys()),
-                # Made durable, killed before their bytes left: nobody can tell, so they count as ambiguous.
-                "ambiguous_not_at_carrier": len(marked - at_carrier.keys()),
-                "marked_ambiguous": len(marked),
-                "final_states": _states(stats),
-                "restart_seconds": restarts,
-                "complaints": complaints,
-                **({"problem": problem} if problem else {}),
-            },
-        ),
-        Figure(
-            "three kill -9: duplicates at the carrier",
-            "at most as many as are marked ambiguous",
-            twice,
-            twice <= len(marked) and doubled <= marked,
-            {"marked_ambiguous": len(marked)},
-        ),
-    ]
-
-
-def _wait_for_progress(api: Api, server: Server, operations: Sequence[str], wanted: int) -> None:
-    def far_enough() -> bool:
-        server.check()
-        stats = api.stats(operations)
-        return stats["sent"] + stats["delivered"] >= wanted
-
-    wait_for(far_enough, 60.0, f"{wanted} messages are sent")
-
-
-def _wait_settled(api: Api, server: Server, operations: Sequence[str], seconds: float) -> None:
-    """Nothing waits any more, and what is SENT is so because nobody knows more."""
-
-    def settled() -> bool:
-        server.check()
-        stats = api.stats(operations)
-        if stats["queued"] or stats["scheduled"]:
-            return False
-        return stats["sent"] == len(list(api.pages("/v1/Messages", "messages", ambiguous="true")))
-
-    wait_for(settled, seconds, "every message is delivered, ended or marked ambiguous", 0.2)
-
-
-def _marked(api: Api, messages: Sequence[Mapping[str, Any]], doubled: set[str]) -> set[str]:
-    """Destinations of messages that are marked ambiguous, or (looked up where it matters) once were."""
-    marked = set()
-    for message in messages:
-        destination = message["to"][0]["address"].lstrip("+")
-        if message.get("ambiguous"):
-            marked.add(destination)
-        elif destination in doubled:
-            attempts = api.call("GET", f"/v1/Messages/{message['id']}")["attempts"]
-            if any(attempt.get("error", {}).get("code") == AMBIGUOUS for attempt in attempts):
-                marked.add(destination)
-    return marked
-
-
-def _states(stats: Mapping[str, int]) -> dict[str, int]:
-    names = ("scheduled", "queued", "sent", "delivered", "read", "undelivered", "failed", "canceled")
-    return {name: stats[name] for name in names if stats[name]}
-
-
-# ---------------------------------------------------------------- d, e: large requests
-
-
-def large_requests(sizes: Sizes) -> list[Figure]:
-    """10,000 recipients in one request to an idle server."""
-    seconds = []
-    with Rig() as rig:
-        bench = scenarios.fast_server(rig)
-        for i in range(sizes.accepts):
-            body = send_body(bench.pool_id, i * scenarios.REQUEST, scenarios.REQUEST)
-            operation_id, took = bench.api.send(body)
-            seconds.append(round(took, 3))
-            bench.api.wait_delivered([operation_id], 60.0)
-    return [
-        Figure(
-            "accepting 10,000 recipients in one request: seconds until the answer",
-            "under 1",
-            max(seconds),
-            max(seconds) < 1.0,
-            {"median": statistics.median(seconds), "each": seconds},
-        )
-    ]
-
-
-def queued_memory(sizes: Sizes) -> list[Figure]:
-    """Many messages that wait, behind senders of one segment a second."""
-    with Rig() as rig:
-        sink = rig.sink("carrier-a", "--dlr", "1/100")
-        server = rig.server(Carrier("carrier-a", sink.port, [(address, 1) for address in addresses(0, 10)]))
-        api = Api(server.base)
-        pool_id = api.create_pool()
-        at_start = server.usage()
-        requests = range(0, sizes.queued, scenarios.REQUEST)
-        operations = [api.send(send_body(pool_id, first, scenarios.REQUEST))[0] for first in requests]
-        steady_since = time.monotonic()
-        rss = server.usage().rss_mb
-        while time.monotonic() - steady_since < 3.0:
-            time.sleep(0.1)
-            now = server.usage().rss_mb
-            if abs(now - rss) > 1.0:
-                rss, steady_since = now, time.monotonic()
-        used, queued = server.usage(), api.stats(operations)["queued"]
-    peak = round(used.peak_rss_mb, 1)
-    return [
-        Figure(
-            f"memory with {sizes.queued:,} queued: peak RSS in MB",
-            "under 300",
-            peak,
-            peak < 300 and queued > sizes.queued * 0.99,
-            {"queued": queued, "rss_now_mb": round(used.rss_mb, 1), "rss_at_start_mb": round(at_start.rss_mb, 1)},
-        )
-    ]
-
-
-# ---------------------------------------------------------------- f: bulk
-
-
-def bulk(sizes: Sizes) -> list[Figure]:
-    """Bulk through one SMPP connection with window 500, receipts on."""
-    runs = []
-    for number in range(sizes.bulk_runs):
-        runs.append(scenarios.bulk(sizes.bulk))
-        say(f"  bulk run {number + 1}: {runs[-1]['messages_per_second']} messages/s")
-    rate = statistics.median(run["messages_per_second"] for run in runs)
-    return [
-        Figure(
-            f"bulk of {sizes.bulk:,} through one SMPP connection: messages a second until delivered",
-            "at least 10,000, median",
-            rate,
-            rate >= 10_000,
-            {"runs": runs},
-        )
-    ]
-
-
-def single(sizes: Sizes) -> list[Figure]:
-    """One message a request over 50 connections; for information."""
-    run = scenarios.single(sizes.single)
-    return [
-        Figure(
-            f"{sizes.single:,} requests of one message: messages a second until delivered",
-            None,
-            run["messages_per_second"],
-            None,
-            run,
-        )
-    ]
-
+WITHIN = 300
 
 FIGURES: Mapping[str, Callable[[Sizes], list[Figure]]] = {
-    "a": ten_senders,
-    "b": one_good_carrier,
-    "c": three_kills,
-    "d": large_requests,
-    "e": queued_memory,
-    "f": bulk,
-    "g": single,
+    "a": figures.ten_senders,
+    "b": figures.one_good_carrier,
+    "c": three_kills.three_kills,
+    "d": figures.large_requests,
+    "e": figures.queued_memory,
+    "f": figures.bulk,
+    "g": figures.single,
 }
-
-
-def say(text: str) -> None:
-    """Progress."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def measure(letter: str, sizes: Sizes) -> list[Figure]:
     """The figures behind a letter; what could not be measured is a figure that is not met, and says why."""
-    function = FIGURES[letter]
-    name = (function.__doc__ or letter).strip()
+    name = description(letter)
     say(f"{letter}: {name}")
     began = time.monotonic()
     try:
-        figures = function(sizes)
+        found = FIGURES[letter](sizes)
     except (RigFailed, OSError) as error:
-        figures = [Figure(name, None, None, False, {"problem": str(error)})]
-    for figure in figures:
+        found = [Figure(name, None, None, False, {"problem": str(error)})]
+    for figure in found:
         verdict = {True: "met", False: "MISSED", None: "for information"}[figure.met]
         problem = figure.detail.get("problem", "")
         say(f"   {verdict}: {figure.name}: {figure.value}" + (f" ({problem})" if problem else ""))
     say(f"   {time.monotonic() - began:.1f} s")
-    return figures
+    return found
+
+
+def measure_all(letters: Sequence[str], sizes: Sizes) -> list[Figure]:
+    """The figures behind these letters; those that the time did not suffice for are not met."""
+    found: list[Figure] = []
+    left = list(letters)
+    try:
+        while left:
+            found += measure(left[0], sizes)
+            del left[0]
+    except OutOfTime as error:
+        say(str(error))
+        found += [Figure(description(letter), None, None, False, {"problem": str(error)}) for letter in left]
+    return found
+
+
+def description(letter: str) -> str:
+    """What is measured under a letter."""
+    return (FIGURES[letter].__doc__ or letter).strip()
 
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    about = "; ".join(f"{letter} {(function.__doc__ or '').strip()}" for letter, function in FIGURES.items())
+    about = " ".join(f"{letter}: {description(letter)}" for letter in FIGURES)
     parser = argparse.ArgumentParser(description="Print the figures of the main job as JSON.", epilog=about)
     parser.add_argument("--only", default=",".join(FIGURES), metavar="a,f", help="measure these alone")
     parser.add_argument("--quick", action="store_true", help="fewer messages: tells whether it works, not how fast")
@@ -416,10 +87,10 @@ def main() -> int:
     given = arguments()
     limit_run(WITHIN)
     on = machine()
-    figures = [figure for letter in given.letters for figure in measure(letter, QUICK if given.quick else Sizes())]
-    shown = [figure.as_json() for figure in figures]
+    found = measure_all(given.letters, QUICK if given.quick else Sizes())
+    shown = [figure.as_json() for figure in found]
     print(json.dumps({"figures": shown, "quick": given.quick, "machine": on, "version": version()}, indent=2))
-    return 0 if all(figure.met is not False for figure in figures) else 1
+    return 0 if all(figure.met is not False for figure in found) else 1
 
 
 if __name__ == "__main__":

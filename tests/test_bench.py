@@ -25,9 +25,10 @@ from bench.carrier_log import (
     spread,
     steady,
 )
+from bench.figures import Figure, Sizes
 from bench.machine import version
-from bench.rig import Carrier, DeadPort, RigFailed, configuration, wait_for
-from bench.show_main_job import Figure, measure
+from bench.rig import Carrier, DeadPort, OutOfTime, RigFailed, configuration, wait_for
+from bench.show_main_job import measure, measure_all
 
 from sendpool import __version__
 from sendpool.config import load
@@ -183,16 +184,32 @@ def test_figure_shows_its_detail_beside_value_and_target() -> None:
 def test_figure_that_cannot_be_measured_is_not_met_and_says_why(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(sizes: show_main_job.Sizes) -> list[Figure]:
+    def broken(sizes: Sizes) -> list[Figure]:
         """Something."""
         raise RigFailed(f"no {sizes.bulk} today")
 
     monkeypatch.setattr(show_main_job, "FIGURES", {"x": broken})
 
-    assert measure("x", show_main_job.Sizes(bulk=7)) == [
-        Figure("Something.", None, None, False, {"problem": "no 7 today"})
-    ]
+    assert measure("x", Sizes(bulk=7)) == [Figure("Something.", None, None, False, {"problem": "no 7 today"})]
     assert "MISSED: Something.: None (no 7 today)" in capsys.readouterr().err
+
+
+def test_figures_that_time_did_not_suffice_for_are_not_met(monkeypatch: pytest.MonkeyPatch) -> None:
+    def quick(_: Sizes) -> list[Figure]:
+        """One."""
+        return [Figure("one", None, 1, True)]
+
+    def endless(_: Sizes) -> list[Figure]:
+        """Another."""
+        raise OutOfTime("too long")
+
+    monkeypatch.setattr(show_main_job, "FIGURES", {"x": quick, "y": endless, "z": quick})
+
+    assert [(figure.name, figure.met) for figure in measure_all("xyz", Sizes())] == [
+        ("one", True),
+        ("Another.", False),
+        ("One.", False),
+    ]
 
 
 def test_results_are_kept_a_line_each(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

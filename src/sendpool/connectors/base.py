@@ -348,7 +348,7 @@ class OneByOne(ABC):
         except asyncio.CancelledError:
             return Uncertain("no answer before the connection was closed")
         except Exception as error:  # a fault of ours must not lose the message's outcome
-            log.error("connector.fault", error=type(error).__name__, exc_info=True)
+            log.exception("connector.fault", error=type(error).__name__)
             return Uncertain(f"{type(error).__name__} in the connector")
 
     def _answer(self, submissions: Iterable[Submission], outcome: Outcome) -> None:

@@ -172,7 +172,8 @@ class WebConnector(OneByOne):
             self._watching.cancel()
             await asyncio.wait([self._watching])
         if self._client is not None:
-            await self._client.close()
+            client, self._client = self._client, None
+            await client.close()
 
     async def call(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", within: float
@@ -183,10 +184,14 @@ class WebConnector(OneByOne):
         try:
             reply = await self._client.request(method, url, headers=headers, body=body, within=within)
         except NotSent:
-            self._suspicion.set()
+            self.suspect()
             raise
         self._heard_at = asyncio.get_running_loop().time()
         return reply
+
+    def suspect(self) -> None:
+        """Look at the link now: something says that messages cannot leave."""
+        self._suspicion.set()
 
     async def _keep_watch(self) -> None:
         while True:
@@ -206,7 +211,7 @@ class WebConnector(OneByOne):
         except LinkDown as down:
             return down
         except Exception as error:  # a fault of ours must not end the watch
-            log.error("connector.fault", error=type(error).__name__, exc_info=True)
+            log.exception("connector.fault", error=type(error).__name__)
             return LinkDown(f"{type(error).__name__} in the connector")
         return None
 

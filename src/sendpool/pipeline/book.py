@@ -30,11 +30,10 @@ class QueueBook:
         self._numbering = Lock()
 
     def load(self, queues: Iterable[tuple[int, QueueKey]]) -> None:
-        """Know the queues of an earlier run; each may hold rows."""
+        """Know the queues of an earlier run; `add` says how many rows each holds."""
         for queue_id, key in queues:
             self._ids[key] = queue_id
             self.keys[queue_id] = key
-            self.add(queue_id, 1)
 
     def number(self, pool_id: int, channel: Channel, lane: str = ANYONE) -> int:
         """The number of a queue, new or known."""
@@ -71,6 +70,13 @@ class QueueBook:
             self._by_pool[key.pool_id, key.channel].add(queue_id)
         else:
             self.empty(queue_id)
+
+    def took(self, queue_id: int, rows: int, *, emptied: bool) -> None:
+        """A claim took rows out. One that found as many as it asked for leaves the queue open to another look."""
+        if emptied:
+            self.empty(queue_id)
+        else:
+            self.add(queue_id, max(-rows, 1 - self.waiting(queue_id)))
 
     def empty(self, queue_id: int) -> None:
         """A claim found fewer rows than it asked for."""

@@ -211,7 +211,8 @@ def _choose(
 
 def _first_to_take(senders: Sequence[Sender], message: Standing, channel: Channel, bench: Bench) -> Sender:
     """Who would get to it first. Senders of one pace run in step, so what is nearly the same time counts as the same,
-    and the message's key decides: else the first of them would take over everything."""
+    and the message's key decides: else the first of them would take over everything.
+    """
 
     def place(sender: Sender) -> tuple[float, int]:
         at = bench.would_take(sender, bench.book.number(message.pool_id, channel, str(sender.id)))

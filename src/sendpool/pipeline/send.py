@@ -277,10 +277,7 @@ class Sending:
     def _account(self, claimed: Claimed) -> None:
         claim = claimed.claim
         for queue_id, rows, emptied in claimed.taken:
-            if emptied:
-                self.book.empty(queue_id)
-            else:
-                self.book.add(queue_id, -rows)
+            self.book.took(queue_id, rows, emptied=emptied)
         costs: Counter[int] = Counter()
         for started in claimed.started:
             costs[started.sender_id] += started.row.cost

@@ -20,13 +20,13 @@ from sendpool.store.database import Script
 from sendpool.store.messages import chunks_of, expanding_operations, next_operation_id, started_attempts
 from sendpool.store.queue import (
     all_queues,
+    count_waiting,
     due_later,
     lowest_ranks,
     next_due,
     overdue_in_lane,
     remove,
     remove_later,
-    waiting_queues,
 )
 from sendpool.store.receipts import unpark
 from sendpool.store.scenes import all_scenes
@@ -109,6 +109,9 @@ class Sweeper:
         engine = self._engine
         engine.acceptor.next_id = await engine.database.read(next_operation_id())
         engine.book.load(await engine.database.read(all_queues()))
+        if engine.book.keys:
+            for queue_id, rows in (await engine.database.read(count_waiting(list(engine.book.keys)))).items():
+                engine.book.add(queue_id, rows)
         engine.sending.scenes.load(await engine.database.read(all_scenes()))
         # A new message starts level with what waits, not before all of it.
         for pool_id, rank in await engine.database.read(lowest_ranks()):
@@ -183,8 +186,8 @@ class Sweeper:
         engine.sending.forget()
         quiet = engine.book.quiet()
         if quiet:
-            for queue_id in await engine.database.read(waiting_queues(quiet)):
-                engine.book.add(queue_id, 1)
+            for queue_id, rows in (await engine.database.read(count_waiting(quiet))).items():
+                engine.book.add(queue_id, rows)
         waiting = [queue_id for queue_id in engine.book.keys if engine.book.waiting(queue_id)]
         ages = dict(await engine.database.read(oldest_due(waiting))) if waiting else {}
         oldest = (engine.clock.wall() - min(ages.values())) / 1e6 if ages else 0.0

@@ -243,11 +243,12 @@ def _messages(
         sql += " AND (o.id <> ? OR m.id < ?)"
         values += [first.id, first.id + before.position]
     # CROSS JOIN keeps SQLite from starting with messages: operations come from their index in the list's order,
-    # messages by key, so nothing is sorted and the limit stops the walk.
+    # messages by key, so nothing is sorted and the limit stops the walk (`o.id` only tells SQLite that no two share
+    # a uid).
     rows = yield Query(
         f"SELECT o.id, m.id, m.state, m.address, m.space, m.ambiguous, {_BOUND}, m.updated_at FROM operation o"
         " CROSS JOIN message m WHERE o.account_id = ? AND o.uid BETWEEN ? AND ? AND o.kind <> 'email'"
-        f" AND m.id BETWEEN o.id AND o.id + o.total - 1{sql} ORDER BY o.uid DESC, m.id DESC LIMIT ?",
+        f" AND m.id BETWEEN o.id AND o.id + o.total - 1{sql} ORDER BY o.uid DESC, o.id DESC, m.id DESC LIMIT ?",
         (account_id, run[-1].uid, first.uid, *values, limit),
     )
     return [_Message(by_id[row[0]], *row[1:]) for row in rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,13 +11,10 @@ from sqlalchemy import Select, delete, insert, select, update
 
 from sendpool.domain import ids
 from sendpool.domain.states import OperationState
-from sendpool.store.database import Script
+from sendpool.store.database import Bulk, Script
 from sendpool.store.senders import SENDER_COLUMNS, SenderFilter, SenderRow
 from sendpool.store.slices import Slice
 from sendpool.store.tables import pool_member, pool_operation, sender, sender_pool
-
-#: Ids in one IN list or rows in one INSERT, well below the 32,766 values that SQLite allows.
-_BLOCK = 1_000
 
 
 class UnknownSenders(Exception):
@@ -70,40 +67,31 @@ _POOL_COLUMNS = tuple(sender_pool.c[name] for name in PoolRow._fields)
 _OPERATION_COLUMNS = tuple(pool_operation.c[name] for name in PoolOperationRow._fields)
 
 
-def _blocks(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(items), _BLOCK):
-        yield items[start : start + _BLOCK]
-
-
 def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
 def _known_senders(account_id: int, uids: Sequence[bytes]) -> Script[list[int]]:
     """The keys of these senders, in order. Raises UnknownSenders."""
-    found: dict[bytes, int] = {}
-    for block in _blocks(uids):
-        rows = yield select(sender.c.uid, sender.c.id).where(sender.c.account_id == account_id, sender.c.uid.in_(block))
-        found.update((row[0], row[1]) for row in rows)
-    unknown = [position for position, uid in enumerate(uids) if uid not in found]
-    if unknown:
-        raise UnknownSenders(unknown)
-    return [found[uid] for uid in uids]
+    rows = yield Bulk(
+        "FROM v JOIN sender s ON s.uid = v.uid WHERE s.account_id = v.account_id",
+        (("place", "int"), ("uid", "bytea"), ("account_id", "bigint")),
+        [(place, uid, account_id) for place, uid in enumerate(uids)],
+        ("v.place", "s.id"),
+    )
+    found = dict(rows)
+    if len(found) < len(uids):
+        raise UnknownSenders([place for place in range(len(uids)) if place not in found])
+    return [found[place] for place in range(len(uids))]
 
 
 def _insert_members(pool_id: int, sender_ids: Sequence[int], now: int) -> Script[None]:
-    for block in _blocks(sender_ids):
-        rows = yield select(pool_member.c.sender_id).where(
-            pool_member.c.pool_id == pool_id, pool_member.c.sender_id.in_(block)
-        )
-        already = {row[0] for row in rows}
-        new = [
-            {"pool_id": pool_id, "sender_id": sender_id, "weight": 1.0, "tier": 0, "created_at": now}
-            for sender_id in block
-            if sender_id not in already
-        ]
-        if new:
-            yield insert(pool_member).values(new)
+    yield Bulk(
+        "INSERT INTO pool_member (pool_id, sender_id, weight, tier, created_at)"
+        " SELECT pool_id, sender_id, 1.0, 0, at FROM v WHERE true ON CONFLICT DO NOTHING",
+        (("pool_id", "bigint"), ("sender_id", "bigint"), ("at", "bigint")),
+        [(pool_id, sender_id, now) for sender_id in sender_ids],
+    )
 
 
 def _record_operation(account_id: int, pool_id: int, uid: bytes, memberships: int, now: int) -> Script[None]:
@@ -161,22 +149,21 @@ def ensure_hidden_pools(account_id: int, now: int) -> Script[int]:
         .where(columns.account_id == account_id, columns.kind == "sender")
     )
     lacking = yield select(sender.c.id).where(sender.c.account_id == account_id, sender.c.id.not_in(hidden))
-    for block in _blocks([row[0] for row in lacking]):
-        yield from _insert_hidden(account_id, block, now)
-        made += len(block)
-    return made
-
-
-def _insert_hidden(account_id: int, sender_ids: Sequence[int], now: int) -> Script[None]:
-    uids = {uuid_utils.uuid7().bytes: sender_id for sender_id in sender_ids}
-    common = {"account_id": account_id, "kind": "sender", "name": "", "tags": "{}", "settings": "{}"}
-    times = {"created_at": now, "updated_at": now}
-    yield insert(sender_pool).values([{"uid": uid, **common, **times} for uid in uids])
-    rows = yield select(sender_pool.c.id, sender_pool.c.uid).where(sender_pool.c.uid.in_(list(uids)))
-    members = [
-        {"pool_id": row[0], "sender_id": uids[row[1]], "weight": 1.0, "tier": 0, "created_at": now} for row in rows
-    ]
-    yield insert(pool_member).values(members)
+    rows = [(uuid_utils.uuid7().bytes, account_id, row[0], now) for row in lacking]
+    names = (("uid", "bytea"), ("account_id", "bigint"), ("sender_id", "bigint"), ("at", "bigint"))
+    yield Bulk(
+        "INSERT INTO sender_pool (uid, account_id, kind, name, tags, settings, created_at, updated_at)"
+        " SELECT uid, account_id, 'sender', '', '{}', '{}', at, at FROM v",
+        names,
+        rows,
+    )
+    yield Bulk(
+        "INSERT INTO pool_member (pool_id, sender_id, weight, tier, created_at)"
+        " SELECT p.id, v.sender_id, 1.0, 0, v.at FROM v JOIN sender_pool p ON p.uid = v.uid",
+        names,
+        rows,
+    )
+    return made + len(rows)
 
 
 def _find(account_id: int, uid: bytes) -> Script[int | None]:

@@ -63,15 +63,15 @@ def insert_queues(rows: Sequence[tuple[int, QueueKey]]) -> Script[None]:
     )
 
 
-def waiting_queues(queue_ids: Sequence[int]) -> Script[set[int]]:
-    """Those of these queues that hold at least one row: the net behind the in-memory hints."""
+def count_waiting(queue_ids: Sequence[int]) -> Script[dict[int, int]]:
+    """How many rows these queues hold, those with none left out; counted no further than a million each."""
     rows = yield Bulk(
         "FROM v WHERE EXISTS (SELECT 1 FROM outq WHERE outq.queue_id = v.id)",
         (("id", "bigint"),),
         [(queue_id,) for queue_id in queue_ids],
-        ("v.id",),
+        ("v.id", "(SELECT count(*) FROM (SELECT 1 FROM outq WHERE outq.queue_id = v.id LIMIT 1000000))"),
     )
-    return {row[0] for row in rows}
+    return dict(rows)
 
 
 _ROW = (("queue_id", "bigint"), ("rank", "bigint"), ("message_id", "bigint"), ("cost", "int"), ("due", "bigint"))

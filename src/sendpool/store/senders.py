@@ -10,12 +10,12 @@ import uuid_utils
 from sqlalchemy import ColumnElement, insert, select, update
 
 from sendpool.domain.sender import DEFAULT_MPS, Channel
-from sendpool.store.database import Script
+from sendpool.store.database import Bulk, Row, Script
 from sendpool.store.slices import Slice
 from sendpool.store.tables import connection, sender
 
-#: Rows of one INSERT; each takes 13 of the 32,766 values that SQLite allows.
-_BLOCK = 500
+#: Keys of one IN list, well below the 32,766 values that SQLite allows.
+_BLOCK = 1_000
 
 
 class DeclaredSender(Protocol):
@@ -142,7 +142,7 @@ def _check(connections: Sequence[DeclaredConnection]) -> None:
 
 
 def _values(connection_id: int, declared: DeclaredSender) -> dict[str, Any]:
-    """The columns that a declaration decides."""
+    """The columns that a declaration decides, in the order of `_NEW_SENDER`."""
     mps = declared.mps if declared.mps is not None else DEFAULT_MPS[declared.channel]
     return {
         "connection_id": connection_id,
@@ -183,8 +183,13 @@ def _store_senders(account_id: int, wanted: dict[_Identity, dict[str, Any]], now
     rows = yield statement.where(sender.c.account_id == account_id)
     known = {(row[1], row[2]): (row[0], dict(zip(names, row[3:], strict=True))) for row in rows}
     new = [_new_row(account_id, key, values, now) for key, values in wanted.items() if key not in known]
-    for start in range(0, len(new), _BLOCK):
-        yield insert(sender).values(new[start : start + _BLOCK])
+    yield Bulk(
+        "INSERT INTO sender (uid, account_id, channel, address, connection_id, display_name, active, mps, burst,"
+        " options, tags, created_at, updated_at) SELECT uid, account_id, channel, address, connection_id,"
+        " display_name, active, mps, burst, options, '{}', at, at FROM v",
+        _NEW_SENDER,
+        new,
+    )
     changed = [(known[key][0], values) for key, values in wanted.items() if key in known and known[key][1] != values]
     for sender_id, values in changed:
         yield update(sender).where(sender.c.id == sender_id).values(**values, updated_at=now)
@@ -195,10 +200,23 @@ def _store_senders(account_id: int, wanted: dict[_Identity, dict[str, Any]], now
     return Inventory(len(new), len(changed), len(gone))
 
 
-def _new_row(account_id: int, key: _Identity, values: dict[str, Any], now: int) -> dict[str, Any]:
-    channel, address = key
-    identity = {"uid": uuid_utils.uuid7().bytes, "account_id": account_id, "channel": channel, "address": address}
-    return {**identity, **values, "tags": "{}", "created_at": now, "updated_at": now}
+_NEW_SENDER = (
+    ("uid", "bytea"),
+    ("account_id", "bigint"),
+    ("channel", "text"),
+    ("address", "text"),
+    ("connection_id", "bigint"),
+    ("display_name", "text"),
+    ("active", "int"),
+    ("mps", "double precision"),
+    ("burst", "double precision"),
+    ("options", "text"),
+    ("at", "bigint"),
+)
+
+
+def _new_row(account_id: int, key: _Identity, values: dict[str, Any], now: int) -> Row:
+    return (uuid_utils.uuid7().bytes, account_id, *key, *values.values(), now)
 
 
 def list_senders(account_id: int, wanted: SenderFilter, part: Slice) -> Script[list[SenderRow]]:

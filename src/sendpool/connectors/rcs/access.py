@@ -44,7 +44,7 @@ class ServiceAccount(msgspec.Struct, frozen=True):
     client_email: str
     private_key: str
     private_key_id: str
-    token_uri: str = "https://oauth2.googleapis.com/token"
+    token_uri: str
 
     def __repr__(self) -> str:
         """Whose it is, without its key."""

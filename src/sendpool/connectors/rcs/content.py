@@ -5,12 +5,12 @@ The API's RCS module keeps the provider's field names, so that it converts into 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 #: Characters of a text, and octets of a whole message as JSON.
 LONGEST_TEXT = 3072
@@ -30,7 +30,7 @@ class _Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     """A part of a message, spelled as the provider does."""
 
     def _exactly_one(self, *names: str) -> None:
-        given = [name for name in names if getattr(self, name) is not None]
+        given = [name for name in names if getattr(self, name) not in (None, UNSET)]
         if len(given) != 1:
             raise ValueError(f"expected exactly one of {', '.join(map(_camel, names))}")
 
@@ -137,13 +137,14 @@ class Height(StrEnum):
     TALL = "TALL"
 
 
-class Media(_Part, frozen=True, kw_only=True):
+class Media(_Part, frozen=True, kw_only=True, omit_defaults=False):
     """A picture or film in a card."""
 
+    #: Always said: the provider has no default.
     height: Height = Height.MEDIUM
-    content_info: ContentInfo | None = None
+    content_info: ContentInfo | UnsetType = UNSET
     #: A file that was uploaded before ("files/...").
-    file_name: str | None = None
+    file_name: str | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         self._exactly_one("content_info", "file_name")
@@ -214,6 +215,34 @@ class ContentMessage(_Part, frozen=True, kw_only=True):
         self._exactly_one("text", "rich_card", "content_info", "file_name")
 
 
+class _Module(_Part, frozen=True, kw_only=True):
+    """The API's RCS module: like a message, with a file under `media`."""
+
+    text: Text | None = None
+    media: Media | None = None
+    rich_card: RichCard | None = None
+    suggestions: Annotated[tuple[Suggestion, ...], Meta(max_length=MOST_CHIPS)] = ()
+
+    def __post_init__(self) -> None:
+        self._exactly_one("text", "media", "rich_card")
+
+
+def read_module(module: Mapping[str, object]) -> ContentMessage:
+    """The message that an RCS module of the API describes.
+
+    Raises `ValueError` that ends with where it is wrong ("... - at `$.richCard.carouselCard.cardContents`").
+    """
+    read = msgspec.convert(module, _Module)
+    media = read.media or Media(file_name="")
+    return ContentMessage(
+        text=read.text,
+        rich_card=read.rich_card,
+        content_info=media.content_info or None,
+        file_name=media.file_name or None,
+        suggestions=read.suggestions,
+    )
+
+
 def as_text(message: ContentMessage) -> str:
     """The same as a plain text, for phones that lack a feature: what can be read, and the links."""
     lines = [message.text or ""]
@@ -221,7 +250,7 @@ def as_text(message: ContentMessage) -> str:
         lines.append(message.content_info.file_url)
     for card in message.rich_card.cards if message.rich_card is not None else ():
         lines += [card.title or "", card.description or ""]
-        if card.media is not None and card.media.content_info is not None:
+        if card.media is not None and isinstance(card.media.content_info, ContentInfo):
             lines.append(card.media.content_info.file_url)
         lines += _links(card.suggestions)
     lines += _links(message.suggestions)

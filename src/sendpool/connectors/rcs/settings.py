@@ -119,14 +119,20 @@ def _check_address(options: RcsSettings) -> None:
         return
     if options.region is not None:
         raise ValueError("key 'region': base_url says already where the API is; leave one of the two out")
-    try:
-        url = urlsplit(options.base_url)
-        good = url.scheme in ("https", "http") and url.hostname and (url.port is None or url.port > 0)
-        host = (url.hostname or "").encode("idna")
-    except (ValueError, UnicodeError):
-        good, host = False, b""
-    if not (good and host) or url.path.strip("/") or url.query or url.fragment or url.username:
+    if not _is_root(options.base_url):
         raise ValueError(f"key 'base_url': expected a URL without path, such as \"https://{HOST}\"")
+
+
+def _is_root(base_url: str) -> bool:
+    """Whether it names a host, and perhaps a port, and nothing else."""
+    try:
+        url = urlsplit(base_url)
+        host = (url.hostname or "").encode("idna")
+        usable = url.port is None or url.port > 0
+    except ValueError:  # UnicodeError is one
+        return False
+    more = url.path.strip("/") or url.query or url.fragment or url.username or url.password
+    return bool(url.scheme in ("https", "http") and host and usable and not more)
 
 
 def _check_credentials(options: RcsSettings) -> None:
