@@ -263,10 +263,10 @@ class Server:
         return Usage(_cpu_seconds(self.pid), kib["VmRSS"] * 1024 / 1e6, kib["VmHWM"] * 1024 / 1e6)
 
     def complaints(self) -> list[str]:
-        """Different events of its log that are warnings or errors."""
+        """What its log has of warnings and errors, each once."""
         text = self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
         events = re.findall(r'^\{.*"level": ?"(?:warning|error|critical)".*\}$', text, re.MULTILINE)
-        return sorted({str(json.loads(event).get("event", event))[:200] for event in events})
+        return sorted({_in_short(json.loads(event)) for event in events})
 
 
 class Rig:
@@ -288,6 +288,8 @@ class Rig:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, RigFailed) and (said := [one for server in self._servers for one in server.complaints()]):
+            error.args = (f"{error}; the server's log says: {'; '.join(said[:5])}",)
         for server in self._servers:
             server.kill()
         for child in list(_children):
@@ -361,6 +363,12 @@ def _environment() -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SENDPOOL_")}
     own = {"SENDPOOL_ACCOUNT_SID": ACCOUNT_SID, "SENDPOOL_AUTH_TOKEN": AUTH_TOKEN, "PYTHONPATH": str(ROOT / "src")}
     return {**inherited, **own}
+
+
+def _in_short(event: Mapping[str, Any]) -> str:
+    """A log event in one line: what it is called and how its exception, if any, ends."""
+    reason = str(event.get("exception") or event.get("error") or "").strip().split("\n")[-1]
+    return f"{event.get('event')}: {reason}"[:300] if reason else str(event.get("event"))[:300]
 
 
 def _last_line(path: Path) -> str:

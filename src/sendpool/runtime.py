@@ -23,7 +23,9 @@ from sendpool.api.services import Services
 from sendpool.config import Config, ConfigError
 from sendpool.connectors.base import ConnectionSettings
 from sendpool.metrics import Metrics
+from sendpool.pipeline.capability import CapabilityLoop
 from sendpool.pipeline.engine import Engine
+from sendpool.pipeline.revoke import Revoker
 from sendpool.pipeline.roster import load_roster
 from sendpool.pipeline.supervise import Supervisor
 from sendpool.pipeline.sweep import Sweeper
@@ -84,8 +86,12 @@ class Runtime:
         await database.write(self._inventory(self._config))
         engine.use_roster(await database.read(load_roster()))
         self._accounts = Accounts(await database.read(load_accounts(key)))
+        revoker = Revoker(engine)
+        engine.revoke = revoker.ask
+        capability = CapabilityLoop(engine)
         engine.start()
         sweeper.start()
+        capability.start()
         self._supervisor = Supervisor(engine)
         await self._supervisor.apply(await self._wanted(self._config))
         listener = _listen(self._config.server.host, self._config.server.port)
@@ -96,20 +102,23 @@ class Runtime:
         _announce(listener, account)
         await self._until_stopped(serving)
         self._ready = False
-        return await self._drain(web, serving, sweeper)
+        return await self._drain(web, serving, sweeper, capability, revoker)
 
     async def _until_stopped(self, serving: asyncio.Task[None]) -> None:
         stopped = asyncio.create_task(self._stopped.wait())
         await asyncio.wait([stopped, serving], return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
 
-    async def _drain(self, web: uvicorn.Server, serving: asyncio.Task[None], sweeper: Sweeper) -> int:
+    async def _drain(
+        self, web: uvicorn.Server, serving: asyncio.Task[None], *loops: Sweeper | CapabilityLoop | Revoker
+    ) -> int:
         """Answer what was asked, start nothing new, take in what is in flight, commit it, leave."""
         log.info("draining")
         web.should_exit = True
         self._engine.drain()
         await asyncio.wait([serving], timeout=DRAIN_SECONDS)
-        await sweeper.stop()
+        for loop in loops:
+            await loop.stop()
         await self._supervisor.close()
         await self._engine.stop()
         log.info("stopped")
@@ -144,6 +153,7 @@ class Runtime:
             metrics_token=server.metrics_token,
             public_url=server.public_url,
             observe=self._metrics.request,
+            callbacks=self._supervisor.callbacks,
         )
         return uvicorn.Config(
             create_app(services),

@@ -7,6 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -206,17 +207,12 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-async def database(migrated: Path, tmp_path: Path) -> AsyncIterator[Sqlite]:
-    path = tmp_path / "sendpool.db"
+@asynccontextmanager
+async def running(migrated: Path, folder: Path) -> AsyncIterator[World]:
+    """A server on a store of its own."""
+    path = folder / "sendpool.db"
     shutil.copyfile(migrated, path)
-    opened = Sqlite(path)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def world(database: Sqlite) -> AsyncIterator[World]:
+    database = Sqlite(path)
     now = microseconds()
     first = await database.write(ensure_first_account(SID, TOKEN, b"k" * 32, now))
     second = await database.write(_second_account(now))
@@ -237,11 +233,25 @@ async def world(database: Sqlite) -> AsyncIterator[World]:
     )
     yield World(Client(create_app(services)), engine, services, (first, second))
     await engine.stop()
+    await database.close()
+
+
+@pytest.fixture
+async def world(migrated: Path, tmp_path: Path) -> AsyncIterator[World]:
+    async with running(migrated, tmp_path) as world:
+        yield world
 
 
 @pytest.fixture
 def client(world: World) -> Client:
     return world.client
+
+
+@pytest.fixture(scope="session")
+async def still(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
+    """A client of a server that no test changes."""
+    async with running(migrated, tmp_path_factory.mktemp("still")) as world:
+        yield world.client
 
 
 @pytest.fixture(scope="session")

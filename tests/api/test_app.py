@@ -37,9 +37,9 @@ from sendpool.api.app import ROUTES, create_app
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH"])
 async def test_a_path_that_does_not_exist_is_a_404_in_the_contracts_shape(
-    method: str, path: str, client: Any, conforms: Any
+    method: str, path: str, still: Any, conforms: Any
 ) -> None:
-    answer = await client.request(method, path)
+    answer = await still.request(method, path)
 
     assert answer.status in ((404, 405) if path.startswith("/docs") else (404,))
     conforms(answer.json, "ErrorResponse")
@@ -59,19 +59,19 @@ async def test_a_path_that_does_not_exist_is_a_404_in_the_contracts_shape(
     ],
 )
 async def test_another_method_is_a_405_that_names_those_allowed(
-    method: str, path: str, allow: set[str], client: Any, conforms: Any
+    method: str, path: str, allow: set[str], still: Any, conforms: Any
 ) -> None:
-    answer = await client.request(method, path)
+    answer = await still.request(method, path)
 
     assert answer.status == 405
     assert set(answer.headers["allow"].split(", ")) == allow
     conforms(answer.json, "ErrorResponse")
 
 
-async def test_head_answers_like_get_without_the_body(client: Any) -> None:
+async def test_head_answers_like_get_without_the_body(still: Any) -> None:
     readable = [path for path, handlers in ROUTES.items() if "GET" in handlers and "{" not in path]
     for path in (*(f"/v1{path}" for path in readable), "/healthz", "/readyz", "/docs/errors/30008"):
-        got, head = await client.get(path), await client.request("HEAD", path)
+        got, head = await still.get(path), await still.request("HEAD", path)
 
         assert (head.status, head.body) == (200, b"")
         assert head.headers == got.headers
@@ -117,8 +117,8 @@ async def test_each_answer_is_observed_under_its_route_never_its_path(world: Any
     assert seen == [("GET", "/v1/Senders/{sender_id}", 404), ("other", "/v1/Senders", 405)]
 
 
-async def test_an_error_code_has_a_page(client: Any) -> None:
-    answer = await client.get("/docs/errors/30410")
+async def test_an_error_code_has_a_page(still: Any) -> None:
+    answer = await still.get("/docs/errors/30410")
 
     assert answer.status == 200
     assert answer.body.startswith(b"30410\n")

@@ -37,8 +37,8 @@ SEND = {"to": [{"address": "+15551230001", "channel": "PHONE"}], "content": {"te
     ],
 )
 @pytest.mark.parametrize("path", ["/v1/Messages", "/v1/SenderPools"])
-async def test_a_body_that_is_no_json_object_is_a_400(path: str, body: bytes, client: Any, conforms: Any) -> None:
-    answer = await client.post(path, body)
+async def test_a_body_that_is_no_json_object_is_a_400(path: str, body: bytes, still: Any, conforms: Any) -> None:
+    answer = await still.post(path, body)
 
     assert answer.status == 400
     conforms(answer.json, "ErrorResponse")
@@ -73,18 +73,18 @@ async def test_json_is_taken_under_every_name_it_has(content_type: str, client: 
         {"content-encoding": "gzip"},
     ],
 )
-async def test_any_other_media_type_is_a_415(headers: dict[str, Any], client: Any, conforms: Any) -> None:
-    answer = await client.post("/v1/Messages", SEND, headers=headers)
+async def test_any_other_media_type_is_a_415(headers: dict[str, Any], still: Any, conforms: Any) -> None:
+    answer = await still.post("/v1/Messages", SEND, headers=headers)
 
     assert answer.status == 415
     conforms(answer.json, "ErrorResponse")
 
 
-async def test_a_body_over_the_limit_is_a_413_before_it_is_read_whole(client: Any, conforms: Any) -> None:
-    declared = await client.post("/v1/Messages", b"{}", headers={"content-length": "2097153"})
-    absurd = await client.post("/v1/Messages", b"{}", headers={"content-length": "9" * 400})
+async def test_a_body_over_the_limit_is_a_413_before_it_is_read_whole(still: Any, conforms: Any) -> None:
+    declared = await still.post("/v1/Messages", b"{}", headers={"content-length": "2097153"})
+    absurd = await still.post("/v1/Messages", b"{}", headers={"content-length": "9" * 400})
     chunk = b" " * 1_000_000
-    streamed = await client.request("POST", "/v1/Messages", chunks=[chunk, chunk, chunk, b"never read"])
+    streamed = await still.request("POST", "/v1/Messages", chunks=[chunk, chunk, chunk, b"never read"])
 
     for answer in (declared, absurd, streamed):
         assert answer.status == 413

@@ -19,9 +19,12 @@ WHATSAPP = {"address": "+19143188063", "channel": "WHATSAPP"}
 ORIGIN = "http://localhost:8080"
 
 
-async def sent(client: Any, version: str = "v1", **changes: Any) -> str:
-    """Send and return the operation's id."""
-    answer = await client.post(f"/{version}/Messages", {"to": [PHONE], "content": {"text": "Hi"}, **changes})
+async def sent(client: Any, *, version: str = "v1", origin: Any = None, **changes: Any) -> str:
+    """Send and return the operation's id; *origin* is the request's `from`."""
+    body = {"to": [PHONE], "content": {"text": "Hi"}, **changes}
+    if origin is not None:
+        body["from"] = origin
+    answer = await client.post(f"/{version}/Messages", body)
     assert answer.status == 202, answer.body
     operation_id: str = answer.json["operationId"]
     return operation_id
@@ -82,7 +85,7 @@ def tried(operation_id: str, n: int, address: str, state: AttemptState, **values
 
 async def test_before_a_sender_is_bound_from_is_the_pool(client: Any, conforms: Any) -> None:
     pool_id = await pool_of(client, "+12034458910", "+12034458911")
-    await sent(client, **{"from": {"senderPoolId": pool_id}})
+    await sent(client, origin={"senderPoolId": pool_id})
 
     (one,) = await listed(client)
 
@@ -99,7 +102,7 @@ async def test_before_a_sender_is_bound_from_is_the_pool(client: Any, conforms: 
 async def test_once_a_sender_is_bound_from_is_complete_and_keeps_the_pool(world: Any, conforms: Any) -> None:
     client = world.client
     pool_id = await pool_of(client, "+12034458910", "+12034458911")
-    operation_id = await sent(client, **{"from": {"senderPoolId": pool_id}})
+    operation_id = await sent(client, origin={"senderPoolId": pool_id})
     await world.write(change(operation_id, 0, address="+12034458911", state=int(MessageState.SENT)))
 
     (one,) = await listed(client)
@@ -119,7 +122,7 @@ async def test_with_one_sender_from_is_complete_from_the_start_and_never_a_pool(
 ) -> None:
     sender_id = (await senders(client))["+12034458910"]
     origin = {"senderId": sender_id} if by == "senderId" else {"address": "+12034458910", "channel": "sms"}
-    await sent(client, **{"from": origin})
+    await sent(client, origin=origin)
 
     (one,) = await listed(client)
     fetched = (await client.get(f"/v1/Messages/{one['id']}")).json
@@ -304,8 +307,8 @@ async def test_filters_narrow_the_list(query: str, count: int, world: Any) -> No
         ("?pageSize=1001", "$.pageSize"),
     ],
 )
-async def test_a_filter_that_cannot_be_read_is_a_400(query: str, context: str, client: Any, conforms: Any) -> None:
-    answer = await client.get(f"/v1/Messages{query}")
+async def test_a_filter_that_cannot_be_read_is_a_400(query: str, context: str, still: Any, conforms: Any) -> None:
+    answer = await still.get(f"/v1/Messages{query}")
 
     assert (answer.status, answer.contexts) == (400, [context])
     conforms(answer.json, "ErrorResponse")
@@ -364,8 +367,8 @@ async def test_operations_are_listed_and_filtered(world: Any, conforms: Any) -> 
         "/v1/Messages/Operations/x",
     ],
 )
-async def test_what_does_not_exist_is_a_404(path: str, client: Any, conforms: Any) -> None:
-    answer = await client.get(path)
+async def test_what_does_not_exist_is_a_404(path: str, still: Any, conforms: Any) -> None:
+    answer = await still.get(path)
 
     assert answer.status == 404
     conforms(answer.json, "ErrorResponse")
@@ -401,7 +404,7 @@ async def test_another_accounts_messages_look_unknown(world: Any) -> None:
 
 async def test_a_recipient_that_nobody_reaches_makes_no_message(client: Any) -> None:
     pool_id = await pool_of(client, "+12034458910")
-    operation_id = await sent(client, to=[PHONE, WHATSAPP], **{"from": {"senderPoolId": pool_id}})
+    operation_id = await sent(client, to=[PHONE, WHATSAPP], origin={"senderPoolId": pool_id})
 
     stats = (await client.get(f"/v1/Messages/Operations/{operation_id}")).json["stats"]
     assert (stats["total"], stats["recipients"], stats["unaddressable"]) == (1, 2, 1)

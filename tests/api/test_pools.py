@@ -80,14 +80,14 @@ async def test_everything_about_a_new_pool_is_optional(body: Any, client: Any) -
     ],
 )
 async def test_a_pool_that_cannot_be_made_says_why(
-    body: Any, contexts: list[str | None], client: Any, conforms: Any
+    body: Any, contexts: list[str | None], still: Any, conforms: Any
 ) -> None:
-    answer = await client.post("/v1/SenderPools", body)
+    answer = await still.post("/v1/SenderPools", body)
 
     assert answer.status == 400
     assert answer.contexts == contexts
     conforms(answer.json, "ErrorResponse")
-    assert (await client.get("/v1/SenderPools")).json["senderPools"] == []
+    assert (await still.get("/v1/SenderPools")).json["senderPools"] == []
 
 
 async def test_members_are_added_as_an_object_or_an_array_and_twice_is_harmless(
@@ -268,7 +268,7 @@ async def test_pool_operations_are_listed(client: Any, conforms: Any) -> None:
 @pytest.mark.parametrize(
     "path", ["/v1/SenderPools/comms_senderpool_12345", UNKNOWN_POOL, UNKNOWN_POOL + "zzz", "/v1/SenderPools/%00"]
 )
-async def test_a_pool_that_does_not_exist_is_a_404(path: str, client: Any, conforms: Any) -> None:
+async def test_a_pool_that_does_not_exist_is_a_404(path: str, still: Any, conforms: Any) -> None:
     for target, method, body in (
         (path, "GET", None),
         (path, "DELETE", None),
@@ -279,7 +279,7 @@ async def test_a_pool_that_does_not_exist_is_a_404(path: str, client: Any, confo
         (f"{path}/Senders/Operations/comms_operation_01h9krwprkeee8fzqspvwy6nq8", "GET", None),
         ("/v1/SenderPools/Operations/comms_operation_12345", "GET", None),
     ):
-        answer = await client.post(target, body, method=method)
+        answer = await still.post(target, body, method=method)
         assert answer.status == 404, (method, target)
         conforms(answer.json, "ErrorResponse")
 

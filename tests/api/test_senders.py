@@ -11,8 +11,8 @@ async def listed(client: Any, query: str = "") -> list[str]:
     return [sender["address"] for sender in answer.json["senders"]]
 
 
-async def test_senders_show_what_their_connection_declares(client: Any, conforms: Any) -> None:
-    answer = await client.get("/v1/Senders?channel=sms")
+async def test_senders_show_what_their_connection_declares(still: Any, conforms: Any) -> None:
+    answer = await still.get("/v1/Senders?channel=sms")
 
     conforms(answer.json, "SenderPage")
     plain, named = answer.json["senders"]
@@ -37,8 +37,8 @@ async def test_senders_show_what_their_connection_declares(client: Any, conforms
         ("?channel=RCS&startDate=2001-01-01T00:00:00Z&endDate=2099-01-01T00:00:00Z", {"coolsupport_x12gb_agent"}),
     ],
 )
-async def test_filters_narrow_the_list(query: str, addresses: set[str], client: Any) -> None:
-    assert set(await listed(client, query)) == addresses
+async def test_filters_narrow_the_list(query: str, addresses: set[str], still: Any) -> None:
+    assert set(await listed(still, query)) == addresses
 
 
 @pytest.mark.parametrize(
@@ -52,18 +52,18 @@ async def test_filters_narrow_the_list(query: str, addresses: set[str], client: 
         ("?pageSize=0", "$.pageSize"),
     ],
 )
-async def test_a_filter_that_cannot_be_read_is_a_400(query: str, context: str, client: Any, conforms: Any) -> None:
-    answer = await client.get(f"/v1/Senders{query}")
+async def test_a_filter_that_cannot_be_read_is_a_400(query: str, context: str, still: Any, conforms: Any) -> None:
+    answer = await still.get(f"/v1/Senders{query}")
 
     assert answer.status == 400
     assert answer.contexts == [context]
     conforms(answer.json, "ErrorResponse")
 
 
-async def test_one_sender_can_be_fetched(client: Any, conforms: Any) -> None:
-    first = (await client.get("/v1/Senders")).json["senders"][0]
+async def test_one_sender_can_be_fetched(still: Any, conforms: Any) -> None:
+    first = (await still.get("/v1/Senders")).json["senders"][0]
 
-    answer = await client.get(f"/v1/Senders/{first['id']}")
+    answer = await still.get(f"/v1/Senders/{first['id']}")
 
     assert answer.json == first
     conforms(answer.json, "Sender")
@@ -81,8 +81,8 @@ async def test_one_sender_can_be_fetched(client: Any, conforms: Any) -> None:
         "a" * 10_000,
     ],
 )
-async def test_a_sender_that_does_not_exist_is_a_404(name: str, client: Any, conforms: Any) -> None:
-    answer = await client.get(f"/v1/Senders/{name}")
+async def test_a_sender_that_does_not_exist_is_a_404(name: str, still: Any, conforms: Any) -> None:
+    answer = await still.get(f"/v1/Senders/{name}")
 
     assert answer.status == 404
     conforms(answer.json, "ErrorResponse")

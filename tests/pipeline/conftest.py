@@ -63,6 +63,8 @@ T = TypeVar("T")
 
 #: What the wall clock says when virtual time begins: microseconds since 1970.
 EPOCH = 1_800_000_000_000_000
+#: Commits in one instant of virtual time above which somebody spins.
+MOST_AT_ONCE = 100
 TEXT = "Hello"
 #: A text of three segments.
 LONG_TEXT = "x" * 400
@@ -215,6 +217,8 @@ class Watched:
         #: What was wrong after some commit.
         self.found: list[str] = []
         self._audit = audit
+        self._at = 0.0
+        self._at_once = 0
         self._attempts: dict[int, int] = {}
         self._messages: dict[int, int] = {}
 
@@ -225,12 +229,22 @@ class Watched:
 
     async def write(self, script: Script[T]) -> T:
         """As the store inside, with a look at what the commit leaves."""
+        await self._notice_spinning()
         with _standing_still():
             return await self.inner.write(self._watched(script))
 
     async def close(self) -> None:
         """As the store inside."""
         await self.inner.close()
+
+    async def _notice_spinning(self) -> None:
+        """Nobody may commit for ever without time passing: in real time that is a processor that does nothing else."""
+        now = asyncio.get_running_loop().time()
+        self._at_once = self._at_once + 1 if now == self._at else 0
+        self._at = now
+        if self._at_once > MOST_AT_ONCE:
+            self.found.append(f"{self._at_once} commits at {now}")
+            await asyncio.sleep(0.001)
 
     def _watched(self, script: Script[T]) -> Script[T]:
         result = yield from script

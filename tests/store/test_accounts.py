@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from sendpool.store.accounts import WrongSecretKey, decrypt, encrypt, ensure_first_account, load_accounts
+from sendpool.store.database import Script
 from sendpool.store.sqlite import Sqlite
 from sendpool.store.tables import account
 
@@ -55,12 +57,12 @@ async def test_a_sid_alone_gets_a_token_that_is_shown(database: Sqlite) -> None:
 async def test_tokens_are_stored_encrypted(database: Sqlite) -> None:
     await database.write(ensure_first_account(SID, "plain-token", KEY, 1))
 
-    ((stored,),) = await database.read(iter_one(select(account.c.auth_token)))
+    ((stored,),) = await database.read(all_of(select(account.c.auth_token)))
     assert "plain-token" not in stored
     assert decrypt(stored, KEY) == "plain-token"
 
 
-def iter_one(statement):  # type: ignore[no-untyped-def]
+def all_of(statement: Select[Any]) -> Script[Any]:
     return (yield statement)
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from sqlalchemy import select
 
@@ -7,6 +9,7 @@ from sendpool.connectors.base import ConnectionSettings, SenderSettings
 from sendpool.domain import ids
 from sendpool.domain.sender import Channel
 from sendpool.store import pools
+from sendpool.store.database import Script
 from sendpool.store.pools import NewPool, UnknownSenders
 from sendpool.store.roster import load_pools
 from sendpool.store.senders import SenderFilter, list_senders, store_inventory
@@ -144,7 +147,7 @@ async def test_of_the_hidden_pools_only_the_accounts_own_can_be_read(database: S
     senders = await declared(database, 2)
     await database.write(pools.ensure_hidden_pools(1, 7))
 
-    def hidden():  # type: ignore[no-untyped-def]
+    def hidden() -> Script[Any]:
         return (yield select(sender_pool.c.uid, sender_pool.c.kind))
 
     for uid, kind in await database.read(hidden()):

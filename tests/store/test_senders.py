@@ -3,10 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from sendpool.connectors.base import ConnectionSettings, SenderSettings
 from sendpool.domain.sender import DEFAULT_MPS, Channel
+from sendpool.store.database import Script
 from sendpool.store.senders import (
     SenderDeclaredTwice,
     SenderFilter,
@@ -27,8 +28,8 @@ def number(address: str, **options: Any) -> SenderSettings:
     return SenderSettings(channel=Channel.SMS, address=address, **options)
 
 
-def link(name: str, *senders: SenderSettings, type: str = "smpp") -> ConnectionSettings:
-    return ConnectionSettings(name=name, type=type, senders=senders)
+def link(name: str, *senders: SenderSettings, kind: str = "smpp") -> ConnectionSettings:
+    return ConnectionSettings(name=name, type=kind, senders=senders)
 
 
 async def known(database: Sqlite, account_id: int = 1) -> dict[str, SenderRow]:
@@ -52,7 +53,7 @@ async def test_declared_senders_appear_with_the_throughput_of_their_channel(data
     assert found["+1"] == (7.5, 3.0, "Name", '{"npi":2,"ton":1}')
 
 
-def all_of(statement):  # type: ignore[no-untyped-def]
+def all_of(statement: Select[Any]) -> Script[Any]:
     return (yield statement)
 
 
@@ -121,7 +122,7 @@ async def test_senders_of_a_removed_connection_are_switched_off(database: Sqlite
     assert {address: row.active for address, row in (await known(database)).items()} == {"+1": 0, "+2": 1}
     rows = await database.read(all_of(select(connection.c.name, connection.c.active).order_by(connection.c.name)))
     assert rows == [("a", 0), ("b", 1)]
-    await database.write(store_inventory(1, [link("a", number("+1"), type="sandbox"), link("b", number("+2"))], 7))
+    await database.write(store_inventory(1, [link("a", number("+1"), kind="sandbox"), link("b", number("+2"))], 7))
     rows = await database.read(all_of(select(connection.c.name, connection.c.active, connection.c.type)))
     assert sorted(rows) == [("a", 1, "sandbox"), ("b", 1, "smpp")]
 

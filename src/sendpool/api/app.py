@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from sendpool.api import messages, monitoring, pools, senders
 from sendpool.api.addresses import possible_lengths
+from sendpool.api.callbacks import PATH, Callbacks
 from sendpool.api.exchange import Handler, Resource, nowhere
 from sendpool.api.services import Services
 
@@ -53,5 +54,6 @@ def create_app(services: Services) -> ASGIApp:
         Route("/readyz", monitoring.readable(monitoring.readiness(services))),
         Route("/metrics", monitoring.readable(monitoring.figures(services))),
         Route("/docs/errors/{code}", monitoring.readable(monitoring.error_page)),
+        Route(PATH, Callbacks(services)),
     ]
     return Router(routes, redirect_slashes=False, default=nowhere)

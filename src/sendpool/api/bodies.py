@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +19,11 @@ _CHARSET = re.compile(rb";\s*charset\s*=\s*\"?([^\";\s]*)", re.IGNORECASE)
 _CHARSETS = frozenset({b"utf-8", b"utf8", b"us-ascii"})
 
 
+#: Bytes of a body that is too large which are read and dropped, and seconds to wait for more of them.
+_SWALLOWED = 128 * 1024 * 1024
+_PATIENCE = 0.5
+
+
 class ClientGone(Exception):
     """The client hung up before its request was complete: there is nobody to answer."""
 
@@ -24,8 +31,15 @@ class ClientGone(Exception):
 async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
     """A body of at most *limit* bytes that may be JSON. Raises Refused (413, 415) and ClientGone."""
     _check_type(headers)
+    return await read_any_body(headers, receive, limit)
+
+
+async def read_any_body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
+    """A body of at most *limit* bytes, whatever it is. Raises Refused (413) and ClientGone."""
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and (len(declared) > 18 or int(declared) > limit):
+        if b"expect" not in headers:  # Who asks first has sent nothing yet.
+            await _swallow(receive)
         raise _too_large(limit)
     event = await receive()
     if event["type"] == "http.disconnect":
@@ -47,7 +61,19 @@ async def _read_on(body: bytes, receive: Receive, limit: int) -> bytes:
         size += len(parts[-1])
         if not event.get("more_body", False) and size <= limit:
             return b"".join(parts)
+    await _swallow(receive)
     raise _too_large(limit)
+
+
+async def _swallow(receive: Receive) -> None:
+    """Take in what is still coming, within bounds: a client that cannot send its body never reads the answer."""
+    left = _SWALLOWED
+    with contextlib.suppress(TimeoutError):
+        while left > 0:
+            event = await asyncio.wait_for(receive(), _PATIENCE)
+            if event["type"] == "http.disconnect" or not event.get("more_body", False):
+                return
+            left -= len(event.get("body", b"")) or 1
 
 
 def _too_large(limit: int) -> Refused:

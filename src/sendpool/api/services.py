@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from sendpool.api.auth import Accounts
+from sendpool.connectors.base import CallbackRoute
 from sendpool.domain.request import Accepted, SendRequest
 from sendpool.store.database import Database, Script
 
@@ -25,6 +26,11 @@ class Writer(Protocol):
 
     def __call__(self, script: Callable[[], Script[T]]) -> Awaitable[T]:
         """Run what *script* makes."""
+
+
+def _no_callbacks(connection: str) -> Sequence[CallbackRoute]:
+    """No connection takes reports by HTTP."""
+    return ()
 
 
 def _nobody(method: str, route: str, status: int, seconds: float) -> None:
@@ -55,5 +61,7 @@ class Services:
     public_url: str | None = None
     #: Bytes of a request's body.
     max_body: int = MAX_BODY
+    #: The callback endpoints of a connection, by its name; none for one that is not there.
+    callbacks: Callable[[str], Sequence[CallbackRoute]] = field(default=_no_callbacks)
     #: Told of each answer: method, route's template, status and seconds (`Metrics.request`).
     observe: Callable[[str, str, int, float], None] = field(default=_nobody)

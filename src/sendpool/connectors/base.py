@@ -265,6 +265,14 @@ class CanRevoke(Protocol):
         """
 
 
+@runtime_checkable
+class NamesAttempts(Protocol):
+    """A connector that chooses carrier ids itself, so that they are known before a carrier answers."""
+
+    def carrier_id(self, attempt: AttemptKey, sender: str) -> str:
+        """The carrier id of an attempt by *sender*, whatever became of it: to take back one of unknown fate."""
+
+
 class OneByOne(ABC):
     """Base of connectors whose carrier takes one message a request: turns `send` into `submit`.
 

@@ -56,7 +56,8 @@ class SendRequest(msgspec.Struct, frozen=True, kw_only=True):
     recipients: Sequence[Recipient]
     content: Content
     tags: Mapping[str, str] = {}
-    category: Category = Category.TRANSACTIONAL
+    #: None takes the pool's, else transactional.
+    category: Category | None = None
     #: Seconds the message is still useful; None takes the category's default.
     validity: int | None = None
 

@@ -1,4 +1,4 @@
-"""Who sends: channels, senders, connections and pools as immutable values."""
+"""Who sends: channels and senders as immutable values."""
 
 from __future__ import annotations
 
@@ -42,24 +42,3 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     #: Segments that may leave at once after a pause; None: `max(1, 0.05 * mps)`.
     burst: float | None = None
     active: bool = True
-
-
-class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """A sender's place in a pool."""
-
-    sender_id: int
-    weight: float = 1.0
-    tier: int = 0
-
-
-class Pool(msgspec.Struct, frozen=True, kw_only=True):
-    """Senders used interchangeably; a hidden pool stands for a send without a pool."""
-
-    id: int
-    uid: bytes
-    account_id: int
-    hidden: bool = False
-    #: True for the account's own hidden pool, whose members are all its active senders.
-    everyone: bool = False
-    deleted: bool = False
-    members: tuple[Member, ...] = ()

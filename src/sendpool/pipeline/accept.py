@@ -13,8 +13,9 @@ import uuid_utils
 from sendpool.domain import ids
 from sendpool.domain.dealing import step_cost
 from sendpool.domain.fairness import FairClock, flow_of
-from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER
+from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, Category
 from sendpool.domain.policy import policy_for
+from sendpool.domain.pool import Pool
 from sendpool.domain.request import (
     Accepted,
     AccountOrigin,
@@ -27,7 +28,7 @@ from sendpool.domain.request import (
 )
 from sendpool.domain.routing import plan
 from sendpool.domain.segments import count
-from sendpool.domain.sender import AddressSpace, Pool, Sender
+from sendpool.domain.sender import AddressSpace, Sender
 from sendpool.domain.states import OperationState
 from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.roster import Roster
@@ -96,7 +97,8 @@ class Acceptor:
         at = self._now()
         segments = count(request.content.text)
         addressed = [(r.address, r.space, letters) for r in request.recipients if (letters := plans[r.space])]
-        policy = policy_for(request.category)
+        category = request.category or pool.category or Category.TRANSACTIONAL
+        policy = policy_for(category, pool.rules)
         validity = request.validity or int(policy.validity)
         operation_id = self.take_ids(len(addressed))
         total = len(addressed)
@@ -108,7 +110,7 @@ class Acceptor:
             "message",
             OperationState.PROCESSING if total else OperationState.COMPLETED,
             pool.id,
-            request.category.value,
+            category.value,
             total,
             total if chunked else 0,
             len(request.recipients),
@@ -194,7 +196,7 @@ class Acceptor:
 
     def queue(self, pool_id: int, letter: str) -> int:
         """The queue that a step of any sender of a pool waits in."""
-        return self.book.number(pool_id, LETTER_CHANNEL[letter])
+        return self.book.entry(pool_id, LETTER_CHANNEL[letter])
 
     def ranks(self, operation: NewOperation, costs: Sequence[int]) -> Sequence[int]:
         """The ranks at which rows of these costs stand in their pool."""

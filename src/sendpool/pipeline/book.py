@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from threading import Lock
 
 from sendpool.domain.sender import Channel
@@ -11,6 +12,8 @@ from sendpool.store.queue import QueueKey
 
 #: The lane of rows that any sender of the pool may take.
 ANYONE = ""
+#: The lane of rows for which nobody has asked yet whether their phone has the channel; no sender claims it.
+ASKING = "?"
 
 
 class QueueBook:
@@ -26,8 +29,16 @@ class QueueBook:
         self._waiting: dict[int, int] = {}
         self._by_pool: dict[tuple[int, str], set[int]] = defaultdict(set)
         self._unsaved: list[tuple[int, QueueKey]] = []
+        #: Says whether a channel of a pool wants to be asked ahead.
+        self.asks: Callable[[int, Channel], bool] = lambda _pool_id, _channel: False
+        #: Set while rows wait for an answer.
+        self.asking = asyncio.Event()
         #: Decisions number lanes on the writer's thread while requests number queues on the loop.
         self._numbering = Lock()
+
+    def entry(self, pool_id: int, channel: Channel) -> int:
+        """The queue in which a message begins a step."""
+        return self.number(pool_id, channel, ASKING if self.asks(pool_id, channel) else ANYONE)
 
     def load(self, queues: Iterable[tuple[int, QueueKey]]) -> None:
         """Know the queues of an earlier run; `add` says how many rows each holds."""
@@ -67,7 +78,10 @@ class QueueBook:
         if count:
             self._waiting[queue_id] = count
             key = self.keys[queue_id]
-            self._by_pool[key.pool_id, key.channel].add(queue_id)
+            if key.lane == ASKING:
+                self.asking.set()
+            else:
+                self._by_pool[key.pool_id, key.channel].add(queue_id)
         else:
             self.empty(queue_id)
 
@@ -103,10 +117,15 @@ class QueueBook:
             for (pool_id, channel), waiting in self._by_pool.items()
         ]
 
+    def asked(self) -> list[int]:
+        """Queues whose rows wait for an answer."""
+        return [queue_id for queue_id in self._waiting if self.keys[queue_id].lane == ASKING]
+
     def quiet(self) -> list[int]:
         """Queues thought to be empty: what the sweep checks."""
         return [queue_id for queue_id in self.keys if queue_id not in self._waiting]
 
     def lanes(self) -> list[tuple[int, QueueKey]]:
         """Queues of single senders that are thought to hold rows."""
-        return [(queue_id, self.keys[queue_id]) for queue_id in self._waiting if self.keys[queue_id].lane]
+        lanes = ((queue_id, self.keys[queue_id]) for queue_id in self._waiting)
+        return [(queue_id, key) for queue_id, key in lanes if key.lane not in (ANYONE, ASKING)]

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from sendpool.domain.dealing import Offer, References, deal
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import OPEN_ATTEMPTS, SETTLED_MESSAGES, AttemptState
+from sendpool.pipeline.settle import SUPERSEDED
 from sendpool.store.database import Script
-from sendpool.store.messages import Context, load_contexts, load_past
+from sendpool.store.messages import Context, PastAttempt, load_contexts, load_past
 from sendpool.store.queue import DueRow, NewAttempt, head, remove, remove_up_to, start_attempts
 
 #: Seconds before its time that a row may be claimed: shorter, and late wake-ups lose throughput.
@@ -43,6 +44,7 @@ class Started(NamedTuple):
     connection_id: int
     reference: int
     departure: float
+    context: Context
 
 
 class Claimed(NamedTuple):
@@ -121,6 +123,7 @@ def _start(
             one.offer.link.connection_id,
             references.next(one.offer.sender_id, row.address, row.message_id) if row.cost > 1 else 0,
             one.departure,
+            contexts[row.operation_id],
         )
         for one in dealt
     ]
@@ -133,6 +136,11 @@ def _start(
     return started, expired, (queue_id, gone, gone == len(rows) and not full)
 
 
+def _holds(attempt: PastAttempt) -> bool:
+    """Whether no other attempt may begin while this one stands as it does."""
+    return attempt.state in _HOLDING and not attempt.marks & SUPERSEDED
+
+
 def _sort(
     rows: list[DueRow], contexts: dict[int, Context], now: int
 ) -> Script[tuple[list[DueRow], list[DueRow], list[DueRow]]]:
@@ -143,7 +151,7 @@ def _sort(
     expired: list[DueRow] = []
     live: list[DueRow] = []
     for row in rows:
-        if row.state in _SETTLED or any(attempt.state in _HOLDING for attempt in past.get(row.message_id, ())):
+        if row.state in _SETTLED or any(_holds(one) for one in past.get(row.message_id, ())):
             ended.append(row)
         elif now >= contexts[row.operation_id].deadline:
             expired.append(row)

@@ -12,16 +12,16 @@ from math import inf
 from typing import NamedTuple
 
 from sendpool.domain.dealing import step_cost
-from sendpool.domain.decision import Failover, Fallback, Later, MessageFacts, OutcomeFacts, Tried
+from sendpool.domain.decision import Failover, Fallback, Later, MessageFacts, OutcomeFacts, Tried, Trigger
 from sendpool.domain.failures import TABLE_VERSION, Classified, FailureClass, by_rule, of_class
 from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, Category
-from sendpool.domain.policy import policy_for
-from sendpool.domain.routing import Decision, End, next_step
+from sendpool.domain.policy import Policy, policy_for
+from sendpool.domain.routing import Decision, End, Wait, next_step
 from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.states import OPEN_ATTEMPTS, AttemptState, MessageState, event_number
 from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.roster import Roster
-from sendpool.pipeline.settle import ONCE_AMBIGUOUS, SUBMITTED, Changes, Ending
+from sendpool.pipeline.settle import ONCE_AMBIGUOUS, SUBMITTED, SUPERSEDED, Ask, Changes, Ending, Revoke
 from sendpool.store.database import Script
 from sendpool.store.messages import (
     AttemptChange,
@@ -38,6 +38,12 @@ EXPIRED_RULE = "sendpool/deadline"
 ORPHANED_CODE = 21703
 #: Seconds within which two senders count as free at the same time.
 NEARLY = 0.1
+#: The queue of rows in `later` that are no sends but questions: what now, for attempt `rank` of this message?
+ASK_QUEUE = 0
+#: What was decided about an attempt whose carrier could not take it back.
+UNREVOKED = "unrevoked"
+#: Seconds after which a carrier that was asked to take an attempt back, and has not answered, is asked again.
+ASK_AGAIN_AFTER = 20.0
 #: Decisions after which the message has a row in a queue.
 _DUE_AGAIN = ("later", "failover", "fallback")
 
@@ -53,6 +59,8 @@ class Bench(NamedTuple):
     now: int
     #: Segments that this batch has given to single senders so far.
     given: Counter[int]
+    #: Attempts that this batch wants taken back.
+    revokes: list[Revoke]
 
     def would_take(self, sender: Sender, queue_id: int) -> float:
         """When a sender would get to a new row of its lane: when it is free, and what waits there already is sent."""
@@ -63,14 +71,16 @@ class Bench(NamedTuple):
 def decide(changes: Changes, bench: Bench) -> Script[None]:
     """Decide about every ending that a settlement left, and add what follows to its changes."""
     endings = changes.endings
-    if not endings:
+    keys = {ending.attempt.message_id for ending in endings} | {ask.message_id for ask in changes.asks}
+    if not keys:
         return
-    keys = {ending.attempt.message_id for ending in endings}
     standing = yield from load_standing(keys)
     past = yield from load_past(keys)
     for ending in endings:
         _decide_one(ending, standing[ending.attempt.message_id], past[ending.attempt.message_id], changes, bench)
-    changes.endings = []
+    for ask in changes.asks:
+        _decide_wait(ask, standing[ask.message_id], past[ask.message_id], changes, bench)
+    changes.endings, changes.asks = [], []
 
 
 def _decide_one(ending: Ending, message: Standing, past: list[PastAttempt], changes: Changes, bench: Bench) -> None:
@@ -84,7 +94,7 @@ def _decide_one(ending: Ending, message: Standing, past: list[PastAttempt], chan
     facts = _facts(message, past, attempt.connection_id, bench)
     found = by_rule(ending.rule) if ending.rule else of_class(ending.failure)
     index = sum(1 for one in past[:place] if one.state != AttemptState.WITHDRAWN)
-    decision = next_step(facts, OutcomeFacts(index, found), policy_for(Category(message.category)), bench.now / 1e6)
+    decision = next_step(facts, OutcomeFacts(index, found), _policy(message, bench), bench.now / 1e6)
     changes.move_attempt(
         AttemptChange(
             attempt.message_id,
@@ -118,6 +128,7 @@ def _facts(message: Standing, past: Sequence[PastAttempt], connection_id: int, b
     later = (i for i in range(message.step + 1, len(plan)) if bench.roster.members(message.pool_id, plan[i]))
     return MessageFacts(
         created_at=message.created_at / 1e6,
+        step_at=_step_began(past, plan[message.step]),
         deadline=message.deadline / 1e6,
         plan=plan,
         step=message.step,
@@ -132,6 +143,75 @@ def _facts(message: Standing, past: Sequence[PastAttempt], connection_id: int, b
             if (sender := bench.roster.senders.get(one.sender_id)) is None or not sender.active
         ),
     )
+
+
+def _step_began(past: Sequence[PastAttempt], channel: Channel) -> float | None:
+    """When the first attempt on this channel was started; None: there is none yet."""
+    return min((one.started_at / 1e6 for one in past if one.channel == channel), default=None)
+
+
+def _policy(message: Standing, bench: Bench) -> Policy:
+    pool = bench.roster.pools.get(message.pool_id)
+    return policy_for(Category(message.category), pool.rules if pool else None)
+
+
+def _decide_wait(ask: Ask, message: Standing, past: list[PastAttempt], changes: Changes, bench: Bench) -> None:
+    """Decide about an attempt that is open: how long to wait for its receipt, or what to do now that it is over."""
+    place = next(i for i, one in enumerate(past) if one.n == ask.n)
+    attempt = past[place]
+    state = _state_after(ask, attempt, changes)
+    if state not in _OPEN or message.state not in (MessageState.QUEUED, MessageState.SENT):
+        return
+    attempt.state = int(state)
+    doubtful = state is AttemptState.AMBIGUOUS or attempt.next == UNREVOKED
+    found = by_rule(ask.rule) if ask.rule else of_class(FailureClass.AMBIGUOUS if doubtful else FailureClass.OK)
+    index = sum(1 for one in past[:place] if one.state != AttemptState.WITHDRAWN)
+    facts = _facts(message, past, attempt.connection_id, bench)
+    outcome = OutcomeFacts(index, found, ask.trigger)
+    decision = next_step(facts, outcome, _policy(message, bench), bench.now / 1e6)
+    said = f"{type(decision).__name__.lower()}/{decision.rule}"
+    if isinstance(decision, Wait):
+        _wait(decision, ask, message, changes)
+    elif isinstance(decision, Fallback):
+        if decision.revoke and attempt.carrier_id and attempt.next != UNREVOKED:
+            said = f"revoke/{decision.rule}"
+            changes.revokes.append(
+                Revoke(
+                    ask.message_id, ask.n, attempt.connection_id, attempt.sender_id, attempt.carrier_id, message.address
+                )
+            )
+            # If this process ends before the carrier has answered, the question is asked again.
+            again = bench.now + int(ASK_AGAIN_AFTER * 1e6)
+            changes.later.append((again, ask.message_id, ASK_QUEUE, ask.n, 1))
+        else:
+            _queue(message, facts.plan[decision.step], None, decision.at, 0, changes, bench)
+            changes.steps.append((ask.message_id, decision.step))
+    elif isinstance(decision, Later):
+        _queue(message, facts.plan[message.step], str(decision.sender_id), decision.at, 0, changes, bench)
+    elif isinstance(decision, Failover):
+        chosen = _choose(message, facts.plan[message.step], past, decision, attempt.connection_id, bench)
+        _queue(message, facts.plan[message.step], str(chosen.id), decision.at, 0, changes, bench)
+    marks = 0 if isinstance(decision, Wait) or said.startswith("revoke") else SUPERSEDED
+    if marks or not isinstance(decision, Wait):
+        changes.decisions.append((ask.message_id, ask.n, marks, said))
+
+
+_OPEN = (AttemptState.ACCEPTED, AttemptState.AMBIGUOUS)
+
+
+def _state_after(ask: Ask, attempt: PastAttempt, changes: Changes) -> AttemptState:
+    """The attempt's state, with what this settlement does to it."""
+    change = changes.attempts.get((ask.message_id, ask.n))
+    if change is None:
+        return AttemptState(attempt.state)
+    attempt.marks = change.marks
+    return change.state
+
+
+def _wait(decision: Wait, ask: Ask, message: Standing, changes: Changes) -> None:
+    """Ask again when the wait is over; the long wait for a message's end is the sweep's."""
+    if decision.until is not None and (due := int(decision.until * 1e6)) < message.deadline:
+        changes.later.append((due, ask.message_id, ASK_QUEUE, ask.n, 1))
 
 
 def _is_queued(past: Sequence[PastAttempt]) -> bool:
@@ -171,14 +251,16 @@ def _carry_out(
         return  # The message has its end already; this is evidence on the attempt.
     plan = [LETTER_CHANNEL[letter] for letter in message.plan]
     step = message.step
-    if isinstance(decision, Later):
+    if isinstance(decision, Wait):
+        _wait(decision, Ask(attempt.message_id, attempt.n, Trigger.RESULT), message, changes)
+    elif isinstance(decision, Later):
         _queue(message, plan[step], str(decision.sender_id), decision.at, ending.rank, changes, bench)
     elif isinstance(decision, Failover):
         chosen = _choose(message, plan[step], past, decision, attempt.connection_id, bench)
         _queue(message, plan[step], str(chosen.id), decision.at, ending.rank, changes, bench)
     elif isinstance(decision, Fallback):
         step = decision.step
-        _queue(message, plan[step], "", decision.at, ending.rank, changes, bench)
+        _queue(message, plan[step], None, decision.at, ending.rank, changes, bench)
     if isinstance(decision, End):
         changes.move_message(
             attempt, decision.state, bound=attempt.sender_id, ambiguous=0, error_code=decision.code, step=step
@@ -224,10 +306,11 @@ def _first_to_take(senders: Sequence[Sender], message: Standing, channel: Channe
 
 
 def _queue(
-    message: Standing, channel: Channel, lane: str, at: float, rank: int, changes: Changes, bench: Bench
+    message: Standing, channel: Channel, lane: str | None, at: float, rank: int, changes: Changes, bench: Bench
 ) -> None:
     """Make the message due again: at once at its old rank, or later."""
-    queue_id = bench.book.number(message.pool_id, channel, lane)
+    book = bench.book
+    queue_id = book.entry(message.pool_id, channel) if lane is None else book.number(message.pool_id, channel, lane)
     cost = step_cost(STEP_LETTER[channel], message.segments)
     due = int(at * 1e6)
     if due <= bench.now:

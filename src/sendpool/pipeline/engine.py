@@ -30,6 +30,7 @@ from sendpool.pipeline.send import Link, Sending
 from sendpool.pipeline.settle import (
     Changes,
     Result,
+    Revoke,
     Told,
     Usual,
     settle_parked,
@@ -109,6 +110,7 @@ class Brought(NamedTuple):
     #: Rows that became due (again).
     due: list[QueueRow]
     unmatched: int
+    revokes: list[Revoke]
 
 
 class Engine:
@@ -121,8 +123,12 @@ class Engine:
         self.book = QueueBook()
         self.roster = Roster()
         self.acceptor = Acceptor(self.book, clock.wall)
-        self.sending = Sending(self.book, self.wake, clock.monotonic)
+        self.sending = Sending(self.book, self.wake, clock.monotonic, clock.wall)
         self.expander = Expander(self.acceptor)
+        #: Told of attempts that are to be taken back, after the commit that decided so.
+        self.revoke: Callable[[list[Revoke]], None] = lambda _: None
+        self.reach = self.sending.reach
+        self.book.asks = self.sending.asks
         self._batch = Batch()
         self._woken = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
@@ -174,6 +180,12 @@ class Engine:
         """Run housekeeping in the next commit; each step gathers changes like any settlement."""
         self._batch.sweep += steps
         self._woken.set()
+
+    async def settle(self, stage: Callable[[Changes], Script[Any]]) -> None:
+        """Run one stage that gathers changes in the next commit; returns when it is durable."""
+        done = self._acknowledged()
+        self._batch.sweep.append(stage)
+        await done
 
     def _acknowledged(self) -> asyncio.Future[None]:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -278,7 +290,7 @@ class Engine:
         if opened:
             batch.queues += opened
             yield from insert_queues(opened)
-        return Brought(units, roster, expanded, claimed, due, unmatched)
+        return Brought(units, roster, expanded, claimed, due, unmatched, bench.revokes)
 
     def _settle_all(self, batch: Batch, bench: Bench, due: list[QueueRow]) -> Script[int]:
         """Results before receipts, so that a receipt finds its segment. Brings how many receipts found none."""
@@ -303,6 +315,7 @@ class Engine:
         yield from decide(changes, bench)
         yield from changes.write()
         due += changes.due
+        bench.revokes.extend(changes.revokes)
         return result
 
     def _give_back(self, batch: Batch, brought: Brought) -> None:
@@ -330,6 +343,8 @@ class Engine:
                 highest = max([one.row.rank for one in claimed.started])
                 self.acceptor.fair_clock(claimed.claim.pool_id).claimed(highest)
         self.sending.launch(brought.claimed)
+        if brought.revokes:
+            self.revoke(brought.revokes)
         self.metrics.unmatched(brought.unmatched)
         if batch.claims or brought.due or batch.accepts or batch.expansions:
             self._woken.set()
@@ -348,7 +363,6 @@ class Engine:
         self._batch.results = batch.results + self._batch.results
         self._batch.segments = batch.segments + self._batch.segments
         self._batch.usual.accepted[:0] = batch.usual.accepted
-        self._batch.sweep += batch.sweep
         self._woken.set()
 
     def settled(self, stage: Callable[[Changes], Script[T]]) -> Script[T]:
@@ -357,7 +371,7 @@ class Engine:
 
     def bench(self, now: int, roster: Roster | None = None) -> Bench:
         """What decisions may look at."""
-        return Bench(roster or self.roster, self.book, self.sending.free_at, now, Counter())
+        return Bench(roster or self.roster, self.book, self.sending.free_at, now, Counter(), [])
 
     def use_roster(self, roster: Roster) -> None:
         """Take over a new picture of senders and pools."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 
-from sendpool.domain.sender import Channel, Member, Pool, Sender
+from sendpool.domain.pool import Member, Pool
+from sendpool.domain.sender import Channel, Sender
 from sendpool.store.database import Script
 from sendpool.store.roster import load_pools, load_senders
 

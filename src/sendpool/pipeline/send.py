@@ -16,6 +16,7 @@ from sendpool.connectors.base import (
     AttemptKey,
     CarrierId,
     Connector,
+    KnowsCapabilities,
     Outcome,
     Rejected,
     Submission,
@@ -26,11 +27,14 @@ from sendpool.domain.dealing import LinkOffer, Offer, References
 from sendpool.domain.failures import FailureClass
 from sendpool.domain.fairness import RoundRobin
 from sendpool.domain.inflight import Flights, is_route_fault
+from sendpool.domain.message import Category
+from sendpool.domain.policy import policy_for
 from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.states import AttemptState, MessageState
 from sendpool.domain.throughput import Bucket
 from sendpool.pipeline.book import ANYONE, QueueBook
 from sendpool.pipeline.claim import HORIZON, Claim, Claimed, Started
+from sendpool.pipeline.reach import Reachability
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.scene import Scenes, Standing
 from sendpool.pipeline.settle import Result
@@ -48,6 +52,10 @@ _AWAITED = 100_000
 _KNOWN_OPERATIONS = 10_000
 
 
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
 class Link:
     """One connection as sending sees it: its connector, its bucket, its window and what is in flight."""
 
@@ -62,6 +70,8 @@ class Link:
         self.up = False
         self.detail = "not connected yet"
         self.draining = False
+        #: Whether it can be asked ahead who is reachable.
+        self.asks = isinstance(connector, KnowsCapabilities)
         #: (message, operation) by the carrier's id: first attempts that were accepted and wait for their receipt.
         self.awaiting: dict[str, tuple[int, int]] = {}
 
@@ -93,14 +103,17 @@ class Gate:
 class Flight:
     """An attempt whose bytes are on their way: what is still missing, and how to put its row back."""
 
-    __slots__ = ("accepted", "link", "missing", "operation_id", "started", "throttled", "verdict")
+    __slots__ = ("accepted", "carrier_id", "link", "missing", "started", "throttled", "timed", "verdict")
 
-    def __init__(self, started: Started, link: Link) -> None:
+    def __init__(self, started: Started, link: Link, *, timed: bool) -> None:
         self.started = started
         self.link = link
         #: Bits of parts without an outcome.
         self.missing = (1 << started.row.cost) - 1
         self.accepted = 0
+        self.carrier_id = ""
+        #: The wait for its receipt has an end, after which the next channel's turn comes.
+        self.timed = timed
         #: Bits of parts that did not get through for now.
         self.throttled = 0
         #: The worst that a part met: a rejection, or an unknown fate.
@@ -110,7 +123,13 @@ class Flight:
 class Sending:
     """The send stage: `plan` before a commit, `launch` after it, `outcomes` whenever a connector says something."""
 
-    def __init__(self, book: QueueBook, wake: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        book: QueueBook,
+        wake: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], int] = _now,
+    ) -> None:
         self.book = book
         self.roster = Roster()
         self.links: dict[int, Link] = {}
@@ -119,12 +138,14 @@ class Sending:
         self.contexts: dict[int, Context] = {}
         self.references = References()
         self.scenes = Scenes()
+        self.reach = Reachability(clock)
         self.results: list[Result] = []
         self.segments: list[SegmentRow] = []
         #: (message, operation) of first attempts that were accepted, as nearly all are.
         self.accepted: list[tuple[int, int]] = []
         self._wake = wake
         self._clock = clock
+        self._wall = wall
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -264,7 +285,8 @@ class Sending:
                     self._strand(started)
                     continue
                 slot = max(0, int((started.departure - now) / _TOGETHER))
-                flight = Flight(started, link)
+                timed = self._budget(started, one.claim.channel) is not None
+                flight = Flight(started, link, timed=timed)
                 self.flights[started.row.message_id, started.n] = flight
                 ready[link][slot].append(self._submission(started, flight.missing))
         for link, slots in ready.items():
@@ -292,12 +314,13 @@ class Sending:
 
     def _strand(self, started: Started) -> None:
         """Its connection went away between claim and commit: nothing left us, the row goes back."""
+        self.gates[started.sender_id].flights.ended(started.row.cost)
         self.results.append(_withdrawn(started, None, "connection removed"))
 
     def _submission(self, started: Started, parts: int) -> Submission:
         row = started.row
         gate = self.gates[started.sender_id]
-        context = self.contexts[row.operation_id]
+        context = started.context
         return Submission(
             AttemptKey(row.message_id, started.n),
             gate.sender.channel,
@@ -306,10 +329,24 @@ class Sending:
             context.content,
             row.cost,
             started.reference,
-            context.validity,
+            self._validity(started, gate.sender.channel),
             parts,
             gate.options,
         )
+
+    def _budget(self, started: Started, channel: Channel) -> float | None:
+        """Seconds that the policy stays on this channel, where a later step waits behind it."""
+        row, context = started.row, started.context
+        if row.step + 1 >= len(row.plan):
+            return None
+        pool = self.roster.pools.get(context.pool_id)
+        return policy_for(Category(context.category), pool.rules if pool else None).budget(channel)
+
+    def _validity(self, started: Started, channel: Channel) -> int:
+        """Seconds that the carrier may try: what is left of the message's time, or of its time on this channel."""
+        left = max(1, (started.context.deadline - self._wall()) // 1_000_000)
+        budget = self._budget(started, channel)
+        return left if budget is None else max(1, min(left, round(budget)))
 
     def _submit(self, link: Link, batch: list[Submission]) -> None:
         task = asyncio.get_running_loop().create_task(link.connector.submit(batch))
@@ -337,13 +374,14 @@ class Sending:
                 sender_id = flight.started.sender_id
                 good[sender_id] += 1
                 row = flight.started.row
-                if row.cost == 1 and row.attempts == 0 and row.state == _QUEUED:
+                if row.cost == 1 and row.attempts == 0 and row.state == _QUEUED and not flight.timed:
                     del flights[key]
                     usual = (row.message_id, row.operation_id)
                     self.accepted.append(usual)
                     link.await_receipt(outcome.id, *usual)
                     continue
                 flight.accepted += 1
+                flight.carrier_id = outcome.id
                 flight.missing &= ~(1 << part - 1)
                 if not flight.missing:
                     del flights[key]
@@ -388,6 +426,10 @@ class Sending:
             flight.throttled |= 1 << part - 1
             return False
         if isinstance(outcome, Rejected):
+            if outcome.failure is FailureClass.CHANNEL:
+                # A refused submit is the truth; what a look-up had said was a hint.
+                address = flight.started.row.address
+                self.reach.learn(flight.link.connection_id, address, reachable=False)
             flight.verdict = Result(
                 key[0],
                 key[1],
@@ -414,7 +456,8 @@ class Sending:
         if flight.verdict is not None:
             self.results.append(flight.verdict)
         elif not flight.throttled:
-            self.results.append(Result(key[0], key[1], AttemptState.ACCEPTED))
+            carrier_id = flight.carrier_id if flight.timed else ""
+            self.results.append(Result(key[0], key[1], AttemptState.ACCEPTED, carrier_id=carrier_id))
         elif flight.accepted:
             self._send_parts_again(key, flight)
         else:
@@ -448,7 +491,7 @@ class Sending:
         excess = len(self.contexts) - _KNOWN_OPERATIONS
         if excess > 0:
             flying = {flight.started.row.operation_id for flight in self.flights.values()}
-            idle = [key for key in self.contexts if key not in flying]
+            idle = [key for key in list(self.contexts) if key not in flying]
             for key in idle[:excess]:
                 del self.contexts[key]
 
@@ -464,6 +507,11 @@ class Sending:
                 if gate.sender.connection_id == link.connection_id:
                     gate.flights.lift()
         self._wake()
+
+    def asks(self, pool_id: int, channel: Channel) -> bool:
+        """Whether the phones of a channel are to be asked about ahead: some connection of the pool can be asked."""
+        links = (self.links.get(sender.connection_id) for sender, _ in self.roster.members(pool_id, channel))
+        return any(link is not None and link.asks for link in links)
 
     def free_at(self, sender_id: int) -> float:
         """When a sender could take a message: the later of its own, its connection's and its stop's time."""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from sendpool.connectors.base import Receipt, ReceiptState
+from sendpool.domain.decision import Trigger
 from sendpool.domain.failures import FailureClass
 from sendpool.domain.states import (
     AttemptState,
@@ -33,9 +34,11 @@ from sendpool.store.messages import (
     change_messages,
     count,
     load_attempts,
+    note_carrier_ids,
+    note_decisions,
 )
 from sendpool.store.outbox import EventRow, write_events
-from sendpool.store.queue import QueueRow, enqueue, postpone
+from sendpool.store.queue import QueueRow, enqueue, postpone, take_step
 from sendpool.store.receipts import (
     Match,
     SegmentRow,
@@ -54,6 +57,9 @@ _SENT = MessageState.SENT
 _UNDER_WAY = (MessageState.QUEUED, MessageState.SENT)
 SUBMITTED = 1
 ONCE_AMBIGUOUS = 2
+SUPERSEDED = 4
+#: The number, within an attempt's sixteen, of the event that a receipt came after its message had ended.
+LATE_RECEIPT = 13
 #: The wire code of an attempt whose fate is unknown (design §5).
 AMBIGUOUS_CODE = 30410
 
@@ -73,6 +79,29 @@ class Result(NamedTuple):
     rank: int = 0
     cost: int = 1
     due: int = 0
+    #: Set where a wait for its receipt has an end, after which it may have to be taken back.
+    carrier_id: str = ""
+
+
+class Ask(NamedTuple):
+    """A wait for an open attempt begins (RESULT) or is over (TIME_OVER): what is to be decided about its message."""
+
+    message_id: int
+    n: int
+    trigger: Trigger
+    #: The row of the table that speaks, or "" for what the attempt's state says.
+    rule: str = ""
+
+
+class Revoke(NamedTuple):
+    """An attempt that its carrier is to be asked to take back."""
+
+    message_id: int
+    n: int
+    connection_id: int
+    sender_id: int
+    carrier_id: str
+    address: str
 
 
 class Ending(NamedTuple):
@@ -98,6 +127,13 @@ class Changes:
         self.later: list[tuple[int, int, int, int | None, int]] = []
         self.deltas: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self.endings: list[Ending] = []
+        self.asks: list[Ask] = []
+        #: (message, n, marks to add, decision) of attempts whose state stays.
+        self.decisions: list[tuple[int, int, int, str]] = []
+        self.carrier_ids: list[tuple[int, int, str]] = []
+        self.revokes: list[Revoke] = []
+        #: (message, step) of messages that go on with a later step while an attempt is still open.
+        self.steps: list[tuple[int, int]] = []
 
     def move_attempt(self, change: AttemptChange) -> None:
         """Move an attempt; moved twice in one settlement, it goes from where it stood at first to where it ends."""
@@ -152,6 +188,10 @@ class Changes:
             yield from change_attempts(list(self.attempts.values()), self.now)
         if self.messages:
             yield from change_messages(list(self.messages.values()), self.now)
+        yield from note_carrier_ids(self.carrier_ids)
+        yield from note_decisions(self.decisions)
+        if self.steps:
+            yield from take_step(self.steps)
         yield from write_events(self.events)
         yield from enqueue(self.due)
         yield from postpone(self.later)
@@ -195,6 +235,9 @@ def settle_results(results: Sequence[Result], changes: Changes) -> Script[None]:
         result = by_key[attempt.message_id, attempt.n]
         if result.state is AttemptState.ACCEPTED:
             accepted(attempt, changes)
+            if result.carrier_id:
+                changes.carrier_ids.append((attempt.message_id, attempt.n, result.carrier_id))
+                changes.asks.append(Ask(attempt.message_id, attempt.n, Trigger.RESULT))
         elif result.state is AttemptState.WITHDRAWN:
             _withdraw(attempt, result, changes)
         else:
@@ -349,6 +392,9 @@ def _receive(attempt: Match, receipt: Receipt, changes: Changes) -> None:
         if receipt.state is ReceiptState.PROGRESS and attempt.state == AttemptState.AMBIGUOUS:
             accepted(attempt, changes)
             attempt.state, attempt.marks, attempt.ambiguous = _ACCEPTED, attempt.marks | SUBMITTED, 0
+        elif receipt.failure is FailureClass.AMBIGUOUS and attempt.state == _ACCEPTED:
+            # The carrier could not take it back, or does not know: it may still arrive.
+            changes.asks.append(Ask(attempt.message_id, attempt.n, Trigger.RESULT, receipt.rule))
         return
     if not attempt_may_become(attempt.state, new):
         return
@@ -371,4 +417,6 @@ def _deliver(attempt: Match, new: AttemptState, changes: Changes) -> None:
         changes.move_message(attempt, wanted, bound=attempt.sender_id, ambiguous=0)
         changes.events.append((attempt.message_id, attempt.n * 16 + wanted, None, changes.now))
         attempt.message_state, attempt.ambiguous, attempt.bound = wanted, 0, attempt.sender_id
+    else:
+        changes.events.append((attempt.message_id, attempt.n * 16 + LATE_RECEIPT, None, changes.now))
     attempt.state, attempt.marks = new, marks

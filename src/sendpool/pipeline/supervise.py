@@ -10,12 +10,14 @@ import structlog
 
 from sendpool.connectors.base import (
     AttemptKey,
+    CallbackRoute,
     CarrierId,
     ConnectionSettings,
     Inbound,
     Outcome,
     Receipt,
     Rejected,
+    TakesCallbacks,
     Throttled,
     Unavailable,
 )
@@ -146,6 +148,13 @@ class Supervisor:
     async def close(self) -> None:
         """Let what is in flight finish, then disconnect everywhere."""
         await asyncio.gather(*(self._close(key) for key in list(self._settings)))
+
+    def callbacks(self, name: str) -> Sequence[CallbackRoute]:
+        """The endpoints at which a connection takes reports by HTTP."""
+        for link in self._engine.sending.links.values():
+            if link.name == name and isinstance(link.connector, TakesCallbacks):
+                return link.connector.routes()
+        return ()
 
     def names(self) -> Iterable[str]:
         """Names of the connections that run."""

@@ -11,11 +11,12 @@ from typing import Any
 
 import structlog
 
+from sendpool.domain.decision import Trigger
 from sendpool.domain.failures import FailureClass
 from sendpool.domain.states import AttemptState
-from sendpool.pipeline.decide import expire, replan
+from sendpool.pipeline.decide import ASK_QUEUE, expire, replan
 from sendpool.pipeline.engine import Engine
-from sendpool.pipeline.settle import Changes, Result, settle_receipts, settle_results, told_again
+from sendpool.pipeline.settle import Ask, Changes, Result, settle_receipts, settle_results, told_again
 from sendpool.store.database import Script
 from sendpool.store.messages import chunks_of, expanding_operations, next_operation_id, started_attempts
 from sendpool.store.queue import (
@@ -57,7 +58,11 @@ def promote(changes: Changes) -> Script[int]:
     rows = yield from due_later(changes.now, AT_ONCE)
     if rows:
         yield from remove_later([(due, message_id) for due, message_id, *_ in rows])
-        changes.due += [(queue_id, rank or 0, message_id, cost, due) for due, message_id, queue_id, rank, cost in rows]
+    for due, message_id, queue_id, rank, cost in rows:
+        if queue_id == ASK_QUEUE:
+            changes.asks.append(Ask(message_id, rank, Trigger.TIME_OVER))
+        else:
+            changes.due.append((queue_id, rank or 0, message_id, cost, due))
     return len(rows)
 
 

@@ -91,8 +91,10 @@ class PastAttempt(msgspec.Struct, array_like=True, gc=False):
     failure: str | None
     code: str | None
     rule: str | None
-    #: What was decided when it ended ("failover/7"), or None.
+    #: What was decided last about it ("failover/7"), or None.
     next: str | None
+    started_at: int
+    carrier_id: str | None
 
 
 class Standing(msgspec.Struct, array_like=True, gc=False):
@@ -375,6 +377,8 @@ def load_past(message_ids: Iterable[int]) -> Script[dict[int, list[PastAttempt]]
             "a.code",
             "a.rule",
             "a.next",
+            "a.started_at",
+            "a.carrier_id",
         ),
         PastAttempt,
     )
@@ -430,6 +434,27 @@ _ATTEMPT_CHANGE = (
     ("marks", "int"),
     ("at", "bigint"),
 )
+
+
+def note_carrier_ids(rows: Sequence[tuple[int, int, str]]) -> Script[None]:
+    """Remember (message, n, carrier id) of attempts that may have to be taken back."""
+    if rows:
+        yield Bulk(
+            "UPDATE attempt SET carrier_id = v.carrier_id FROM v WHERE attempt.id = v.message_id * 64 + v.n",
+            (("message_id", "bigint"), ("n", "int"), ("carrier_id", "text")),
+            rows,
+        )
+
+
+def note_decisions(rows: Sequence[tuple[int, int, int, str]]) -> Script[None]:
+    """Write what was decided about attempts whose state stays: (message, n, marks to add, decision)."""
+    if rows:
+        yield Bulk(
+            "UPDATE attempt SET marks = attempt.marks | v.marks, next = v.next FROM v"
+            " WHERE attempt.id = v.message_id * 64 + v.n",
+            (("message_id", "bigint"), ("n", "int"), ("marks", "int"), ("next", "text")),
+            rows,
+        )
 
 
 def change_messages(changes: Sequence[MessageChange], now: int) -> Script[None]:

@@ -32,6 +32,7 @@ class DueRow(msgspec.Struct, array_like=True, gc=False):
     address: str
     attempts: int
     step: int
+    plan: str
 
 
 class NewAttempt(NamedTuple):
@@ -119,7 +120,42 @@ _DUE_ROW = (
     "m.address",
     "m.attempts",
     "m.step",
+    "m.plan",
 )
+
+
+class AskingRow(msgspec.Struct, array_like=True, gc=False):
+    """A queue row that waits for an answer about its address."""
+
+    rank: int
+    message_id: int
+    cost: int
+    due: int
+    address: str
+    plan: str
+    step: int
+    segments: int
+
+
+def head_addresses(queue_id: int, limit: int) -> Script[list[AskingRow]]:
+    """The first rows of a queue with what has to be asked, in rank order."""
+    rows: list[AskingRow] = yield Query(
+        "FROM (SELECT * FROM outq WHERE queue_id = ? ORDER BY rank, message_id LIMIT ?) q"
+        " JOIN message m ON m.id = q.message_id",
+        (queue_id, limit),
+        ("q.rank", "q.message_id", "q.cost", "q.due", "m.address", "m.plan", "m.step", "m.segments"),
+        AskingRow,
+    )
+    return rows
+
+
+def take_step(steps: Sequence[tuple[int, int]]) -> Script[None]:
+    """Note that messages go on with a later step: (message, step)."""
+    yield Bulk(
+        "UPDATE message SET step = v.step FROM v WHERE message.id = v.id",
+        (("id", "bigint"), ("step", "int")),
+        steps,
+    )
 
 
 def remove_up_to(queue_id: int, rank: int, message_id: int) -> Script[None]:

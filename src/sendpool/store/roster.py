@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 from sqlalchemy import select
 
-from sendpool.domain.sender import Channel, Member, Pool, Sender
+from sendpool.domain.message import Category
+from sendpool.domain.policy import PoolRules
+from sendpool.domain.pool import Member, Pool
+from sendpool.domain.sender import Channel, Sender
 from sendpool.store.database import Script
 from sendpool.store.tables import connection, pool_member, sender, sender_pool
 
@@ -26,7 +30,12 @@ def load_pools() -> Script[list[Pool]]:
     for pool_id, sender_id, weight, tier in found:
         members.setdefault(pool_id, []).append(Member(sender_id=sender_id, weight=weight, tier=tier))
     rows = yield select(
-        sender_pool.c.id, sender_pool.c.uid, sender_pool.c.account_id, sender_pool.c.kind, sender_pool.c.deleted_at
+        sender_pool.c.id,
+        sender_pool.c.uid,
+        sender_pool.c.account_id,
+        sender_pool.c.kind,
+        sender_pool.c.deleted_at,
+        sender_pool.c.settings,
     )
     return [
         Pool(
@@ -36,10 +45,30 @@ def load_pools() -> Script[list[Pool]]:
             hidden=kind != "pool",
             everyone=kind == "account",
             deleted=deleted_at is not None,
+            rules=_rules(settings),
+            category=settings.category,
             members=tuple(members.get(key, ())),
         )
-        for key, uid, account_id, kind, deleted_at in rows
+        for key, uid, account_id, kind, deleted_at, raw in rows
+        for settings in (read_settings(raw),)
     ]
+
+
+class PoolSettings(msgspec.Struct, rename="camel", omit_defaults=True):
+    """What a pool's `settings` column holds: the extension fields that were given."""
+
+    category: Category | None = None
+    #: Seconds to stay on a channel before the next one.
+    fallback_after: float | None = None
+
+
+def read_settings(raw: str) -> PoolSettings:
+    """A pool's settings from its column."""
+    return msgspec.json.decode(raw, type=PoolSettings)
+
+
+def _rules(settings: PoolSettings) -> PoolRules | None:
+    return None if settings.fallback_after is None else PoolRules(fallback_after=settings.fallback_after)
 
 
 def load_connections() -> Script[dict[tuple[int, str], int]]:

@@ -227,7 +227,7 @@ queue = Table(
     Column("id", Key, primary_key=True),
     _required("pool_id", Key),
     _required("channel", Text),
-    #: "" for the whole pool; a sender's integer id where only that sender may take the row.
+    #: "" for the whole pool; a sender's key where only that sender may take the row; "?" until the phone is asked.
     _required("lane", Text),
     UniqueConstraint("pool_id", "channel", "lane"),
 )
@@ -268,7 +268,8 @@ attempt = Table(
     _required("segments", SmallInteger),
     #: Concatenation reference, kept so that a single part can be sent again.
     _required("reference", SmallInteger),
-    #: 1: a carrier took it. 2: its fate was once unknown (`error.code` 30410 stays as its history). 3: both.
+    #: Bit 1: a carrier took it. Bit 2: its fate was once unknown (`error.code` 30410 stays as its history).
+    #: Bit 4: the policy went past it while it was still open.
     _required("marks", SmallInteger),
     #: Bit i: the receipt of part i + 1 said delivered; said failed. For attempts of several segments.
     _required("parts_delivered", BigInteger, server_default="0"),
@@ -279,6 +280,8 @@ attempt = Table(
     Column("table_version", Integer),
     #: What was decided after it ended: "failover", "fallback", "later", "wait", "end".
     Column("next", Text),
+    #: The carrier's id where the attempt may have to be taken back (timed fallback); receipts match by `segment`.
+    Column("carrier_id", Text),
     #: The interned record of the pool's state when it was chosen.
     Column("scene", Integer),
     _required("started_at", Time),

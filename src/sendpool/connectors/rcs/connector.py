@@ -11,6 +11,7 @@ from time import time
 import structlog
 
 from sendpool.connectors.base import (
+    AttemptKey,
     CallbackAnswer,
     CallbackRequest,
     CallbackRoute,
@@ -143,7 +144,7 @@ class RcsConnector(WebConnector):
 
     def _may_repeat(self, message: AgentMessage, elapsed: float, *, doubtful: bool) -> bool:
         """Whether to post a message again *elapsed* seconds after the first try; *doubtful*: it may have got in."""
-        if self._closing or not (doubtful or self.is_up):
+        if self._closing or not (doubtful or self.is_up) or self._doubts.proven(message.message_id):
             return False
         return message.useful is None or elapsed < message.useful
 
@@ -187,6 +188,10 @@ class RcsConnector(WebConnector):
         return await self.call(method, url, headers=headers, body=body, within=within)
 
     # ---------------------------------------------------------------- taking back, looking up
+
+    def carrier_id(self, attempt: AttemptKey, sender: str) -> str:
+        """The id under which the platform knows an attempt; after a restart only with `id_salt`."""
+        return self._requests.message_id(attempt, sender)
 
     async def revoke(self, carrier_id: str, recipient: str, sender: str) -> bool | None:
         """Take a message back. True: it will not arrive (a delivery may still cross). False: it has been delivered.

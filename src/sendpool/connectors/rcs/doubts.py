@@ -19,6 +19,10 @@ class Doubts:
         """A message is about to leave."""
         self._flying[message_id] = False
 
+    def proven(self, message_id: str) -> bool:
+        """Whether an event has named a message that is on its way."""
+        return self._flying.get(message_id, False)
+
     def ended(self, message_id: str) -> bool:
         """Its answer is here, or no more will be awaited. True: an event has named it meanwhile."""
         return self._flying.pop(message_id, False)

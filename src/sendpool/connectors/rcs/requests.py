@@ -93,10 +93,14 @@ class Requests:
         sender, content = submission.sender, submission.content
         said = self._contents.get(content) or self._write_content(content)
         traffic = self._traffic_of(sender, submission.options)
-        name = message_id(self._salt, sender, submission.attempt)
+        name = self.message_id(submission.attempt, sender)
         url = f"{self._root}/v1/phones/{phone}/agentMessages?messageId={name}&agentId={_quoted(sender)}"
         start = b'{"contentMessage":%s,"messageTrafficType":"%s"' % (said, traffic.encode())
         return AgentMessage(name, url, start, submission.validity)
+
+    def message_id(self, attempt: AttemptKey, sender: str) -> str:
+        """The id of an attempt's message."""
+        return message_id(self._salt, sender, attempt)
 
     def revocation(self, carrier_id: str, recipient: str, sender: str) -> str | None:
         """The URL whose DELETE takes a message back; None where there can be no such message."""

@@ -41,6 +41,7 @@ def upgrade() -> None:
         sa.Column("rule", sa.Text(), nullable=True),
         sa.Column("table_version", sa.Integer(), nullable=True),
         sa.Column("next", sa.Text(), nullable=True),
+        sa.Column("carrier_id", sa.Text(), nullable=True),
         sa.Column("scene", sa.Integer(), nullable=True),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),

@@ -1,0 +1,148 @@
+"""Ask ahead who can take a channel that not every phone has (RCS), so that no claim and no attempt is wasted.
+
+Rows that need an answer wait in a lane of their own, which no sender claims. This loop reads their addresses, asks
+the connection for all of them at once, remembers the answers, and moves the rows: to the senders of the channel, or
+to the next step. Nothing here holds up a commit or another pool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from sendpool.connectors.base import KnowsCapabilities
+from sendpool.domain.dealing import step_cost
+from sendpool.domain.failures import by_rule
+from sendpool.domain.message import LETTER_CHANNEL
+from sendpool.domain.sender import Channel
+from sendpool.domain.states import MessageState
+from sendpool.pipeline.book import QueueBook
+from sendpool.pipeline.roster import Roster
+from sendpool.pipeline.settle import Changes
+from sendpool.store.database import Script
+from sendpool.store.messages import load_standing
+from sendpool.store.queue import AskingRow, head_addresses, remove, take_step
+
+if TYPE_CHECKING:
+    from sendpool.pipeline.engine import Engine
+
+log = structlog.get_logger()
+
+#: Addresses in one look-up and rows in one commit.
+AT_ONCE = 2_000
+#: Seconds after which a look-up counts as unanswered.
+PATIENCE = 5.0
+NOT_REACHABLE = "rcs/404"
+
+
+class CapabilityLoop:
+    """Sorts the rows that wait for an answer. One look-up at a time per queue, all queues side by side."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._task: asyncio.Task[None] | None = None
+        self._busy: dict[int, asyncio.Task[None]] = {}
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="capability")
+
+    async def stop(self) -> None:
+        """Stop looking; what waits, waits."""
+        tasks = [task for task in (self._task, *self._busy.values()) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self) -> None:
+        asking = self._engine.book.asking
+        while True:
+            await asking.wait()
+            asking.clear()
+            for queue_id in self._engine.book.asked():
+                if queue_id not in self._busy:
+                    task = asyncio.get_running_loop().create_task(self._work_off(queue_id))
+                    self._busy[queue_id] = task
+                    task.add_done_callback(partial(self._ended, queue_id))
+
+    def _ended(self, queue_id: int, task: asyncio.Task[None]) -> None:
+        self._busy.pop(queue_id, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("capability look-up failed", error=str(error))
+
+    async def _work_off(self, queue_id: int) -> None:
+        engine = self._engine
+        key = engine.book.keys[queue_id]
+        while engine.book.waiting(queue_id):
+            rows = await engine.database.read(head_addresses(queue_id, AT_ONCE))
+            if not rows:
+                engine.book.empty(queue_id)
+                return
+            reachable = await self._reachable(key.pool_id, Channel(key.channel), [row.address for row in rows])
+            verdicts = [row.address in reachable for row in rows]
+            await engine.settle(partial(sort_rows, queue_id, rows, verdicts, engine.roster, engine.book))
+            engine.book.took(queue_id, len(rows), emptied=False)
+
+    async def _reachable(self, pool_id: int, channel: Channel, addresses: Sequence[str]) -> set[str]:
+        """Those of the addresses that some sender of the pool reaches."""
+        found: set[str] = set()
+        for sender, _ in self._engine.roster.members(pool_id, channel):
+            connection_id = sender.connection_id
+            link = self._engine.sending.links.get(connection_id)
+            if link is None or not link.asks:
+                return set(addresses)  # A connection that cannot be asked is tried.
+            known = self._engine.reach
+            unknown = [a for a in dict.fromkeys(addresses) if known.ask(connection_id, a) is None]
+            if unknown:
+                answers = await self._look_up(link.connector, unknown, sender.address)
+                for address in unknown:
+                    known.learn(connection_id, address, reachable=answers.get(address))
+            found.update(address for address in addresses if known.ask(connection_id, address))
+        return found
+
+    async def _look_up(self, connector: object, addresses: list[str], sender: str) -> dict[str, bool | None]:
+        assert isinstance(connector, KnowsCapabilities)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return dict(await connector.capabilities(addresses, sender))
+        except TimeoutError:
+            return {}
+
+
+def sort_rows(
+    queue_id: int,
+    rows: Sequence[AskingRow],
+    verdicts: Sequence[bool],
+    roster: Roster,
+    book: QueueBook,
+    changes: Changes,
+) -> Script[None]:
+    """Move rows to the senders of the channel, or to the first later step that has senders; else they end."""
+    pool_id, channel = book.keys[queue_id].pool_id, Channel(book.keys[queue_id].channel)
+    yield from remove([(queue_id, row.rank, row.message_id) for row in rows])
+    steps: list[tuple[int, int]] = []
+    ended: list[int] = []
+    for row, reachable in zip(rows, verdicts, strict=True):
+        if reachable:
+            changes.due.append((book.number(pool_id, channel), row.rank, row.message_id, row.cost, row.due))
+            continue
+        later = range(row.step + 1, len(row.plan))
+        step = next((i for i in later if roster.members(pool_id, LETTER_CHANNEL[row.plan[i]])), None)
+        if step is None:
+            ended.append(row.message_id)
+            continue
+        letter = row.plan[step]
+        target = book.entry(pool_id, LETTER_CHANNEL[letter])
+        changes.due.append((target, row.rank, row.message_id, step_cost(letter, row.segments), row.due))
+        steps.append((row.message_id, step))
+    if steps:
+        yield from take_step(steps)
+    if ended:
+        standing = yield from load_standing(ended)
+        for message in standing.values():
+            if message.state == MessageState.QUEUED:
+                changes.end_message(message, MessageState.FAILED, None, by_rule(NOT_REACHABLE).wire_code)

@@ -1,0 +1,35 @@
+"""Who is reachable on a channel that not every phone has: answers in memory, each with its time."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+#: Seconds that an answer holds: a phone that has RCS keeps it, one without may get it (RCS practice: 24 h and 6 h).
+REACHABLE_FOR = 86_400.0
+UNREACHABLE_FOR = 21_600.0
+#: Seconds that "nobody could say" holds: the message goes out by RCS with a short validity, and the next one asks.
+UNSAID_FOR = 30.0
+#: Answers kept in memory.
+REMEMBERED = 200_000
+
+
+class Reachability:
+    """Who is reachable over which connection, as far as we were told and as long as that holds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._known: OrderedDict[tuple[int, str], tuple[bool, float]] = OrderedDict()
+
+    def learn(self, connection_id: int, address: str, *, reachable: bool | None) -> None:
+        """Remember an answer, or what a refused submit has shown. None: nobody could say, so assume the best."""
+        lasting = UNSAID_FOR if reachable is None else REACHABLE_FOR if reachable else UNREACHABLE_FOR
+        self._known[connection_id, address] = (reachable is not False, self._clock() + lasting)
+        self._known.move_to_end((connection_id, address))
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+
+    def ask(self, connection_id: int, address: str) -> bool | None:
+        """Whether an address is reachable; None: not known, or not any more."""
+        known = self._known.get((connection_id, address))
+        return known[0] if known is not None and known[1] > self._clock() else None
