@@ -10,17 +10,21 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 import jsonschema_rs
 import msgspec
 import pytest
+from sqlalchemy import insert, select, update
 from starlette.types import ASGIApp
 
 from sendpool.api.app import create_app
 from sendpool.api.auth import Accounts
 from sendpool.api.services import Services
 from sendpool.connectors.base import ConnectionSettings, SenderSettings
+from sendpool.domain import ids
 from sendpool.domain.sender import Channel
+from sendpool.domain.states import AttemptState
 from sendpool.metrics import Metrics
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.roster import load_roster
@@ -30,10 +34,12 @@ from sendpool.store.migrate import migrate
 from sendpool.store.pools import ensure_hidden_pools
 from sendpool.store.senders import store_inventory
 from sendpool.store.sqlite import Sqlite
+from sendpool.store.tables import account, attempt, message, operation, sender
 
 CONTRACT = Path(__file__).parents[1] / "contract" / "openapi.yaml"
 
 SID, TOKEN = "AC" + "1" * 32, "first-token"
+PHONE = {"address": "+19143188062", "channel": "PHONE"}
 OTHER_SID, OTHER_TOKEN = "AC" + "2" * 32, "other-token"
 
 
@@ -119,10 +125,38 @@ class Client:
     async def patch(self, target: str, value: Any) -> Answer:
         return await self.post(target, value, method="PATCH")
 
+    async def sent(self, *, version: str = "v1", origin: Any = None, **changes: Any) -> str:
+        """Send and return the operation's id; *origin* is the request's `from`."""
+        body = {"to": [PHONE], "content": {"text": "Hi"}, **changes}
+        if origin is not None:
+            body["from"] = origin
+        answer = await self.post(f"/{version}/Messages", body)
+        assert answer.status == 202, answer.body
+        operation_id: str = answer.json["operationId"]
+        return operation_id
+
+    async def listed(self, query: str = "", version: str = "v1") -> list[dict[str, Any]]:
+        """A page of messages."""
+        answer = await self.get(f"/{version}/Messages{query}")
+        assert answer.status == 200, answer.body
+        found: list[dict[str, Any]] = answer.json["messages"]
+        return found
+
+    async def senders(self) -> dict[str, str]:
+        """Ids of the senders by address."""
+        return {one["address"]: one["id"] for one in (await self.get("/v1/Senders")).json["senders"]}
+
+    async def pool_of(self, *addresses: str) -> str:
+        """Make a pool of these senders; its id."""
+        known = await self.senders()
+        body = {"name": "pool", "senders": [{"senderId": known[address]} for address in addresses]}
+        created = await self.post("/v1/SenderPools", body)
+        found = await self.get(f"/v1/SenderPools?operationId={created.json['operationId']}")
+        pool_id: str = found.json["senderPools"][0]["id"]
+        return pool_id
+
 
 def _unquoted(path: bytes) -> str:
-    from urllib.parse import unquote
-
     return unquote(path.decode("latin-1"))
 
 
@@ -159,6 +193,44 @@ class World(NamedTuple):
     async def write(self, script: Script[Any]) -> Any:
         return await self.engine.database.write(script)
 
+    async def change(self, operation_id: str, index: int, *, address: str | None = None, **values: Any) -> None:
+        """Change a message's row as the pipeline would; *address* binds it to a sender."""
+        await self.write(_change(operation_id, index, address, values))
+
+    async def tried(self, operation_id: str, n: int, address: str, state: AttemptState, **values: Any) -> None:
+        """Write an attempt as the pipeline would."""
+        await self.write(_tried(operation_id, n, address, {"state": int(state), **values}))
+
+
+def _change(operation_id: str, index: int, address: str | None, values: dict[str, Any]) -> Script[None]:
+    uid = ids.parse_operation(operation_id)
+    ((key,),) = yield select(operation.c.id).where(operation.c.uid == uid)
+    if address is not None:
+        ((values["sender_id"],),) = yield select(sender.c.id).where(sender.c.address == address)
+    if values:
+        yield update(message).where(message.c.id == key + index).values(**values)
+
+
+def _tried(operation_id: str, n: int, address: str, values: dict[str, Any]) -> Script[None]:
+    uid = ids.parse_operation(operation_id)
+    ((key,),) = yield select(operation.c.id).where(operation.c.uid == uid)
+    columns = sender.c
+    ((sender_id, connection_id, channel),) = yield select(columns.id, columns.connection_id, columns.channel).where(
+        columns.address == address
+    )
+    row = {
+        "id": key * 64 + n,
+        "sender_id": sender_id,
+        "connection_id": connection_id,
+        "channel": channel,
+        "segments": 1,
+        "reference": 0,
+        "marks": 0,
+        "started_at": 1_800_000_000_000_000 + n,
+        "updated_at": 1_800_000_001_000_000,
+    }
+    yield insert(attempt).values(**{**row, **values})
+
 
 #: Two numbers and an agent on one connection, a WhatsApp number and an email address on another.
 CONNECTIONS = (
@@ -188,10 +260,6 @@ def declare(account_id: int, connections: tuple[ConnectionSettings, ...], now: i
 
 
 def _second_account(now: int) -> Script[Account]:
-    from sqlalchemy import insert
-
-    from sendpool.store.tables import account
-
     yield insert(account).values(id=2, sid=OTHER_SID, name="", auth_token="", created_at=now)
     return Account(id=2, sid=OTHER_SID, auth_token=OTHER_TOKEN)
 

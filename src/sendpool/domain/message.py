@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
+from typing import Any
 
 import msgspec
 
@@ -17,10 +20,28 @@ class Category(StrEnum):
     BULK = "bulk"
 
 
-class Content(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+class Content(msgspec.Struct, frozen=True, kw_only=True, eq=False, omit_defaults=True):
     """What one operation says. Compared by identity, so that connectors can key caches by it."""
 
-    text: str
+    text: str = ""
+    #: What it says on single channels instead, by channel: the API's module as it came, and then nothing elsewhere.
+    modules: Mapping[str, Mapping[str, Any]] = {}
+    #: On the way to a connector: its channel's own module, where that is more than a text.
+    rich: Mapping[str, Any] | None = None
+
+    def says_on(self, channel: Channel) -> bool:
+        """Whether it says anything on this channel; a channel without content drops out of the plan."""
+        return channel in self.modules if self.modules else bool(self.text)
+
+
+@lru_cache(maxsize=4096)
+def on_channel(content: Content, channel: Channel) -> Content:
+    """What *content* says on one channel, the same object each time."""
+    if not content.modules:
+        return content
+    module = content.modules[channel]
+    plain = module.keys() == {"text"}
+    return Content(text=module.get("text", ""), rich=None if plain else module)
 
 
 #: One letter per channel, so that a plan is a short string in a row: "RS" is RCS, then SMS.

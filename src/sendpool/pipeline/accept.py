@@ -13,7 +13,7 @@ import uuid_utils
 from sendpool.domain import ids
 from sendpool.domain.dealing import step_cost
 from sendpool.domain.fairness import FairClock, flow_of
-from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, Category
+from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, Category, on_channel
 from sendpool.domain.policy import policy_for
 from sendpool.domain.pool import Pool
 from sendpool.domain.request import (
@@ -28,7 +28,7 @@ from sendpool.domain.request import (
 )
 from sendpool.domain.routing import plan
 from sendpool.domain.segments import count
-from sendpool.domain.sender import AddressSpace, Sender
+from sendpool.domain.sender import AddressSpace, Channel, Sender
 from sendpool.domain.states import OperationState
 from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.roster import Roster
@@ -95,7 +95,8 @@ class Acceptor:
         origin = _origin(request, pool)
         plans = self._plans(request, pool)
         at = self._now()
-        segments = count(request.content.text)
+        content = request.content
+        segments = count(on_channel(content, Channel.SMS).text) if content.says_on(Channel.SMS) else 1
         addressed = [(r.address, r.space, letters) for r in request.recipients if (letters := plans[r.space])]
         category = request.category or pool.category or Category.TRANSACTIONAL
         policy = policy_for(category, pool.rules)
@@ -117,7 +118,7 @@ class Acceptor:
             len(request.recipients) - total,
             at + validity * 1_000_000,
             at,
-            msgspec.json.encode(request.content).decode(),
+            msgspec.json.encode(content).decode(),
             msgspec.json.encode(request.tags).decode(),
             origin,
             validity,
@@ -167,7 +168,7 @@ class Acceptor:
         origin = request.origin
         filter_in = origin.filter_in if isinstance(origin, PoolOrigin) else None
         priority = dict(origin.priority) if isinstance(origin, PoolOrigin) else {}
-        available = self.roster.channels(pool.id)
+        available = [channel for channel in self.roster.channels(pool.id) if request.content.says_on(channel)]
         return {
             letter: "".join(STEP_LETTER[channel] for channel in plan(space, available, filter_in, priority))
             for letter, space in _SPACES.items()

@@ -27,7 +27,7 @@ from sendpool.domain.dealing import LinkOffer, Offer, References
 from sendpool.domain.failures import FailureClass
 from sendpool.domain.fairness import RoundRobin
 from sendpool.domain.inflight import Flights, is_route_fault
-from sendpool.domain.message import Category
+from sendpool.domain.message import Category, on_channel
 from sendpool.domain.policy import policy_for
 from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.states import AttemptState, MessageState
@@ -326,7 +326,7 @@ class Sending:
             gate.sender.channel,
             gate.sender.address,
             row.address,
-            context.content,
+            on_channel(context.content, gate.sender.channel) if context.content.modules else context.content,
             row.cost,
             started.reference,
             self._validity(started, gate.sender.channel),
