@@ -9,7 +9,6 @@ from sendpool.domain.states import MessageState
 
 PHONE = {"address": "+19143188062", "channel": "PHONE"}
 WHATSAPP = {"address": "+19143188063", "channel": "WHATSAPP"}
-ORIGIN = "http://localhost:8080"
 
 
 @pytest.mark.parametrize(

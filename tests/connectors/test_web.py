@@ -236,7 +236,7 @@ async def test_waits_between_looks_double_up_to_the_last(probed: Probed) -> None
     inbox = RecordingInbox()
     probed.why = "nobody there"
     await probed.open(inbox)
-    await asyncio.sleep(32)
+    await asyncio.sleep(28)
 
     assert probed.gaps == [1, 2, 4, 8, 8]
     assert [link.detail for link in inbox.links] == ["nobody there"]

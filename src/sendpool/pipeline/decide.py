@@ -21,7 +21,7 @@ from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.states import OPEN_ATTEMPTS, AttemptState, MessageState, event_number
 from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.roster import Roster
-from sendpool.pipeline.settle import ONCE_AMBIGUOUS, SUBMITTED, SUPERSEDED, Ask, Changes, Ending, Revoke
+from sendpool.pipeline.settle import LATE_RECEIPT, ONCE_AMBIGUOUS, SUBMITTED, SUPERSEDED, Ask, Changes, Ending, Revoke
 from sendpool.store.database import Script
 from sendpool.store.messages import (
     AttemptChange,
@@ -76,11 +76,24 @@ def decide(changes: Changes, bench: Bench) -> Script[None]:
         return
     standing = yield from load_standing(keys)
     past = yield from load_past(keys)
+    _bring_up_to_date(standing, past, changes)
     for ending in endings:
         _decide_one(ending, standing[ending.attempt.message_id], past[ending.attempt.message_id], changes, bench)
     for ask in changes.asks:
         _decide_wait(ask, standing[ask.message_id], past[ask.message_id], changes, bench)
     changes.endings, changes.asks = [], []
+
+
+def _bring_up_to_date(standing: dict[int, Standing], past: dict[int, list[PastAttempt]], changes: Changes) -> None:
+    """What this settlement has moved already is not in the rows yet."""
+    for message in standing.values():
+        moved = changes.messages.get(message.message_id)
+        if moved is not None:
+            message.state = moved.state
+        for one in past[message.message_id]:
+            change = changes.attempts.get((one.message_id, one.n))
+            if change is not None:
+                one.state, one.marks = int(change.state), change.marks
 
 
 def _decide_one(ending: Ending, message: Standing, past: list[PastAttempt], changes: Changes, bench: Bench) -> None:
@@ -247,8 +260,12 @@ def _carry_out(
     bench: Bench,
 ) -> None:
     attempt = ending.attempt
-    if attempt.message_state not in (MessageState.QUEUED, MessageState.SENT):
-        return  # The message has its end already; this is evidence on the attempt.
+    if message.state not in (MessageState.QUEUED, MessageState.SENT):
+        # The message has its end already; this is evidence on the attempt.
+        if ending.state is not AttemptState.AMBIGUOUS:
+            kind = ATTEMPT_ENDED if ending.state is AttemptState.REJECTED else LATE_RECEIPT
+            changes.events.append((message.message_id, attempt.n * 16 + kind, found.wire_code, changes.now))
+        return
     plan = [LETTER_CHANNEL[letter] for letter in message.plan]
     step = message.step
     if isinstance(decision, Wait):
@@ -265,11 +282,12 @@ def _carry_out(
         changes.move_message(
             attempt, decision.state, bound=attempt.sender_id, ambiguous=0, error_code=decision.code, step=step
         )
+        message.state = int(decision.state)
         number = event_number(attempt.n, decision.state)
         changes.events.append((message.message_id, number, decision.code, changes.now))
         return
     if ending.state is not AttemptState.AMBIGUOUS:
-        present = MessageState(attempt.message_state)
+        present = MessageState(message.state)
         open_doubt = any(one.state == AttemptState.AMBIGUOUS for one in past)
         changes.move_message(attempt, present, bound=attempt.sender_id, ambiguous=int(open_doubt), step=step)
         number = attempt.n * 16 + ATTEMPT_ENDED

@@ -55,6 +55,7 @@ _STARTED = AttemptState.STARTED
 _ACCEPTED = AttemptState.ACCEPTED
 _SENT = MessageState.SENT
 _UNDER_WAY = (MessageState.QUEUED, MessageState.SENT)
+_ENDED_BADLY = (AttemptState.UNDELIVERED, AttemptState.EXPIRED, AttemptState.REVOKED)
 SUBMITTED = 1
 ONCE_AMBIGUOUS = 2
 SUPERSEDED = 4
@@ -140,6 +141,14 @@ class Changes:
         key = (change.message_id, change.n)
         earlier = self.attempts.get(key)
         self.attempts[key] = change._replace(expected=earlier.expected) if earlier else change
+
+    def overrule(self, attempt: OpenAttempt | Match) -> int:
+        """Forget an end of this attempt that nothing was decided about yet; brings the state it is in without it."""
+        for ending in self.endings:
+            if (ending.attempt.message_id, ending.attempt.n) == (attempt.message_id, attempt.n):
+                self.endings.remove(ending)
+                return ending.attempt.state
+        return attempt.state
 
     def move_message(
         self,
@@ -411,7 +420,9 @@ def _receive(attempt: Match, receipt: Receipt, changes: Changes) -> None:
 
 def _deliver(attempt: Match, new: AttemptState, changes: Changes) -> None:
     marks = attempt.marks | SUBMITTED
-    changes.move_attempt(AttemptChange(attempt.message_id, attempt.n, attempt.state, new, marks))
+    # A failure told in the same batch decides nothing any more.
+    state = changes.overrule(attempt) if attempt.state in _ENDED_BADLY else attempt.state
+    changes.move_attempt(AttemptChange(attempt.message_id, attempt.n, state, new, marks))
     wanted = MessageState.DELIVERED if new is AttemptState.DELIVERED else MessageState.READ
     if message_may_become(attempt.message_state, wanted):
         changes.move_message(attempt, wanted, bound=attempt.sender_id, ambiguous=0)

@@ -26,6 +26,7 @@ _MISCOUNTED = " OR ".join(
 )
 _SUM = " + ".join(f"o.{name}" for name in COUNTER.values())
 
+# In `later`, queue 0 holds no rows to send but questions to ask about an open attempt.
 #: What is wrong, and the statement that brings the keys of those for which it is.
 RULES = {
     "an operation's counters are not what counting its messages gives": f"""
@@ -56,13 +57,15 @@ RULES = {
         WHERE m.state IN ({_M.QUEUED:d}, {_M.SENT:d})
         AND NOT EXISTS (SELECT 1 FROM attempt a
                         WHERE a.id BETWEEN m.id * 64 AND m.id * 64 + 63 AND a.state IN ({_OPEN}))
-        AND m.id NOT IN (SELECT message_id FROM outq) AND m.id NOT IN (SELECT message_id FROM later)""",
+        AND m.id NOT IN (SELECT message_id FROM outq)
+        AND m.id NOT IN (SELECT message_id FROM later WHERE queue_id <> 0)""",
     "a message waits in two places": """
-        SELECT message_id FROM (SELECT message_id FROM outq UNION ALL SELECT message_id FROM later) w
+        SELECT message_id FROM (SELECT message_id FROM outq
+                                UNION ALL SELECT message_id FROM later WHERE queue_id <> 0) w
         GROUP BY message_id HAVING count(*) > 1""",
     "a row waits in a queue that has no name: a restart would lose it": """
         SELECT message_id FROM (SELECT queue_id, message_id FROM outq
-                                UNION ALL SELECT queue_id, message_id FROM later) w
+                                UNION ALL SELECT queue_id, message_id FROM later WHERE queue_id <> 0) w
         WHERE queue_id NOT IN (SELECT id FROM queue)""",
     "two attempts of a message are between their start and their result": f"""
         SELECT id >> 6 FROM attempt WHERE state = {_A.STARTED:d} GROUP BY id >> 6 HAVING count(*) > 1""",
