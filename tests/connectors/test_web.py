@@ -260,7 +260,7 @@ async def test_an_idle_link_is_looked_at(probed: Probed) -> None:
 
 
 async def test_a_busy_link_is_not_looked_at() -> None:
-    async with visiting(fine) as (site, client):
+    async with visiting(fine) as (site, _):
         probed = Probed()
         await probed.open(RecordingInbox())
         for _ in range(10):

@@ -8,6 +8,7 @@ from typing import Any
 
 from sendpool.api.bodies import kind_of
 from sendpool.api.problems import Findings
+from sendpool.domain.message import Category
 
 MAX_TAGS = 10
 _TAG_KEY = re.compile(r"[A-Za-z0-9._~-]{1,128}")
@@ -76,6 +77,15 @@ def check_tags(value: object, findings: Findings) -> dict[str, str]:
         elif not _TAG_VALUE.fullmatch(tag):
             findings.add("a tag's value must have 1 to 256 characters out of A-Z a-z 0-9 . _ ~ -", context)
     return value
+
+
+def check_category(value: object, findings: Findings) -> Category | None:
+    """What messages are for, in any case; our extension of requests and pools."""
+    name = value.upper() if isinstance(value, str) else ""
+    if name in Category.__members__:
+        return Category[name]
+    findings.add(f"category must be one of {', '.join(Category)}", "$.category")
+    return None
 
 
 def entries(

@@ -91,7 +91,16 @@ def message(found: FoundMessage, base: str, origin: str) -> Message:
     metadata = message_metadata(found.row, base)
     attempts = [_attempt(found.row, attempt, base, origin) for attempt in found.attempts]
     fields = {name: getattr(metadata, name) for name in metadata.__struct_fields__}
-    return Message(**fields, attempts=attempts, content=Raw(found.content.encode()))
+    return Message(**fields, attempts=attempts, content=_content(found.content))
+
+
+def _content(stored: str) -> Raw:
+    """Content as it was asked for: modules stand in an array, each under its channel in lower case."""
+    modules = msgspec.json.decode(stored).get("modules")
+    if not modules:
+        return Raw(stored.encode())
+    shown = [{channel.lower(): module} for channel, module in modules.items()]
+    return Raw(msgspec.json.encode({"modules": shown}))
 
 
 def _attempt(row: MessageRow, attempt: AttemptRow, base: str, origin: str) -> MessageAttempt:

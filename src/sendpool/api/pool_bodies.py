@@ -5,20 +5,24 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from sendpool.api.bodies import decode_json, decode_object, kind_of
-from sendpool.api.checks import check_fields, check_tags, check_text, entries, wrong_kind
+from sendpool.api.checks import check_category, check_fields, check_tags, check_text, entries, wrong_kind
 from sendpool.api.problems import INVALID, NOT_FOUND, Findings
 from sendpool.api.references import in_body
 from sendpool.domain import ids
 from sendpool.domain.request import Problem, Refused
-from sendpool.store.pools import NewPool, UnknownSenders
+from sendpool.store.pools import NewPool, Setting, UnknownSenders
 
 MAX_NAME = 256
 MAX_SENDERS = 10_000
 #: Senders that one request may add.
 MAX_ADDED = 1_000
 
-#: Our own fields that a later version brings.
-_NOT_BUILT = ("preference", "category", "reach", "fallbackAfter")
+#: Seconds to stay on a channel: below, receipts have no time to arrive; above, no carrier goes on trying.
+LEAST_FALLBACK_AFTER, MOST_FALLBACK_AFTER = 5, 86_400
+
+#: Our own fields that are settings of a pool, and those that a later version brings.
+_SETTINGS = ("category", "fallbackAfter")
+_NOT_BUILT = ("preference", "reach")
 _MEMBER_NOT_BUILT = ("weight", "tier")
 
 
@@ -27,29 +31,37 @@ class PoolChange(NamedTuple):
 
     name: str | None
     tags: dict[str, str] | None
+    #: Settings to be changed; None: taken away.
+    settings: dict[str, Setting | None]
 
 
 def read_new_pool(body: bytes) -> NewPool:
     """The pool to be made. A name is optional. Raises Refused with everything that is wrong."""
     findings = Findings()
     fields = decode_object(body)
-    check_fields(fields, ("name", "tags", "senders"), findings, not_built=_NOT_BUILT)
+    check_fields(fields, ("name", "tags", "senders", *_SETTINGS), findings, not_built=_NOT_BUILT)
     name, tags = _name_and_tags(fields, findings)
+    settings = _settings(fields, findings)
     senders = _senders(fields["senders"], findings, least=0, most=MAX_SENDERS) if "senders" in fields else []
     findings.refuse()
-    return NewPool(name or "", tags or {}, senders)
+    return NewPool(name or "", tags or {}, senders, settings)
 
 
 def read_pool_change(body: bytes) -> PoolChange:
-    """What is to change about a pool; tags replace the whole map. Raises Refused with everything that is wrong."""
+    """What is to change about a pool: tags replace the whole map, a setting of null takes it away.
+
+    Raises Refused with everything that is wrong.
+    """
     findings = Findings()
     fields = decode_object(body)
-    check_fields(fields, ("name", "tags"), findings, not_built=_NOT_BUILT)
+    check_fields(fields, ("name", "tags", *_SETTINGS), findings, not_built=_NOT_BUILT)
     name, tags = _name_and_tags(fields, findings)
+    removed: dict[str, Setting | None] = {field: None for field in _SETTINGS if fields.get(field, "") is None}
+    settings = _settings({field: value for field, value in fields.items() if field not in removed}, findings)
     if not fields:
-        findings.add("the body changes nothing; give name or tags")
+        findings.add("the body changes nothing; give name, tags, category or fallbackAfter")
     findings.refuse()
-    return PoolChange(name, tags)
+    return PoolChange(name, tags, removed | settings)
 
 
 def read_added_senders(body: bytes) -> list[bytes]:
@@ -66,6 +78,21 @@ def read_added_senders(body: bytes) -> list[bytes]:
 def _name_and_tags(fields: dict[str, Any], findings: Findings) -> tuple[str | None, dict[str, str] | None]:
     name = check_text(fields["name"], "name", "$.name", findings, longest=MAX_NAME) if "name" in fields else None
     return name, check_tags(fields["tags"], findings) if "tags" in fields else None
+
+
+def _settings(fields: dict[str, Any], findings: Findings) -> dict[str, Setting]:
+    found: dict[str, Setting] = {}
+    if "category" in fields and (category := check_category(fields["category"], findings)) is not None:
+        found["category"] = category.value
+    if "fallbackAfter" in fields:
+        after = fields["fallbackAfter"]
+        number = isinstance(after, int | float) and not isinstance(after, bool)
+        if number and LEAST_FALLBACK_AFTER <= after <= MOST_FALLBACK_AFTER:
+            found["fallbackAfter"] = after
+        else:
+            wanted = f"a number of seconds from {LEAST_FALLBACK_AFTER} to {MOST_FALLBACK_AFTER:,}"
+            findings.add(f"fallbackAfter must be {wanted}", "$.fallbackAfter")
+    return found
 
 
 def _senders(value: object, findings: Findings, *, least: int, most: int) -> list[bytes]:

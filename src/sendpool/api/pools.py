@@ -5,7 +5,8 @@ Changes are applied before they are answered, so that a read that follows sees t
 
 from __future__ import annotations
 
-from msgspec import Raw
+import msgspec
+from msgspec import UNSET, Raw
 
 from sendpool.api import schemas
 from sendpool.api.accepted import operation_accepted, resource_accepted
@@ -34,12 +35,15 @@ def _pool_uid(request: Request) -> bytes:
 
 
 def _shown(row: PoolRow) -> schemas.SenderPool:
+    settings = msgspec.json.decode(row.settings)
     return schemas.SenderPool(
         id=ids.encode(ids.POOL, row.uid),
         name=row.name,
         tags=Raw(row.tags.encode()),
         created_at=instant(row.created_at),
         updated_at=instant(row.updated_at),
+        category=settings.get("category", UNSET),
+        fallback_after=settings.get("fallbackAfter", UNSET),
     )
 
 
@@ -98,12 +102,14 @@ async def get_pool(request: Request) -> Reply:
 
 
 async def patch_pool(request: Request) -> Reply:
-    """Change a pool's name or tags."""
+    """Change a pool's name, tags or settings."""
     uid = _pool_uid(request)
     change = read_pool_change(await request.body())
     now = request.services.now()
     done = await request.services.write(
-        lambda: pools.update_pool(request.account_id, uid, now, name=change.name, tags=change.tags)
+        lambda: pools.update_pool(
+            request.account_id, uid, now, name=change.name, tags=change.tags, settings=change.settings
+        )
     )
     return await _changed(request, uid, done=done)
 

@@ -64,13 +64,15 @@ class SenderPage(Shape, frozen=True, kw_only=True):
 
 
 class SenderPool(Shape, frozen=True, kw_only=True):
-    """A pool."""
+    """A pool. `category` and `fallback_after` (seconds) are our extensions, present only when set."""
 
     id: str
     name: str
     tags: Raw
     created_at: str
     updated_at: str
+    category: str | UnsetType = UNSET
+    fallback_after: float | UnsetType = UNSET
 
 
 class SenderPoolPage(Shape, frozen=True, kw_only=True):

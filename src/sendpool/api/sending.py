@@ -14,22 +14,20 @@ from msgspec import UNSET
 
 from sendpool.api.addresses import all_possible, is_e164, is_email, is_possible
 from sendpool.api.bodies import decode_object, kind_of
-from sendpool.api.checks import check_fields, check_tags, entries, has_markup, wrong_kind
+from sendpool.api.checks import check_category, check_fields, check_tags, entries, wrong_kind
+from sendpool.api.contents import check_content
 from sendpool.api.origins import check_origin
-from sendpool.api.problems import BAD_NUMBER, IMPOSSIBLE_NUMBER, TEXT_TOO_LONG, Findings
+from sendpool.api.problems import BAD_NUMBER, IMPOSSIBLE_NUMBER, Findings
 from sendpool.domain.message import Content
 from sendpool.domain.request import AccountOrigin, Recipient, SendRequest
 from sendpool.domain.sender import AddressSpace
 
 MAX_RECIPIENTS = 10_000
-#: Characters of a text; the longest that the hosted API takes.
-MAX_TEXT = 1_600
 #: Seconds: 48 hours, after which no carrier goes on trying.
 MAX_VALIDITY = 172_800
 
-_FIELDS = ("to", "content", "from", "tags", "validity")
-_NOT_BUILT = ("schedule", "category", "priority")
-_OTHER_CONTENT = ("media", "contentId", "modules")
+_FIELDS = ("to", "content", "from", "tags", "category", "validity")
+_NOT_BUILT = ("schedule", "priority")
 #: Arms of a recipient that need profiles or several addresses, and what they carry.
 _OTHER_RECIPIENT = ("addresses", "profileId", "memoryStoreId", "variables")
 
@@ -47,6 +45,7 @@ class _QuickSend(msgspec.Struct, forbid_unknown_fields=True):
     content: Any = UNSET
     from_: Any = msgspec.field(default=UNSET, name="from")
     tags: Any = UNSET
+    category: Any = UNSET
     validity: Any = UNSET
 
 
@@ -58,17 +57,21 @@ def read_send(body: bytes, account_id: int) -> SendRequest:
     findings = Findings()
     read = _quickly(body)
     fields, recipients = _thoroughly(body, findings) if read is None else read
-    content = _content(fields["content"], findings) if "content" in fields else _missing("content", findings)
+    if "content" not in fields:
+        _missing("content", findings)
+    content = check_content(fields["content"], findings) if "content" in fields else Content()
     origin = check_origin(fields["from"], findings) if "from" in fields else AccountOrigin()
     tags = check_tags(fields["tags"], findings) if "tags" in fields else {}
+    category = check_category(fields["category"], findings) if "category" in fields else None
     validity = _validity(fields["validity"], findings) if "validity" in fields else None
     findings.refuse()
     return SendRequest(
         account_id=account_id,
         origin=origin,
         recipients=recipients,
-        content=Content(text=content),
+        content=content,
         tags=tags,
+        category=category,
         validity=validity,
     )
 
@@ -86,7 +89,13 @@ def _quickly(body: bytes) -> tuple[dict[str, Any], Sequence[Recipient]] | None:
     if not all_possible(addresses):
         return None
     spaces = [_SPACE[recipient.channel] for recipient in to]
-    fields = {"content": send.content, "from": send.from_, "tags": send.tags, "validity": send.validity}
+    fields = {
+        "content": send.content,
+        "from": send.from_,
+        "tags": send.tags,
+        "category": send.category,
+        "validity": send.validity,
+    }
     given = {name: value for name, value in fields.items() if value is not UNSET}
     return given, list(map(Recipient._make, zip(addresses, spaces, strict=True)))
 
@@ -104,9 +113,8 @@ def _thoroughly(body: bytes, findings: Findings) -> tuple[dict[str, Any], Sequen
     return fields, [recipient for recipient in found if recipient is not None]
 
 
-def _missing(field: str, findings: Findings) -> str:
+def _missing(field: str, findings: Findings) -> None:
     findings.add(f"{field} is missing", f"$.{field}")
-    return ""
 
 
 def _recipient(value: object, context: str, findings: Findings) -> Recipient | None:
@@ -141,32 +149,6 @@ def _is_address(address: str, space: str, context: str, findings: Findings) -> b
         findings.add("no country has numbers that begin so and are so long", context, IMPOSSIBLE_NUMBER)
         return False
     return True
-
-
-def _content(value: object, findings: Findings) -> str:
-    """The text to be sent."""
-    if not isinstance(value, dict):
-        wrong_kind("content", "an object", value, "$.content", findings)
-        return ""
-    check_fields(value, ("text",), findings, "$.content", not_built=_OTHER_CONTENT)
-    context = "$.content.text"
-    if "text" not in value:
-        if not any(field in value for field in _OTHER_CONTENT):
-            findings.add("content has no text", context)
-        return ""
-    text = value["text"]
-    if not isinstance(text, str):
-        wrong_kind("text", "a string", text, context, findings)
-        return ""
-    if not text:
-        findings.add("text is empty", context)
-    if len(text) > MAX_TEXT:
-        findings.add(f"text has {len(text):,} characters; {MAX_TEXT:,} are allowed", context, TEXT_TOO_LONG)
-    if "\0" in text:
-        findings.add("text holds a NUL character", context)
-    if has_markup(text):
-        findings.not_built("Liquid markup in text", context)
-    return text
 
 
 def _validity(value: object, findings: Findings) -> int | None:

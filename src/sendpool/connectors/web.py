@@ -75,7 +75,9 @@ class AiohttpClient:
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", within: float
     ) -> Reply:
         """Make a request, as `WebClient` says."""
-        timeout = aiohttp.ClientTimeout(total=within, connect=min(self._connect_timeout, within))
+        connect = min(self._connect_timeout, within)
+        # Exact: aiohttp would round longer times up to a whole second.
+        timeout = aiohttp.ClientTimeout(total=within, connect=connect, ceil_threshold=within + 1)
         encoded = URL(url, encoded=True)
         try:
             async with self._session.request(
@@ -83,7 +85,7 @@ class AiohttpClient:
             ) as response:
                 return Reply(response.status, response.headers, await _read(response))
         except aiohttp.ConnectionTimeoutError:
-            raise NotSent(f"no connection within {timeout.connect:g} s") from None
+            raise NotSent(f"no connection within {connect:g} s") from None
         except aiohttp.ClientConnectorError as error:
             raise NotSent(_in_words(error)) from None
         except TimeoutError:

@@ -31,25 +31,48 @@ class LinkOffer:
 
 
 class Offer:
-    """What one sender can take now. `served` is its place in the spread: segments given, over its weight."""
+    """What one sender can take now: `room` segments in flight, `slots` of them at its pace.
 
-    __slots__ = ("bucket", "idle", "link", "room", "sender_id", "served", "weight")
+    `served` is its place in the spread: segments given, over its weight.
+    """
+
+    __slots__ = ("bucket", "idle", "link", "room", "sender_id", "served", "slots", "weight")
 
     def __init__(
-        self, sender_id: int, room: int, bucket: Bucket, link: LinkOffer, served: float, weight: float, *, idle: bool
+        self,
+        sender_id: int,
+        room: int,
+        bucket: Bucket,
+        link: LinkOffer,
+        served: float,
+        weight: float,
+        *,
+        idle: bool,
+        slots: int | None = None,
     ) -> None:
         self.sender_id = sender_id
         self.room = room
+        self.slots = room if slots is None else slots
         self.bucket = bucket
         self.link = link
         self.served = served
         self.weight = weight
         self.idle = idle
 
-    def fits(self, cost: int) -> bool:
-        """Whether a message of *cost* segments may start. One longer than the room waits for an idle sender."""
+    @property
+    def open(self) -> bool:
+        """Whether it can take anything at all."""
+        return self.slots > 0 and self.room > 0 and self.link.room > 0
+
+    def fits(self, cost: int, now: float, latest: float) -> bool:
+        """Whether a message of *cost* segments may start: its parts have room in flight, and its time is near.
+
+        One longer than the whole room waits until nothing is in flight.
+        """
         link = self.link
-        return (cost <= self.room or self.idle) and (cost <= link.room or (link.idle and link.room > 0))
+        if not ((cost <= self.room or self.idle) and (cost <= link.room or (link.idle and link.room > 0))):
+            return False
+        return cost == 1 or max(self.bucket.earliest(cost, now), link.bucket.earliest(cost, now)) <= latest
 
     def free_at(self, now: float) -> float:
         """The earliest departure of its next segment."""
@@ -58,6 +81,7 @@ class Offer:
     def take(self, cost: int, now: float) -> float:
         """Reserve *cost* segments; returns the departure."""
         self.room -= cost
+        self.slots -= cost
         self.idle = False
         self.link.room -= cost
         self.link.idle = False
@@ -88,7 +112,7 @@ def deal(rows: Sequence[Costed], offers: Iterable[Offer], now: float, horizon: f
     first row that nobody can take, so that what is dealt is a prefix of *rows* and the order of a queue holds.
     """
     latest = now + horizon
-    heap = [(max(offer.free_at(now), now), offer.served, i, offer) for i, offer in enumerate(offers) if offer.room > 0]
+    heap = [(max(offer.free_at(now), now), offer.served, i, offer) for i, offer in enumerate(offers) if offer.open]
     if len(heap) == 1:
         return _deal_alone(rows, heap[0][-1], now, latest)
     heapify(heap)
@@ -108,12 +132,12 @@ def _deal_alone(rows: Sequence[Costed], offer: Offer, now: float, latest: float)
         return dealt
     for place, row in enumerate(rows):
         cost = row.cost
-        if not offer.fits(cost):
+        if not offer.open or not offer.fits(cost, now, latest):
             break
         departure = offer.take(cost, now)
         dealt.append(Dealt(place, offer, departure))
         if departure > latest:
-            break  # Its room was an estimate; what is paced beyond the horizon waits for the next claim.
+            break  # Its slots were an estimate; what is paced beyond the horizon waits for the next claim.
     return dealt
 
 
@@ -125,7 +149,7 @@ def _take(heap: _Heap, cost: int, now: float, latest: float) -> tuple[Offer, flo
     found = None
     while heap:
         free_at, _, i, offer = heap[0]
-        if free_at > latest or offer.room <= 0 or offer.link.room <= 0:
+        if free_at > latest or not offer.open:
             heappop(heap)
             continue
         # A connection's bucket is shared: another sender's departure may have moved this one's time.
@@ -133,16 +157,15 @@ def _take(heap: _Heap, cost: int, now: float, latest: float) -> tuple[Offer, flo
         if actual > free_at:
             heapreplace(heap, (actual, offer.served, i, offer))
             continue
-        if not offer.fits(cost):
+        if not offer.fits(cost, now, latest):
             passed.append(heappop(heap))
             continue
         departure = offer.take(cost, now)
         heapreplace(heap, (max(offer.free_at(now), now), offer.served, i, offer))
         found = (offer, departure)
         break
-    for entry in passed:
-        heap.append(entry)
     if passed:
+        heap += passed
         heapify(heap)
     return found
 

@@ -13,7 +13,7 @@ import uuid_utils
 from sendpool.domain import ids
 from sendpool.domain.dealing import step_cost
 from sendpool.domain.fairness import FairClock, flow_of
-from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, Category, on_channel
+from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, Category, Content, on_channel
 from sendpool.domain.policy import policy_for
 from sendpool.domain.pool import Pool
 from sendpool.domain.request import (
@@ -34,6 +34,7 @@ from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.roster import Roster
 from sendpool.store.database import Script
 from sendpool.store.messages import (
+    Context,
     NewMessage,
     NewOperation,
     insert_chunks,
@@ -63,7 +64,13 @@ class Acceptance(NamedTuple):
     chunk_costs: Sequence[int]
     #: First letters of the plans.
     letters: frozenset[str]
+    content: Content
     done: asyncio.Future[Accepted]
+
+    def context(self) -> Context:
+        """What sending needs to know of the operation, without reading it again."""
+        new = self.operation
+        return Context(new.id, new.account_id, new.pool_id, new.category, new.deadline, new.validity, self.content)
 
 
 class Acceptor:
@@ -127,12 +134,14 @@ class Acceptor:
         letters_used = frozenset(letters[0] for _, _, letters in addressed)
         if chunked:
             chunks, costs = _chunks(operation_id, addressed, segments)
-            return Acceptance(operation, (), (), chunks, errors, costs, letters_used, done)
+            return Acceptance(operation, (), (), chunks, errors, costs, letters_used, content, done)
         messages = [
             NewMessage(operation_id + i, operation_id, address, space, letters, segments, at)
             for i, (address, space, letters) in enumerate(addressed)
         ]
-        return Acceptance(operation, messages, self._due(operation, messages), (), errors, (), letters_used, done)
+        return Acceptance(
+            operation, messages, self._due(operation, messages), (), errors, (), letters_used, content, done
+        )
 
     # ------------------------------------------------------------ who may send
 

@@ -57,6 +57,11 @@ class Claimed(NamedTuple):
     #: (queue, rows taken out, True: it is empty now).
     taken: list[tuple[int, int, bool]]
 
+    @property
+    def moved(self) -> bool:
+        """Whether any row left its queue."""
+        return any(rows for _, rows, _ in self.taken)
+
 
 class Clock(NamedTuple):
     """The two clocks of a batch: monotonic seconds for throughput, microseconds since 1970 for rows."""
@@ -78,7 +83,8 @@ def claim_due(claim: Claim, contexts: dict[int, Context], references: References
     if claim.shared is not None:
         queues.append((claim.shared, list(claim.offers)))
     for queue_id, offers in queues:
-        room = min(sum(offer.room for offer in offers), sum({offer.link: offer.link.room for offer in offers}.values()))
+        in_flight = sum({offer.link: offer.link.room for offer in offers}.values())
+        room = min(sum(min(offer.room, offer.slots) for offer in offers), in_flight)
         if room <= 0:
             continue
         rows = yield from head(queue_id, room)

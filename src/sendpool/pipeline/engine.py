@@ -20,7 +20,7 @@ from sendpool.domain.request import Accepted, SendRequest
 from sendpool.metrics import Metrics
 from sendpool.pipeline.accept import Acceptance, Acceptor, insert_acceptances
 from sendpool.pipeline.book import QueueBook
-from sendpool.pipeline.claim import Claim, Claimed, Clock, claim_due
+from sendpool.pipeline.claim import HORIZON, Claim, Claimed, Clock, claim_due
 from sendpool.pipeline.decide import Bench, decide, expire
 from sendpool.pipeline.expand import Expander
 from sendpool.pipeline.receive import Arrival, store_arrivals
@@ -132,6 +132,8 @@ class Engine:
         self._batch = Batch()
         self._woken = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
+        #: Whether a receipt may be waiting for its segment; if not, new ids need not look.
+        self._parked = True
         self._draining = False
         self._stopping = False
         self.idle = asyncio.Event()
@@ -300,10 +302,11 @@ class Engine:
         results, told = yield from settle_usual(batch.usual, bench.now)
         if batch.results or results:
             yield from self._settle(partial(settle_results, batch.results + results), bench, due)
-        if batch.segments:
-            yield from self._settle(partial(settle_parked, batch.segments), bench, due)
+        if batch.segments and self._parked:
+            self._parked = yield from self._settle(partial(settle_parked, batch.segments), bench, due)
         if batch.told or told:
             unmatched = yield from self._settle(partial(settle_receipts, batch.told + told), bench, due)
+            self._parked = self._parked or unmatched > 0
         for step in batch.sweep:
             yield from self._settle(step, bench, due)
         return unmatched
@@ -325,6 +328,7 @@ class Engine:
             _resolve(waiting.done, result)
         for acceptance in batch.accepts:
             self.expander.accepted(acceptance)
+            self.sending.contexts[acceptance.operation.id] = acceptance.context()
             _resolve(acceptance.done, Accepted(acceptance.operation.uid, acceptance.operation.id))
         for done in batch.acknowledge:
             _resolve(done, None)
@@ -346,8 +350,11 @@ class Engine:
         if brought.revokes:
             self.revoke(brought.revokes)
         self.metrics.unmatched(brought.unmatched)
-        if batch.claims or brought.due or batch.accepts or batch.expansions:
+        if brought.due or batch.accepts or batch.expansions or any(one.moved for one in brought.claimed):
             self._woken.set()
+        elif batch.claims:
+            # Nobody could take what waits (a long message, say): look again when its time may have come.
+            asyncio.get_running_loop().call_later(HORIZON / 2, self.wake)
 
     def _fail(self, batch: Batch, error: Exception) -> None:
         """Tell who waits; keep what cannot be refused, since the carrier has already done it."""

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sendpool.connectors.base import (
     AttemptKey,
@@ -100,6 +100,15 @@ class Gate:
         self.served: dict[int, float] = {}
 
 
+class _Room(NamedTuple):
+    """What one sender may take from one pool now: segments in flight, and of them at its pace."""
+
+    gate: Gate
+    room: int
+    slots: int
+    weight: float
+
+
 class Flight:
     """An attempt whose bytes are on their way: what is still missing, and how to put its row back."""
 
@@ -148,6 +157,7 @@ class Sending:
         self._wall = wall
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = 0
 
     # ---------------------------------------------------------------- plan
 
@@ -157,6 +167,9 @@ class Sending:
         waiting = self.book.pools()
         if not waiting:
             return []
+        # Pools that share a connection's window take turns at being asked first.
+        self._turn = (self._turn + 1) % len(waiting)
+        waiting = waiting[self._turn :] + waiting[: self._turn]
         links = {
             link.connection_id: LinkOffer(link.connection_id, link.room(), link.bucket, idle=link.in_flight == 0)
             for link in self.links.values()
@@ -194,8 +207,8 @@ class Sending:
 
     def _share(
         self, waiting: Iterable[tuple[int, Channel, list[Any]]], links: Mapping[int, LinkOffer], now: float
-    ) -> dict[tuple[int, int], tuple[Gate, int, float]]:
-        """How many segments each sender may take from each of its pools: (pool, sender) to (gate, room, weight)."""
+    ) -> dict[tuple[int, int], _Room]:
+        """What each sender may take from each of its pools, by (pool, sender)."""
         pools_of: dict[int, list[tuple[int, float]]] = defaultdict(list)
         for pool_id, channel, queues in waiting:
             for gate, weight in self._takers(pool_id, channel, queues):
@@ -209,44 +222,47 @@ class Sending:
             link = links.get(gate.sender.connection_id)
             if link is None:
                 continue
-            room = min(gate.bucket.slots(now, HORIZON), link.bucket.slots(now, HORIZON), link.room)
-            room = min(room, gate.flights.room(now, self.links[link.connection_id].window))
-            if room <= 0:
+            room = min(link.room, gate.flights.room(now, self.links[link.connection_id].window))
+            slots = min(gate.bucket.slots(now, HORIZON), link.bucket.slots(now, HORIZON), room)
+            if slots <= 0:
                 continue
-            shares = gate.turns.share(room, rows.keys() & dict(pools).keys(), waiting=rows)
+            shares = gate.turns.share(slots, rows.keys() & dict(pools).keys(), waiting=rows)
             for pool_id, weight in pools:
                 if shares.get(pool_id, 0):
-                    rooms[pool_id, sender_id] = (gate, shares[pool_id], weight)
+                    rooms[pool_id, sender_id] = _Room(gate, room, shares[pool_id], weight)
         return rooms
 
     def _offers(
         self,
         pool_id: int,
         channel: Channel,
-        rooms: Mapping[tuple[int, int], tuple[Gate, int, float]],
+        rooms: Mapping[tuple[int, int], _Room],
         links: Mapping[int, LinkOffer],
     ) -> list[Offer]:
         offers = []
-        for sender, _ in self.roster.members(pool_id, channel):
+        members = self.roster.members(pool_id, channel)
+        gates = [gate for sender, _ in members if (gate := self.gates.get(sender.id)) is not None]
+        # A sender that was away does not catch up: it starts level with the others.
+        floor = min((gate.served[pool_id] for gate in gates if pool_id in gate.served), default=0.0)
+        for sender, _ in members:
             entry = rooms.get((pool_id, sender.id))
             if entry is not None:
-                gate, room, weight = entry
-                served = self._served(gate, pool_id, channel)
+                gate, room, slots, weight = entry
+                served = max(gate.served.get(pool_id, floor), floor)
                 link = links[sender.connection_id]
                 offers.append(
-                    Offer(sender.id, room, gate.bucket, link, served, weight, idle=gate.flights.in_flight == 0)
+                    Offer(
+                        sender.id,
+                        room,
+                        gate.bucket,
+                        link,
+                        served,
+                        weight,
+                        idle=gate.flights.in_flight == 0,
+                        slots=slots,
+                    )
                 )
         return offers
-
-    def _served(self, gate: Gate, pool_id: int, channel: Channel) -> float:
-        """A sender's place in a pool's spread. One that was away does not catch up: it starts level with the others."""
-        others = [
-            other.served[pool_id]
-            for sender, _ in self.roster.members(pool_id, channel)
-            if (other := self.gates.get(sender.id)) is not None and pool_id in other.served
-        ]
-        floor = min(others, default=0.0)
-        return max(gate.served.get(pool_id, floor), floor)
 
     def _next_free(self, waiting: Iterable[tuple[int, Channel, list[Any]]], now: float) -> float | None:
         """When a sender with waiting rows may take one again; None when that hangs on an outcome or a link."""

@@ -330,14 +330,18 @@ def settle_receipts(told: Sequence[Told], changes: Changes) -> Script[int]:
     return len(unmatched)
 
 
-def settle_parked(segments: Sequence[SegmentRow], changes: Changes) -> Script[None]:
-    """Receipts that came before their segment's id was stored: apply those for these new ids."""
-    if not segments or not (yield from any_parked()):
-        return
+def settle_parked(segments: Sequence[SegmentRow], changes: Changes) -> Script[bool]:
+    """Receipts that came before their segment's id was stored: apply those for these new ids.
+
+    Brings whether any receipt is parked at all.
+    """
+    if not (yield from any_parked()):
+        return False
     rows = yield from parked_for([segment[:2] for segment in segments])
     if rows:
         yield from unpark([row[0] for row in rows])
         yield from settle_receipts([told_again(row) for row in rows], changes)
+    return True
 
 
 def told_again(row: Sequence[Any]) -> Told:

@@ -205,7 +205,7 @@ class RcsPlatform:
             case ("POST", "agentMessages", None):
                 return await self._take(request, agent, found["phone"], body)
             case ("DELETE", "agentMessages", str(message_id)):
-                return self._revoke(self._taken.get((agent, message_id)), found["phone"])
+                return await self._revoke(agent, found["phone"], message_id)
             case ("GET", "capabilities", None):
                 return await self._look_up(agent, found["phone"], request.query.get("requestId", ""))
             case _:
@@ -313,18 +313,21 @@ class RcsPlatform:
             response.force_close()
         return response
 
+    async def _revoke(self, agent: str, phone: str, message_id: str) -> web.Response:
+        message = self._taken.get((agent, message_id))
+        done = message is not None and message.phone == phone and self._deliveries.take_back(message)
+        self._tally.revokes_failed += not done
+        await asyncio.sleep(self._fates.of_revoke(agent, phone, self.elapsed))
+        if not done:
+            raise _Refusal(404)
+        return _json({})
+
     # ---------------------------------------------------------------- connections
 
     def _agent(self, agent: str) -> str:
         if not agent or (self.script.agents and agent not in self.script.agents):
             raise _Refusal(403)
         return agent
-
-    def _revoke(self, message: Message | None, phone: str) -> web.Response:
-        if message is None or message.phone != phone or not self._deliveries.take_back(message):
-            self._tally.revokes_failed += 1
-            raise _Refusal(404)
-        return _json({})
 
     def _drop_now(self) -> Drop | None:
         for n, fault in enumerate(self.script.faults):

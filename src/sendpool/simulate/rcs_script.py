@@ -44,6 +44,7 @@ Besides:
   lost-event                  delivered, but nobody tells us
   revoke-fails                it cannot be taken back: DELETE answers 404, and
                               the end of the ttl TTL_EXPIRATION_REVOKE_FAILED
+  slow-revoke seconds=20      carried out at once, answered late
   look-up-fails status=503    capability look-ups fail
   slow-look-up seconds=3      they take so long
   wrong-region destination=1* such numbers make a bulk look-up a 400
@@ -68,6 +69,12 @@ class LostEvent(Fault, frozen=True, kw_only=True, tag="lost-event"):
 
 class RevokeFails(Fault, frozen=True, kw_only=True, tag="revoke-fails"):
     """Do not take it back, neither when asked nor at the end of its time."""
+
+
+class SlowRevoke(Fault, frozen=True, kw_only=True, tag="slow-revoke"):
+    """Answer a request to take back after so long, though it is carried out at once."""
+
+    seconds: str | float
 
 
 class LookUpFails(Fault, frozen=True, kw_only=True, tag="look-up-fails"):
@@ -101,6 +108,7 @@ RcsFault = (
     | NoRcs
     | LostEvent
     | RevokeFails
+    | SlowRevoke
     | LookUpFails
     | SlowLookUp
     | WrongRegion
@@ -220,6 +228,11 @@ class RcsFates:
         """Whether *phone* belongs to another region."""
         return self._befalls(WrongRegion, agent, phone, elapsed)
 
+    def of_revoke(self, agent: str, phone: str, elapsed: float) -> float:
+        """The seconds until a request to take back is answered."""
+        slow = next(self._meant(SlowRevoke, agent, phone, elapsed), None)
+        return 0.0 if slow is None else self._within("revoke", phone.encode(), slow.seconds)
+
     def of_look_up(self, agent: str, phone: str, elapsed: float) -> tuple[int, float]:
         """The status of a look-up (200: answer it) and the seconds that it takes."""
         failing = next(self._meant(LookUpFails, agent, phone, elapsed), None)
@@ -283,7 +296,7 @@ def _check(fault: RcsFault) -> None:
     """Raise `ScriptError` where a fault makes no sense."""
     shared: Any = fault
     Script(port=0, faults=(shared,))
-    if isinstance(fault, SlowLookUp):
+    if isinstance(fault, SlowLookUp | SlowRevoke):
         span(fault.seconds)
     if isinstance(fault, RefuseRequest | LookUpFails):
         code = fault.code if isinstance(fault, RefuseRequest) else fault.status

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,12 +26,17 @@ class UnknownSenders(Exception):
         self.positions = positions
 
 
+#: A category's name, or seconds.
+Setting = str | int | float
+
+
 class NewPool(NamedTuple):
-    """A pool to be made."""
+    """A pool to be made. `settings` are by the names that `roster.PoolSettings` has in JSON."""
 
     name: str
     tags: Mapping[str, str]
     sender_uids: Sequence[bytes]
+    settings: Mapping[str, Setting] = {}
 
 
 class Created(NamedTuple):
@@ -41,11 +47,12 @@ class Created(NamedTuple):
 
 
 class PoolRow(NamedTuple):
-    """A pool as lists show it. `tags` is JSON; times are microseconds since 1970."""
+    """A pool as lists show it. `tags` and `settings` are JSON; times are microseconds since 1970."""
 
     uid: bytes
     name: str
     tags: str
+    settings: str
     created_at: int
     updated_at: int
 
@@ -65,6 +72,9 @@ class PoolOperationRow(NamedTuple):
 
 _POOL_COLUMNS = tuple(sender_pool.c[name] for name in PoolRow._fields)
 _OPERATION_COLUMNS = tuple(pool_operation.c[name] for name in PoolOperationRow._fields)
+
+
+_UNCHANGED: Mapping[str, Setting | None] = MappingProxyType({})
 
 
 def _json(value: object) -> str:
@@ -115,7 +125,13 @@ def create_pool(account_id: int, new: NewPool, now: int) -> Script[Created]:
     sender_ids = yield from _known_senders(account_id, new.sender_uids)
     pool_uid = uuid_utils.uuid7().bytes
     operation_uid = ids.clear(uuid_utils.uuid7().bytes)
-    values = {"kind": "pool", "name": new.name, "tags": _json(new.tags), "operation_uid": operation_uid}
+    values = {
+        "kind": "pool",
+        "name": new.name,
+        "tags": _json(new.tags),
+        "settings": _json(new.settings),
+        "operation_uid": operation_uid,
+    }
     pool_id = yield from _insert_pool(account_id, pool_uid, values, now)
     yield from _insert_members(pool_id, sender_ids, now)
     yield from _record_operation(account_id, pool_id, operation_uid, len(sender_ids), now)
@@ -125,7 +141,7 @@ def create_pool(account_id: int, new: NewPool, now: int) -> Script[Created]:
 def _insert_pool(account_id: int, uid: bytes, values: Mapping[str, Any], now: int) -> Script[int]:
     rows = yield (
         insert(sender_pool)
-        .values(uid=uid, account_id=account_id, settings="{}", created_at=now, updated_at=now, **values)
+        .values(uid=uid, account_id=account_id, created_at=now, updated_at=now, **values)
         .returning(sender_pool.c.id)
     )
     return int(rows[0][0])
@@ -140,7 +156,7 @@ def ensure_hidden_pools(account_id: int, now: int) -> Script[int]:
     rows = yield select(columns.id).where(columns.account_id == account_id, columns.kind == "account")
     made = 0
     if not rows:
-        values = {"kind": "account", "name": "", "tags": "{}"}
+        values = {"kind": "account", "name": "", "tags": "{}", "settings": "{}"}
         yield from _insert_pool(account_id, uuid_utils.uuid7().bytes, values, now)
         made = 1
     hidden = (
@@ -176,9 +192,18 @@ def _find(account_id: int, uid: bytes) -> Script[int | None]:
 
 
 def update_pool(
-    account_id: int, uid: bytes, now: int, *, name: str | None = None, tags: Mapping[str, str] | None = None
+    account_id: int,
+    uid: bytes,
+    now: int,
+    *,
+    name: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    settings: Mapping[str, Setting | None] = _UNCHANGED,
 ) -> Script[bool]:
-    """Change a pool's name, or replace its tags. False: there is no such pool."""
+    """Change a pool's name, replace its tags, or change single settings (None: take it away).
+
+    False: there is no such pool.
+    """
     pool_id = yield from _find(account_id, uid)
     if pool_id is None:
         return False
@@ -187,8 +212,17 @@ def update_pool(
         values["name"] = name
     if tags is not None:
         values["tags"] = _json(tags)
+    if settings:
+        values["settings"] = yield from _changed_settings(pool_id, settings)
     yield update(sender_pool).where(sender_pool.c.id == pool_id).values(**values)
     return True
+
+
+def _changed_settings(pool_id: int, settings: Mapping[str, Setting | None]) -> Script[str]:
+    # Locked where writers run side by side: of two changes at once, neither may lose the other's.
+    rows = yield select(sender_pool.c.settings).where(sender_pool.c.id == pool_id).with_for_update()
+    changed = {**msgspec.json.decode(rows[0][0]), **settings}
+    return _json({name: value for name, value in changed.items() if value is not None})
 
 
 def delete_pool(account_id: int, uid: bytes, now: int) -> Script[bool]:

@@ -83,7 +83,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     # FULL: a commit is on the disk before it is answered (promise I1).
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA cache_size=-65536")
-    connection.execute("PRAGMA wal_autocheckpoint=4000")
+    connection.execute("PRAGMA wal_autocheckpoint=16000")
     return connection
 
 

@@ -72,9 +72,10 @@ RULES = {
     "an attempt's number would be given again": f"""
         SELECT a.id FROM attempt a JOIN message m ON m.id = a.id >> 6
         WHERE a.state NOT IN ({_UNCOUNTED}) AND m.attempts < (a.id & 63)""",
-    "a message did not begin with exactly one event": """
-        SELECT m.id FROM message m LEFT JOIN event e ON e.subject_id = m.id AND e.number < 16
-        GROUP BY m.id HAVING count(e.number) <> 1""",
+    "a message did not begin with exactly one event": f"""
+        SELECT m.id FROM message m
+        LEFT JOIN event e ON e.subject_id = m.id AND e.number IN ({_M.QUEUED:d}, {_M.INBOUND:d})
+        WHERE m.state <> {_M.SCHEDULED:d} GROUP BY m.id HAVING count(e.number) <> 1""",
     "a message that arrived or ended does not have exactly one event that says so": f"""
         SELECT m.id FROM message m
         LEFT JOIN event e ON e.subject_id = m.id AND (e.number & 15) = m.state AND e.number < {OPERATION_EVENT}

@@ -59,8 +59,12 @@ class Endpoint:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "account.json"
-    path.write_text(json.dumps(ACCOUNT), encoding="utf-8")
+    store(path)
     return path
+
+
+def store(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps({**ACCOUNT, **changes}), encoding="utf-8")
 
 
 @pytest.fixture
@@ -110,10 +114,13 @@ def _ec_pem() -> str:
         (lambda path: path.unlink(), "cannot be read: No such file or directory"),
         (lambda path: path.write_text("nonsense"), "is no service account's JSON file with client_email, private_key"),
         (lambda path: path.write_bytes(b"\xff\xff"), "is no service account's JSON file"),
-        (lambda path: path.write_text(json.dumps({**ACCOUNT, "client_email": 5})), "is no service account's JSON file"),
-        (lambda path: path.write_text(json.dumps({**ACCOUNT, "private_key": "secret"})), "holds no readable private_key"),
-        (lambda path: path.write_text(json.dumps({**ACCOUNT, "private_key": _ec_pem()})), "that is no RSA key"),
-        (lambda path: path.write_text(json.dumps({**ACCOUNT, "token_uri": "nowhere"})), "names no URL in token_uri"),
+        (lambda path: store(path, client_email=5), "is no service account's JSON file"),
+        (
+            lambda path: store(path, private_key="secret"),
+            "holds no readable private_key",
+        ),
+        (lambda path: store(path, private_key=_ec_pem()), "that is no RSA key"),
+        (lambda path: store(path, token_uri="nowhere"), "names no URL in token_uri"),
     ],
 )
 def test_a_bad_file_is_named_without_its_contents(file: Path, spoil: Callable[[Path], None], said: str) -> None:
@@ -201,7 +208,7 @@ async def test_changed_file_takes_effect_with_the_next_renewal(
     tokens: AccountTokens, endpoint: Endpoint, file: Path
 ) -> None:
     first = await tokens.token()
-    file.write_text(json.dumps({**ACCOUNT, "private_key_id": "key-2"}), encoding="utf-8")
+    store(file, private_key_id="key-2")
     tokens.refused(first)
     await tokens.token()
 
@@ -239,8 +246,8 @@ async def test_no_answer_and_a_lost_file_are_no_token(tokens: AccountTokens, end
     endpoint.fault = NoAnswer("no answer within 15 s")
     with pytest.raises(NoToken, match="token endpoint: no answer within 15 s"):
         await tokens.token()
-    file.unlink()
-    with pytest.raises(NoToken, match="cannot be read") as error:
+    store(file, private_key="gone")
+    with pytest.raises(NoToken, match="holds no readable private_key") as error:
         await tokens.token()
 
     assert error.value.refused

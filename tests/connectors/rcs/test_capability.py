@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -51,7 +51,10 @@ def everybody(users: list[str]) -> Reply:
 @pytest.mark.parametrize(
     ("answer", "found"),
     [
-        (reply({"features": ["REVOCATION", "SOMETHING_NEW"]}), Capability(True, frozenset({"REVOCATION", "SOMETHING_NEW"}))),
+        (
+            reply({"features": ["REVOCATION", "SOMETHING_NEW"]}),
+            Capability(True, frozenset({"REVOCATION", "SOMETHING_NEW"})),
+        ),
         (reply({}), Capability(True)),
         (reply({}, 404), Capability(False)),
         (reply({}, 403), Capability(None)),
@@ -151,9 +154,8 @@ async def test_a_page_of_one_zone_that_is_refused_is_not_asked_again() -> None:
 async def test_a_page_of_10_000_holds_up_the_loop_for_a_moment_only() -> None:
     platform = Platform(everybody)
     wanted = numbers(PAGE)
-    loop = asyncio.get_running_loop()
-    started = loop.time()
+    started = perf_counter()
 
     await platform.look_ups.many(wanted, "a1")
 
-    assert loop.time() - started < 0.5
+    assert perf_counter() - started < 0.5

@@ -154,7 +154,11 @@ def test_an_event_without_a_message_is_no_receipt() -> None:
         ({"text": "", "messageId": "m1"}, "", "m1"),
         ({"suggestionResponse": {"postbackData": "y", "text": "Yes"}, "messageId": "m2"}, "Yes", "m2"),
         ({"suggestionResponse": {"postbackData": "y", "type": "ACTION"}, "eventId": "e2"}, "y", "e2"),
-        ({"userFile": {"payload": {"fileUri": "https://f.example/1", "mimeType": "image/png"}}}, "https://f.example/1", None),
+        (
+            {"userFile": {"payload": {"fileUri": "https://f.example/1", "mimeType": "image/png"}}},
+            "https://f.example/1",
+            None,
+        ),
         ({"location": {"latitude": 51.5, "longitude": -0.12}, "messageId": "m3"}, "geo:51.5,-0.12", "m3"),
     ],
 )

@@ -156,7 +156,17 @@ def test_look_up_and_revocation_name_number_agent_and_message() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["", "+", "+1", "+0447700900123", "447700900123", "+44770090012a", "nobody@nowhere", "+4477009001234567", "+４４７７００９０"],
+    [
+        "",
+        "+",
+        "+1",
+        "+0447700900123",
+        "447700900123",
+        "+44770090012a",
+        "nobody@nowhere",
+        "+4477009001234567",
+        "+４４７７００９０",
+    ],
 )
 def test_what_is_no_number_is_refused_before_it_leaves(address: str) -> None:
     assert phone_path(address) is None
