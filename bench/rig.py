@@ -204,12 +204,46 @@ class Sink:
         return totals
 
 
+class RcsProcess:
+    """A simulated RCS platform, see `rcs_platform.py`."""
+
+    def __init__(self, folder: Path, script: Mapping[str, Any]) -> None:
+        path = folder / "rcs.json"
+        path.write_text(json.dumps({"port": 0, **script}), encoding="utf-8")
+        self._out = folder / "rcs.out"
+        self._errors = folder / "rcs.err"
+        arguments = [sys.executable, str(ROOT / "bench" / "rcs_platform.py"), str(path)]
+        self._child = _spawn(arguments, self._out, self._errors)
+        #: Where it listens.
+        self.port = 0
+        wait_for(self._listens, START_WITHIN, "the RCS platform listens")
+
+    def _listens(self) -> bool:
+        if self._child.poll() is not None:
+            raise RigFailed(f"the RCS platform ended: {_last_line(self._errors)}")
+        listening = re.search(r"listening on (\d+)\n", self._out.read_text())
+        if listening:
+            self.port = int(listening[1])
+        return bool(listening)
+
+    def stop(self) -> dict[str, Any]:
+        """End it. Returns its totals, and every request to send that it had (`messages`)."""
+        _end(self._child, signal.SIGTERM)
+        lines = self._out.read_text().splitlines()
+        if not lines or not lines[-1].startswith("{"):
+            raise RigFailed(f"the RCS platform left no totals: {_last_line(self._errors)}")
+        told: dict[str, Any] = json.loads(lines[-1])
+        return told
+
+
 class Server:
     """`sendpool serve` as a child process, which may be killed and started again on the same database."""
 
-    def __init__(self, folder: Path, carriers: Sequence[Carrier]) -> None:
+    def __init__(self, folder: Path, carriers: Sequence[Carrier], *, port: int = 0, more: str = "") -> None:
+        """*more* is what the configuration file says beside these carriers; *port* 0 takes a free one."""
         self._config = folder / "bench.toml"
-        self._config.write_text(configuration(folder / "bench.db", carriers), encoding="utf-8")
+        text = configuration(folder / "bench.db", carriers, port) + more
+        self._config.write_text(text, encoding="utf-8")
         self._out = folder / "server.out"
         self._log = folder / "server.log"
         self._child: subprocess.Popen[bytes] | None = None
@@ -308,11 +342,15 @@ class Rig:
         self._dead.append(dead := DeadPort())
         return dead.port
 
-    def server(self, *carriers: Carrier) -> Server:
-        """Start a server with these connections."""
-        self._servers.append(server := Server(self.folder, carriers))
+    def server(self, *carriers: Carrier, port: int = 0, more: str = "") -> Server:
+        """Start a server with these connections, and with what else its configuration says."""
+        self._servers.append(server := Server(self.folder, carriers, port=port, more=more))
         server.start()
         return server
+
+    def rcs(self, script: Mapping[str, Any]) -> RcsProcess:
+        """Start an RCS platform that does what this script says."""
+        return RcsProcess(self.folder, script)
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -341,9 +379,9 @@ class Neighbours:
         return busy / os.sysconf("SC_CLK_TCK") - ours
 
 
-def configuration(database: Path, carriers: Sequence[Carrier]) -> str:
+def configuration(database: Path, carriers: Sequence[Carrier], port: int = 0) -> str:
     """The server's configuration file."""
-    lines = ["[server]", f'database = "sqlite:///{database}"', "port = 0"]
+    lines = ["[server]", f'database = "sqlite:///{database}"', f"port = {port}"]
     for carrier in carriers:
         lines += ["", "[[connections]]", f'name = "{carrier.name}"', 'type = "smpp"', 'host = "127.0.0.1"']
         lines += [

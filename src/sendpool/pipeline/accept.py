@@ -135,13 +135,12 @@ class Acceptor:
         if chunked:
             chunks, costs = _chunks(operation_id, addressed, segments)
             return Acceptance(operation, (), (), chunks, errors, costs, letters_used, content, done)
-        messages = [
+        rows = [
             NewMessage(operation_id + i, operation_id, address, space, letters, segments, at)
             for i, (address, space, letters) in enumerate(addressed)
         ]
-        return Acceptance(
-            operation, messages, self._due(operation, messages), (), errors, (), letters_used, content, done
-        )
+        due = self._due(operation, rows)
+        return Acceptance(operation, rows, due, (), errors, (), letters_used, content, done)
 
     # ------------------------------------------------------------ who may send
 

@@ -239,6 +239,8 @@ class Engine:
         batch.usual.accepted.extend(sending.accepted)
         sending.results, sending.segments, sending.accepted = [], [], []
         for acceptance in batch.accepts:
+            # Its rows may be claimed in the very commit that makes them.
+            sending.contexts[acceptance.operation.id] = acceptance.context()
             for row in acceptance.rows:
                 self.book.add(row[0], 1)
         batch.expansions = self.expander.next()
@@ -328,7 +330,6 @@ class Engine:
             _resolve(waiting.done, result)
         for acceptance in batch.accepts:
             self.expander.accepted(acceptance)
-            self.sending.contexts[acceptance.operation.id] = acceptance.context()
             _resolve(acceptance.done, Accepted(acceptance.operation.uid, acceptance.operation.id))
         for done in batch.acknowledge:
             _resolve(done, None)

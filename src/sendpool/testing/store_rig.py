@@ -36,6 +36,7 @@ async def ask(database: Database, sql: str, *args: Any) -> list[Any]:
     """What a statement brings, as tuples."""
 
     def script() -> Script[list[Any]]:
-        return (yield Query(sql, args))
+        rows: list[Any] = yield Query(sql, args)
+        return rows
 
     return [tuple(row) for row in await database.read(script())]
