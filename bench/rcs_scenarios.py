@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+from urllib.request import urlopen
 
 from bench.api import TEXT, Api, recipient
 from bench.carrier_log import Submit, accepted, copies, duplicates, parse, quantile
@@ -87,16 +88,16 @@ def start(rig: Rig, *faults: Mapping[str, object], agent_mps: float = 200, sms_m
     ]
     server = rig.server(*carriers, port=port, more=more)
     api = Api(server.base)
-    wait_for(lambda: _links_up(api), 20.0, "every connection is up")
+    wait_for(lambda: _links_up(server), 20.0, "every connection is up", 0.1)
     senders = {one["address"]: one["id"] for one in api.pages("/v1/Senders", "senders", status="ACTIVATED")}
     return RcsBench(rcs, sink, other, server, api, senders)
 
 
-def _links_up(api: Api) -> bool:
-    """Whether a message through each SMS sender and each RCS one would leave: all connections say so."""
-    lines = api.text("/metrics").splitlines()
-    states = [line.rpartition(" ")[2] for line in lines if line.startswith("sendpool_connection_up{")]
-    return len(states) == 3 and all(float(state) == 1 for state in states)
+def _links_up(server: Server) -> bool:
+    with urlopen(f"{server.base}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    states = [float(line.rpartition(" ")[2]) for line in lines if line.startswith("sendpool_link_up{")]
+    return states == [1.0] * 3
 
 
 def phones(first: int, count: int) -> list[str]:
@@ -306,16 +307,13 @@ def _queue_time(seconds: float, *, asks: bool) -> float:
 def _singles(bench: RcsBench, pool_id: str, first: int, seconds: float) -> dict[str, float]:
     """Send single messages at a steady pace; returns when each was asked for, by number without "+"."""
     asked: dict[str, float] = {}
+    operations = []
     began = time.monotonic()
     count = int(seconds * OTHERS_A_SECOND)
     for number in range(count):
         time.sleep(max(0.0, began + number / OTHERS_A_SECOND - time.monotonic()))
         phone = recipient(first + number)
         asked[phone.lstrip("+")] = time.time()
-        bench.api.send(body(pool_id, [phone]))
-    wait_for(lambda: _lines(bench.other) >= first * 0 + len(asked), 20.0, "the other pool's messages left")
+        operations.append(bench.api.send(body(pool_id, [phone]))[0])
+    bench.api.wait_delivered(operations, 30.0)
     return asked
-
-
-def _lines(sink: Sink) -> int:
-    return sink.log.read_bytes().count(b"\n") if sink.log.exists() else 0

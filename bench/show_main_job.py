@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -33,13 +34,17 @@ FIGURES: Mapping[str, Callable[[Sizes], list[Figure]]] = {
 }
 
 
-def measure(letter: str, sizes: Sizes) -> list[Figure]:
+S = TypeVar("S")
+Figures = Mapping[str, Callable[[S], list[Figure]]]
+
+
+def measure(letter: str, sizes: S, figures_of: Figures[S]) -> list[Figure]:
     """The figures behind a letter; what could not be measured is a figure that is not met, and says why."""
-    name = description(letter)
+    name = description(letter, figures_of)
     say(f"{letter}: {name}")
     began = time.monotonic()
     try:
-        found = FIGURES[letter](sizes)
+        found = figures_of[letter](sizes)
     except (RigFailed, OSError) as error:
         found = [Figure(name, None, None, False, {"problem": str(error)})]
     for figure in found:
@@ -50,28 +55,28 @@ def measure(letter: str, sizes: Sizes) -> list[Figure]:
     return found
 
 
-def measure_all(letters: Sequence[str], sizes: Sizes) -> list[Figure]:
+def measure_all(letters: Sequence[str], sizes: S, figures_of: Figures[S]) -> list[Figure]:
     """The figures behind these letters; those that the time did not suffice for are not met."""
     found: list[Figure] = []
     left = list(letters)
     try:
         while left:
-            found += measure(left[0], sizes)
+            found += measure(left[0], sizes, figures_of)
             del left[0]
     except OutOfTime as error:
         say(str(error))
-        found += [Figure(description(letter), None, None, False, {"problem": str(error)}) for letter in left]
+        found += [Figure(description(letter, figures_of), None, None, False, {"problem": str(error)}) for letter in left]
     return found
 
 
-def description(letter: str) -> str:
+def description(letter: str, figures_of: Figures[S]) -> str:
     """What is measured under a letter."""
-    return (FIGURES[letter].__doc__ or letter).strip()
+    return (figures_of[letter].__doc__ or letter).strip()
 
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    about = " ".join(f"{letter}: {description(letter)}" for letter in FIGURES)
+    about = " ".join(f"{letter}: {description(letter, FIGURES)}" for letter in FIGURES)
     parser = argparse.ArgumentParser(description="Print the figures of the main job as JSON.", epilog=about)
     parser.add_argument("--only", default=",".join(FIGURES), metavar="a,f", help="measure these alone")
     parser.add_argument("--quick", action="store_true", help="fewer messages: tells whether it works, not how fast")
@@ -87,7 +92,7 @@ def main() -> int:
     given = arguments()
     limit_run(WITHIN)
     on = machine()
-    found = measure_all(given.letters, QUICK if given.quick else Sizes())
+    found = measure_all(given.letters, QUICK if given.quick else Sizes(), FIGURES)
     shown = [figure.as_json() for figure in found]
     print(json.dumps({"figures": shown, "quick": given.quick, "machine": on, "version": version()}, indent=2))
     return 0 if all(figure.met is not False for figure in found) else 1

@@ -29,7 +29,34 @@ SEND = {
     "tags": {"a": "b"},
     "validity": 60,
 }
-POOL = {"name": "x", "tags": {"a": "b"}, "senders": [{"senderId": "comms_sender_01h9krwprkeee8fzqspvwy6nq8"}]}
+MODULES = {
+    "to": SEND["to"],
+    "content": {
+        "modules": [
+            {"sms": {"text": "Hi"}},
+            {
+                "rcs": {
+                    "richCard": {
+                        "standaloneCard": {
+                            "cardContent": {
+                                "title": "Hi",
+                                "suggestions": [{"reply": {"text": "Yes", "postbackData": "y"}}],
+                            }
+                        }
+                    }
+                }
+            },
+        ]
+    },
+    "category": "otp",
+}
+POOL = {
+    "name": "x",
+    "tags": {"a": "b"},
+    "category": "bulk",
+    "fallbackAfter": 10,
+    "senders": [{"senderId": "comms_sender_01h9krwprkeee8fzqspvwy6nq8"}],
+}
 NAMES = ["to", "content", "from", "tags", "validity", "address", "channel", "senderId", "senderPoolId", "text", "media"]
 
 texts = st.text(max_size=8) | st.sampled_from(["\0", "\u202e", "{{x}}", "+15551230001", "SMS", "phone", "a" * 300])
@@ -86,7 +113,7 @@ async def ask(client: Any, conforms: Any, method: str, target: str | bytes, body
 
 
 @FUZZ
-@given(body=mutated(SEND))
+@given(body=mutated(SEND) | mutated(MODULES))
 async def test_any_send(body: Any, client: Any, conforms: Any) -> None:
     await ask(client, conforms, "POST", "/v1/Messages", json.dumps(body).encode())
 

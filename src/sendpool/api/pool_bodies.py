@@ -61,7 +61,7 @@ def read_pool_change(body: bytes) -> PoolChange:
     if not fields:
         findings.add("the body changes nothing; give name, tags, category or fallbackAfter")
     findings.refuse()
-    return PoolChange(name, tags, removed | settings)
+    return PoolChange(name, tags, {**removed, **settings})
 
 
 def read_added_senders(body: bytes) -> list[bytes]:

@@ -234,6 +234,7 @@ class Sqlite:
         Raises `DatabaseInUse` when another process owns it, `SchemaTooNew` when a newer sendpool wrote it.
         """
         self.path = path
+        self._closed = False
         self._owner = Owner(path)
         try:
             migrate(path)
@@ -268,6 +269,8 @@ class Sqlite:
         return await self._hop(self._reads, work)
 
     async def _hop(self, jobs: queue.SimpleQueue[_Job | None], work: Callable[[], T]) -> T:
+        if self._closed:
+            raise RuntimeError(f"{self.path} is closed")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
@@ -284,6 +287,7 @@ class Sqlite:
 
     async def close(self) -> None:
         """Wait for running scripts, then close and let another process own the file."""
+        self._closed = True
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:

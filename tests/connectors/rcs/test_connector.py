@@ -186,6 +186,19 @@ async def test_tries_end_with_the_time_that_the_message_is_worth(rehearse: Rehea
     assert [message.ttl for message in rig.platform.messages] == [20.0, 10.0]
 
 
+async def test_more_than_200_a_second_go_over_connections_that_are_kept(rehearse: Rehearse) -> None:
+    rig = await rehearse(answer_delay=0.25)
+    connector = await rig.opened(window=100)
+    began = now()
+
+    await connector.submit([rig.submission(n) for n in range(400)])
+    await rig.inbox.wait_for(lambda inbox: len(inbox.outcome_list) == 400)
+
+    assert now() - began < 1.5
+    assert rig.platform.most_unanswered == 100
+    assert rig.platform.connections_made <= 101
+
+
 async def test_no_id_is_used_twice_after_a_restart_unless_asked_for(rig: Rig) -> None:
     attempt = rig.submission().attempt
 
