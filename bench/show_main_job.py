@@ -11,11 +11,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import figures, three_kills
+from bench import figures as main_job
+from bench import three_kills
 from bench.figures import QUICK, Figure, Sizes, say
 from bench.machine import machine, version
 from bench.rig import OutOfTime, RigFailed, limit_run
@@ -24,27 +25,28 @@ from bench.rig import OutOfTime, RigFailed, limit_run
 WITHIN = 300
 
 FIGURES: Mapping[str, Callable[[Sizes], list[Figure]]] = {
-    "a": figures.ten_senders,
-    "b": figures.one_good_carrier,
+    "a": main_job.ten_senders,
+    "b": main_job.one_good_carrier,
     "c": three_kills.three_kills,
-    "d": figures.large_requests,
-    "e": figures.queued_memory,
-    "f": figures.bulk,
-    "g": figures.single,
+    "d": main_job.large_requests,
+    "e": main_job.queued_memory,
+    "f": main_job.bulk,
+    "g": main_job.single,
 }
 
 
-S = TypeVar("S")
-Figures = Mapping[str, Callable[[S], list[Figure]]]
+#: What is measured, by letter.
+Figures = Mapping[str, Callable[[Any], list[Figure]]]
 
 
-def measure(letter: str, sizes: S, figures_of: Figures[S]) -> list[Figure]:
+def measure(letter: str, sizes: object, figures: Figures | None = None) -> list[Figure]:
     """The figures behind a letter; what could not be measured is a figure that is not met, and says why."""
-    name = description(letter, figures_of)
+    figures = FIGURES if figures is None else figures
+    name = description(letter, figures)
     say(f"{letter}: {name}")
     began = time.monotonic()
     try:
-        found = figures_of[letter](sizes)
+        found = figures[letter](sizes)
     except (RigFailed, OSError) as error:
         found = [Figure(name, None, None, False, {"problem": str(error)})]
     for figure in found:
@@ -55,23 +57,24 @@ def measure(letter: str, sizes: S, figures_of: Figures[S]) -> list[Figure]:
     return found
 
 
-def measure_all(letters: Sequence[str], sizes: S, figures_of: Figures[S]) -> list[Figure]:
+def measure_all(letters: Sequence[str], sizes: object, figures: Figures | None = None) -> list[Figure]:
     """The figures behind these letters; those that the time did not suffice for are not met."""
+    figures = FIGURES if figures is None else figures
     found: list[Figure] = []
     left = list(letters)
     try:
         while left:
-            found += measure(left[0], sizes, figures_of)
+            found += measure(left[0], sizes, figures)
             del left[0]
     except OutOfTime as error:
         say(str(error))
-        found += [Figure(description(letter, figures_of), None, None, False, {"problem": str(error)}) for letter in left]
+        found += [Figure(description(letter, figures), None, None, False, {"problem": str(error)}) for letter in left]
     return found
 
 
-def description(letter: str, figures_of: Figures[S]) -> str:
+def description(letter: str, figures: Figures) -> str:
     """What is measured under a letter."""
-    return (figures_of[letter].__doc__ or letter).strip()
+    return (figures[letter].__doc__ or letter).strip()
 
 
 def arguments() -> argparse.Namespace:
@@ -92,7 +95,7 @@ def main() -> int:
     given = arguments()
     limit_run(WITHIN)
     on = machine()
-    found = measure_all(given.letters, QUICK if given.quick else Sizes(), FIGURES)
+    found = measure_all(given.letters, QUICK if given.quick else Sizes())
     shown = [figure.as_json() for figure in found]
     print(json.dumps({"figures": shown, "quick": given.quick, "machine": on, "version": version()}, indent=2))
     return 0 if all(figure.met is not False for figure in found) else 1

@@ -55,6 +55,8 @@ class Bench(NamedTuple):
     book: QueueBook
     #: Monotonic seconds at which a sender could take a message; infinite for one that cannot.
     free_at: Callable[[int], float]
+    #: Whether a connection can take back what it has submitted.
+    revocable: Callable[[int], bool]
     #: Microseconds since 1970.
     now: int
     #: Segments that this batch has given to single senders so far.
@@ -186,7 +188,9 @@ def _decide_wait(ask: Ask, message: Standing, past: list[PastAttempt], changes: 
     if isinstance(decision, Wait):
         _wait(decision, ask, message, changes)
     elif isinstance(decision, Fallback):
-        if decision.revoke and attempt.carrier_id and attempt.next != UNREVOKED:
+        # Where the carrier cannot take it back, it was given the same time as we took and has given up by itself.
+        may_revoke = attempt.carrier_id and bench.revocable(attempt.connection_id)
+        if decision.revoke and may_revoke and attempt.next != UNREVOKED:
             said = f"revoke/{decision.rule}"
             changes.revokes.append(
                 Revoke(

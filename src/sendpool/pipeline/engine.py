@@ -379,7 +379,7 @@ class Engine:
 
     def bench(self, now: int, roster: Roster | None = None) -> Bench:
         """What decisions may look at."""
-        return Bench(roster or self.roster, self.book, self.sending.free_at, now, Counter(), [])
+        return Bench(roster or self.roster, self.book, self.sending.free_at, self.sending.revocable, now, Counter(), [])
 
     def use_roster(self, roster: Roster) -> None:
         """Take over a new picture of senders and pools."""

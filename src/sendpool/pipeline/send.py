@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from sendpool.connectors.base import (
     AttemptKey,
+    CanRevoke,
     CarrierId,
     Connector,
     KnowsCapabilities,
@@ -528,6 +529,11 @@ class Sending:
         """Whether the phones of a channel are to be asked about ahead: some connection of the pool can be asked."""
         links = (self.links.get(sender.connection_id) for sender, _ in self.roster.members(pool_id, channel))
         return any(link is not None and link.asks for link in links)
+
+    def revocable(self, connection_id: int) -> bool:
+        """Whether a connection can take back what it has submitted."""
+        link = self.links.get(connection_id)
+        return link is not None and isinstance(link.connector, CanRevoke)
 
     def free_at(self, sender_id: int) -> float:
         """When a sender could take a message: the later of its own, its connection's and its stop's time."""
