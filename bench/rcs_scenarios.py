@@ -237,7 +237,9 @@ def silent_rcs(sizes: RcsSizes) -> list[Figure]:
     # The carrier of the bench reports 0.1 s after it took a message.
     took = max((one.at - outcome.began for one in outcome.sms), default=0.0) + 0.1
     doubles = duplicates(outcome.copies())
-    tries = Counter(" > ".join(f"{channel} {status}" for channel, status in tries) for tries in outcome.attempts.values())
+    tries = Counter(
+        " > ".join(f"{channel} {status}" for channel, status in tries) for tries in outcome.attempts.values()
+    )
     return [
         Figure(
             "RCS is silent, category otp: delivered by SMS",
@@ -288,9 +290,8 @@ def _queue_time(seconds: float, *, asks: bool) -> float:
     Meanwhile nobody of 10,000 recipients has RCS: their messages leave by the same SMS sender at the same pace,
     with *asks* after a look-up, else from a pool that has no RCS sender.
     """
-    faults = [{"kind": "no-rcs"}, {"kind": "slow-look-up", "seconds": 0.2}]
     with Rig() as rig:
-        bench = start(rig, *faults, sms_mps=2_000)
+        bench = start(rig, {"kind": "no-rcs"}, {"kind": "slow-look-up", "seconds": 0.2}, sms_mps=2_000)
         large = body(bench.pool(*((AGENT, SMS) if asks else (SMS,))), phones(1_000_000, LARGE))
         other = bench.pool(OTHER)
         _singles(bench, other, 0, 1.0)
@@ -300,7 +301,7 @@ def _queue_time(seconds: float, *, asks: bool) -> float:
         loaded.join()
         bench.rcs.stop()
         bench.other.stop()
-    came = {one.destination: one.at for one in read(bench.other)}
+        came = {one.destination: one.at for one in read(bench.other)}
     return round(quantile([(came[number] - at) * 1000 for number, at in asked.items()], 0.99), 2)
 
 

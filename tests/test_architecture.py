@@ -29,7 +29,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "console": _BELOW_API,
     "pipeline": ("store", "connectors.base", "connectors.registry", "domain", "logs", "metrics"),
     "store": ("domain",),
-    "connectors": ("connectors.base", "domain"),
+    "connectors": ("connectors.base", "connectors.web", "domain"),
     "connectors.base": ("domain",),
     "connectors.registry": ("connectors.base",),
     "domain": (),
@@ -207,6 +207,7 @@ def test_checker_finds_a_planted_violation(module: str, line: str) -> None:
     [
         ("sendpool.connectors.smpp.connector", "from sendpool.connectors.smpp import pdu"),
         ("sendpool.connectors.smpp.connector", "from sendpool.connectors.base import Inbox"),
+        ("sendpool.connectors.rcs.connector", "from sendpool.connectors.web import WebConnector"),
         ("sendpool.pipeline.engine", "from sendpool import metrics"),
         ("sendpool.api.app", "from sendpool import __version__"),
         ("sendpool.store.sqlite", "import sqlite3, asyncio"),

@@ -17,6 +17,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from sendpool.connectors.rcs.access import ServiceAccount, grant
 from sendpool.simulate import rcs_accounts
 from sendpool.simulate.rcs import RcsPlatform
 from sendpool.simulate.rcs_script import KINDS, RCS_FAULT_HELP, NoRcs, RcsScript, RefuseRequest, parse_rcs_fault
@@ -504,7 +505,8 @@ async def test_a_grant_that_google_auth_signed_is_taken(monkeypatch: pytest.Monk
     accounts.register(golden["account"]["client_email"], golden["public_key"])
     monkeypatch.setattr(time, "time", lambda: golden["issued_at"] + 5.0)
 
-    answer = accounts.answer(_form(golden["assertion"]), golden["account"]["token_uri"])
+    # google-auth names Google's own endpoint as the audience, wherever it asks.
+    answer = accounts.answer(_form(golden["assertion"]), "http://127.0.0.1:8790/token")
 
     assert accounts.takes(f"Bearer {answer['access_token']}")
     assert not accounts.takes(f"Basic {answer['access_token']}")
@@ -517,7 +519,6 @@ async def test_a_grant_that_google_auth_signed_is_taken(monkeypatch: pytest.Monk
     [
         ({"late": 3700.0}, "invalid_grant"),
         ({"late": -3700.0}, "invalid_grant"),
-        ({"audience": "https://elsewhere.example/token"}, "invalid_scope"),
         ({"signature": "AAAA"}, "invalid_grant"),
         ({"assertion": "nonsense"}, "invalid_grant"),
         ({"email": "stranger@example"}, "invalid_grant"),
@@ -537,6 +538,21 @@ async def test_a_grant_that_is_spoilt_is_refused(
     form = _form(assertion, spoil.get("grant_type", _form("")["grant_type"]))
 
     with pytest.raises(rcs_accounts.BadGrant) as refused:
-        accounts.answer(form, spoil.get("audience", golden["account"]["token_uri"]))
+        accounts.answer(form, golden["account"]["token_uri"])
 
     assert refused.value.error == error
+
+
+async def test_a_grant_for_somebody_else_is_refused() -> None:
+    accounts = rcs_accounts.Accounts("", 3600)
+    made = accounts.make("http://127.0.0.1:8790/token")
+    fields = {name: made[name] for name in ("client_email", "private_key", "private_key_id")}
+
+    for token_uri, expected in (("http://127.0.0.1:8790/token", None), ("https://elsewhere.example", "invalid_scope")):
+        form = _form(grant(ServiceAccount(**fields, token_uri=token_uri), time.time()))
+        try:
+            accounts.answer(form, "http://127.0.0.1:8790/token")
+            error = None
+        except rcs_accounts.BadGrant as bad:
+            error = bad.error
+        assert error == expected

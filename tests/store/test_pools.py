@@ -42,7 +42,7 @@ async def test_a_pool_its_members_and_its_operation_are_made_together(database: 
 
     found = await database.read(pools.fetch_pool(1, made.pool_uid))
     assert found is not None
-    assert found.row == (made.pool_uid, "name", '{"a":"b"}', 7, 7)
+    assert found.row == (made.pool_uid, "name", '{"a":"b"}', "{}", 7, 7)
     assert await members(database, made.pool_uid) == set(senders[:2])
     operation = await database.read(pools.fetch_operation(1, made.operation_uid))
     assert operation is not None
@@ -121,10 +121,23 @@ async def test_an_update_changes_only_what_it_names(database: Sqlite) -> None:
 
     await database.write(pools.update_pool(1, made.pool_uid, 8, tags={}))
     (row,) = await database.read(pools.list_pools(1, ALL))
-    assert row == (made.pool_uid, "old", "{}", 7, 8)
+    assert row == (made.pool_uid, "old", "{}", "{}", 7, 8)
     await database.write(pools.update_pool(1, made.pool_uid, 9, name="new"))
     (row,) = await database.read(pools.list_pools(1, ALL))
-    assert row == (made.pool_uid, "new", "{}", 7, 9)
+    assert row == (made.pool_uid, "new", "{}", "{}", 7, 9)
+
+
+async def test_settings_change_one_by_one(database: Sqlite) -> None:
+    made = await database.write(pools.create_pool(1, NewPool("", {}, [], {"category": "otp", "fallbackAfter": 10}), 7))
+
+    for change, settings in (
+        ({"fallbackAfter": 20}, '{"category":"otp","fallbackAfter":20}'),
+        ({"category": None}, '{"fallbackAfter":20}'),
+        ({}, '{"fallbackAfter":20}'),
+    ):
+        await database.write(pools.update_pool(1, made.pool_uid, 8, settings=change))
+        (row,) = await database.read(pools.list_pools(1, ALL))
+        assert row.settings == settings
 
 
 async def test_hidden_pools_stand_for_each_sender_and_for_the_account_and_are_made_once(database: Sqlite) -> None:

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from sendpool.api.checks import check_fields, entries, has_markup, wrong_kind
-from sendpool.api.problems import INVALID, TEXT_TOO_LONG, Findings
+from sendpool.api.problems import TEXT_TOO_LONG, Findings
 from sendpool.domain.message import Content
-from sendpool.domain.rcs_content import (
-    LARGEST_MESSAGE,
-    LONGEST_TEXT,
-    CardContent,
-    Height,
-    Suggestion,
-    read_module,
-)
+from sendpool.domain.rcs_content import LARGEST_MESSAGE, LONGEST_TEXT, Height, read_module
 
 #: Characters of a text; the longest that the hosted API takes.
 MAX_TEXT = 1_600
@@ -29,11 +21,8 @@ _MODULES = ("sms", "rcs")
 #: Channels whose modules cannot be sent yet.
 _OTHER_MODULES = ("whatsapp",)
 
-#: Where msgspec says that a value is wrong; it does not say which entry of an array.
-_PLACE = re.compile(r"\$((?:\.\w+(?:\[\.\.\.\])?)+)`")
-_STEP = re.compile(r"\.(\w+)(\[\.\.\.\])?")
-#: What the entries of an RCS module's arrays are, by the array's name.
-_ENTRIES: Mapping[str, Any] = {"suggestions": Suggestion, "cardContents": CardContent}
+_RCS_FIELDS = ("text", "media", "richCard", "suggestions")
+
 #: Characters of msgspec's words that a message repeats: they may hold a field's name.
 _SHOWN = 200
 
@@ -118,6 +107,9 @@ def _check_sms(module: Mapping[str, Any], context: str, findings: Findings) -> N
 
 def _check_rcs(module: Mapping[str, Any], context: str, findings: Findings) -> None:
     """Check the provider's schema and limits first, and what stands in its texts where it fits them."""
+    check_fields(module, _RCS_FIELDS, findings, context)
+    if not module.keys() <= set(_RCS_FIELDS):
+        return
     text = module.get("text")
     if isinstance(text, str) and len(text) > LONGEST_TEXT:
         findings.add(_too_long(text, LONGEST_TEXT), f"{context}.text", TEXT_TOO_LONG)
@@ -125,7 +117,7 @@ def _check_rcs(module: Mapping[str, Any], context: str, findings: Findings) -> N
     try:
         message = read_module(module)
     except msgspec.ValidationError as error:
-        _note(error, module, context, findings)
+        _note(error, context, findings)
         return
     if len(msgspec.json.encode(message)) > LARGEST_MESSAGE:
         findings.add(f"an rcs module may have {LARGEST_MESSAGE:,} bytes", context)
@@ -135,43 +127,15 @@ def _check_rcs(module: Mapping[str, Any], context: str, findings: Findings) -> N
         _check_plain(said, name, place, findings)
 
 
-def _note(error: msgspec.ValidationError, module: Mapping[str, Any], context: str, findings: Findings) -> None:
-    """Note what msgspec found wrong with an RCS module, without repeating its values."""
-    words, _, rest = str(error).rpartition(" - at `")
-    place = _PLACE.fullmatch(rest)
-    if place is None:
-        words = str(error)
+def _note(error: msgspec.ValidationError, context: str, findings: Findings) -> None:
+    """Note what is wrong with an RCS module whose own fields are known, without repeating its values."""
+    words, at, path = str(error).rpartition(" - at `$")
+    if not at:
+        words, path = path, ""
     if words.startswith("Invalid enum value"):
         words = f"must be one of {', '.join(Height)}"
     shown = "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in words[:_SHOWN])
-    findings.add(shown, context + (_located(module, place[1]) if place else ""), INVALID)
-
-
-def _located(module: Mapping[str, Any], path: str) -> str:
-    """A path of msgspec's with the places of entries; empty where *module* has no such place."""
-    value: Any = module
-    found = ""
-    for name, entry in _STEP.findall(path):
-        if not isinstance(value, dict) or name not in value:
-            return ""
-        value = value[name]
-        found += f".{name}"
-        if entry:
-            wrong = _first_wrong(value, _ENTRIES.get(name))
-            if wrong is None:
-                return found
-            value = value[wrong]
-            found += f"[{wrong}]"
-    return found
-
-
-def _first_wrong(values: list[Any], kind: Any) -> int | None:
-    for i, value in enumerate(values):
-        try:
-            msgspec.convert(value, kind)
-        except msgspec.ValidationError:
-            return i
-    return None
+    findings.add(shown, context + path.removesuffix("`"))
 
 
 def _strings(value: Any, context: str, name: str = "") -> Iterator[tuple[str, str, str]]:

@@ -8,7 +8,8 @@ to the next step. Nothing here holds up a commit or another pool.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,15 +17,13 @@ import structlog
 
 from sendpool.connectors.base import KnowsCapabilities
 from sendpool.domain.dealing import step_cost
-from sendpool.domain.failures import by_rule
 from sendpool.domain.message import LETTER_CHANNEL
 from sendpool.domain.sender import Channel
-from sendpool.domain.states import MessageState
 from sendpool.pipeline.book import QueueBook
+from sendpool.pipeline.decide import expire
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.settle import Changes
 from sendpool.store.database import Script
-from sendpool.store.messages import load_standing
 from sendpool.store.queue import AskingRow, head_addresses, remove, take_step
 
 if TYPE_CHECKING:
@@ -36,6 +35,8 @@ log = structlog.get_logger()
 AT_ONCE = 2_000
 #: Seconds after which a look-up counts as unanswered.
 PATIENCE = 5.0
+#: Seconds before rows are looked at again whose verdicts could not be stored.
+AFTER_FAILURE = 0.5
 NOT_REACHABLE = "rcs/404"
 
 
@@ -71,21 +72,33 @@ class CapabilityLoop:
 
     def _ended(self, queue_id: int, task: asyncio.Task[None]) -> None:
         self._busy.pop(queue_id, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            return
+        book = self._engine.book
+        if (error := task.exception()) is not None:
             log.error("capability look-up failed", error=str(error))
+            asyncio.get_running_loop().call_later(AFTER_FAILURE, book.asking.set)
+        elif book.waiting(queue_id):
+            # Rows that came while it was about to end found it busy.
+            book.asking.set()
 
     async def _work_off(self, queue_id: int) -> None:
         engine = self._engine
         key = engine.book.keys[queue_id]
         while engine.book.waiting(queue_id):
+            waiting = engine.book.waiting(queue_id)
             rows = await engine.database.read(head_addresses(queue_id, AT_ONCE))
             if not rows:
-                engine.book.empty(queue_id)
-                return
+                # What has come meanwhile was committed after this look.
+                engine.book.add(queue_id, -waiting)
+                continue
             reachable = await self._reachable(key.pool_id, Channel(key.channel), [row.address for row in rows])
-            verdicts = [row.address in reachable for row in rows]
-            await engine.settle(partial(sort_rows, queue_id, rows, verdicts, engine.roster, engine.book))
+            steps = next_steps(rows, reachable, key.pool_id, engine.roster)
+            await engine.settle(partial(sort_rows, queue_id, rows, steps, engine.book))
             engine.book.took(queue_id, len(rows), emptied=False)
+            engine.expander.gone(
+                Counter(row.operation_id for row, step in zip(rows, steps, strict=True) if step is None)
+            )
 
     async def _reachable(self, pool_id: int, channel: Channel, addresses: Sequence[str]) -> set[str]:
         """Those of the addresses that some sender of the pool reaches."""
@@ -113,36 +126,38 @@ class CapabilityLoop:
             return {}
 
 
+def next_steps(rows: Sequence[AskingRow], reachable: Collection[str], pool_id: int, roster: Roster) -> list[int | None]:
+    """The step of its plan that each row goes on with: its present one where its phone has that channel, else the
+    first later one that has senders. None: there is none.
+    """
+
+    def later(row: AskingRow) -> int | None:
+        steps = range(row.step + 1, len(row.plan))
+        return next((i for i in steps if roster.members(pool_id, LETTER_CHANNEL[row.plan[i]])), None)
+
+    return [row.step if row.address in reachable else later(row) for row in rows]
+
+
 def sort_rows(
-    queue_id: int,
-    rows: Sequence[AskingRow],
-    verdicts: Sequence[bool],
-    roster: Roster,
-    book: QueueBook,
-    changes: Changes,
+    queue_id: int, rows: Sequence[AskingRow], steps: Sequence[int | None], book: QueueBook, changes: Changes
 ) -> Script[None]:
-    """Move rows to the senders of the channel, or to the first later step that has senders; else they end."""
-    pool_id, channel = book.keys[queue_id].pool_id, Channel(book.keys[queue_id].channel)
+    """Move rows to the senders of their steps; those without a step end."""
+    pool_id = book.keys[queue_id].pool_id
     yield from remove([(queue_id, row.rank, row.message_id) for row in rows])
-    steps: list[tuple[int, int]] = []
+    moved: list[tuple[int, int]] = []
     ended: list[int] = []
-    for row, reachable in zip(rows, verdicts, strict=True):
-        if reachable:
-            changes.due.append((book.number(pool_id, channel), row.rank, row.message_id, row.cost, row.due))
-            continue
-        later = range(row.step + 1, len(row.plan))
-        step = next((i for i in later if roster.members(pool_id, LETTER_CHANNEL[row.plan[i]])), None)
+    for row, step in zip(rows, steps, strict=True):
         if step is None:
             ended.append(row.message_id)
             continue
         letter = row.plan[step]
-        target = book.entry(pool_id, LETTER_CHANNEL[letter])
-        changes.due.append((target, row.rank, row.message_id, step_cost(letter, row.segments), row.due))
-        steps.append((row.message_id, step))
-    if steps:
-        yield from take_step(steps)
-    if ended:
-        standing = yield from load_standing(ended)
-        for message in standing.values():
-            if message.state == MessageState.QUEUED:
-                changes.end_message(message, MessageState.FAILED, None, by_rule(NOT_REACHABLE).wire_code)
+        channel = LETTER_CHANNEL[letter]
+        if step == row.step:
+            queue, cost = book.number(pool_id, channel), row.cost
+        else:
+            queue, cost = book.entry(pool_id, channel), step_cost(letter, row.segments)
+            moved.append((row.message_id, step))
+        changes.due.append((queue, row.rank, row.message_id, cost, row.due))
+    if moved:
+        yield from take_step(moved)
+    yield from expire(ended, changes, rule=NOT_REACHABLE)

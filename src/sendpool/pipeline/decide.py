@@ -12,7 +12,7 @@ from math import inf
 from typing import NamedTuple
 
 from sendpool.domain.dealing import step_cost
-from sendpool.domain.decision import Failover, Fallback, Later, MessageFacts, OutcomeFacts, Tried, Trigger
+from sendpool.domain.decision import Failover, Fallback, Later, MessageFacts, OutcomeFacts, Tried
 from sendpool.domain.failures import TABLE_VERSION, Classified, FailureClass, by_rule, of_class
 from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, Category
 from sendpool.domain.policy import Policy, policy_for
@@ -21,7 +21,7 @@ from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.states import OPEN_ATTEMPTS, AttemptState, MessageState, event_number
 from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.roster import Roster
-from sendpool.pipeline.settle import LATE_RECEIPT, ONCE_AMBIGUOUS, SUBMITTED, SUPERSEDED, Ask, Changes, Ending, Revoke
+from sendpool.pipeline.settle import LATE_RECEIPT, ONCE_AMBIGUOUS, SUBMITTED, Changes, Ending, Revoke
 from sendpool.store.database import Script
 from sendpool.store.messages import (
     AttemptChange,
@@ -40,10 +40,10 @@ ORPHANED_CODE = 21703
 NEARLY = 0.1
 #: The queue of rows in `later` that are no sends but questions: what now, for attempt `rank` of this message?
 ASK_QUEUE = 0
+#: What such a row asks, in place of a cost: the wait is over; or, the carrier was asked and may not have answered.
+WAIT_OVER, UNANSWERED = 1, 2
 #: What was decided about an attempt whose carrier could not take it back.
 UNREVOKED = "unrevoked"
-#: Seconds after which a carrier that was asked to take an attempt back, and has not answered, is asked again.
-ASK_AGAIN_AFTER = 20.0
 #: Decisions after which the message has a row in a queue.
 _DUE_AGAIN = ("later", "failover", "fallback")
 
@@ -73,17 +73,15 @@ class Bench(NamedTuple):
 def decide(changes: Changes, bench: Bench) -> Script[None]:
     """Decide about every ending that a settlement left, and add what follows to its changes."""
     endings = changes.endings
-    keys = {ending.attempt.message_id for ending in endings} | {ask.message_id for ask in changes.asks}
-    if not keys:
+    if not endings:
         return
+    keys = {ending.attempt.message_id for ending in endings}
     standing = yield from load_standing(keys)
     past = yield from load_past(keys)
     _bring_up_to_date(standing, past, changes)
     for ending in endings:
         _decide_one(ending, standing[ending.attempt.message_id], past[ending.attempt.message_id], changes, bench)
-    for ask in changes.asks:
-        _decide_wait(ask, standing[ask.message_id], past[ask.message_id], changes, bench)
-    changes.endings, changes.asks = [], []
+    changes.endings = []
 
 
 def _bring_up_to_date(standing: dict[int, Standing], past: dict[int, list[PastAttempt]], changes: Changes) -> None:
@@ -106,10 +104,10 @@ def _decide_one(ending: Ending, message: Standing, past: list[PastAttempt], chan
     ended = past[place]
     ended.state, ended.marks = int(ending.state), marks
     ended.failure, ended.code, ended.rule = ending.failure, ending.code, ending.rule
-    facts = _facts(message, past, attempt.connection_id, bench)
+    facts = facts_of(message, past, attempt.connection_id, bench)
     found = by_rule(ending.rule) if ending.rule else of_class(ending.failure)
     index = sum(1 for one in past[:place] if one.state != AttemptState.WITHDRAWN)
-    decision = next_step(facts, OutcomeFacts(index, found), _policy(message, bench), bench.now / 1e6)
+    decision = next_step(facts, OutcomeFacts(index, found), policy_of(message, bench), bench.now / 1e6)
     changes.move_attempt(
         AttemptChange(
             attempt.message_id,
@@ -136,7 +134,8 @@ def _marks(ending: Ending) -> int:
     return ending.attempt.marks | SUBMITTED
 
 
-def _facts(message: Standing, past: Sequence[PastAttempt], connection_id: int, bench: Bench) -> MessageFacts:
+def facts_of(message: Standing, past: Sequence[PastAttempt], connection_id: int, bench: Bench) -> MessageFacts:
+    """What the rules need to know of a message whose attempt over *connection_id* is decided about."""
     made = tuple(_tried(one) for one in past if one.state != AttemptState.WITHDRAWN)
     plan = tuple(LETTER_CHANNEL[letter] for letter in message.plan)
     untried = _untried(message, plan[message.step], past, bench)
@@ -165,70 +164,10 @@ def _step_began(past: Sequence[PastAttempt], channel: Channel) -> float | None:
     return min((one.started_at / 1e6 for one in past if one.channel == channel), default=None)
 
 
-def _policy(message: Standing, bench: Bench) -> Policy:
+def policy_of(message: Standing, bench: Bench) -> Policy:
+    """What its category and its pool say."""
     pool = bench.roster.pools.get(message.pool_id)
     return policy_for(Category(message.category), pool.rules if pool else None)
-
-
-def _decide_wait(ask: Ask, message: Standing, past: list[PastAttempt], changes: Changes, bench: Bench) -> None:
-    """Decide about an attempt that is open: how long to wait for its receipt, or what to do now that it is over."""
-    place = next(i for i, one in enumerate(past) if one.n == ask.n)
-    attempt = past[place]
-    state = _state_after(ask, attempt, changes)
-    if state not in _OPEN or message.state not in (MessageState.QUEUED, MessageState.SENT):
-        return
-    attempt.state = int(state)
-    doubtful = state is AttemptState.AMBIGUOUS or attempt.next == UNREVOKED
-    found = by_rule(ask.rule) if ask.rule else of_class(FailureClass.AMBIGUOUS if doubtful else FailureClass.OK)
-    index = sum(1 for one in past[:place] if one.state != AttemptState.WITHDRAWN)
-    facts = _facts(message, past, attempt.connection_id, bench)
-    outcome = OutcomeFacts(index, found, ask.trigger)
-    decision = next_step(facts, outcome, _policy(message, bench), bench.now / 1e6)
-    said = f"{type(decision).__name__.lower()}/{decision.rule}"
-    if isinstance(decision, Wait):
-        _wait(decision, ask, message, changes)
-    elif isinstance(decision, Fallback):
-        # Where the carrier cannot take it back, it was given the same time as we took and has given up by itself.
-        may_revoke = attempt.carrier_id and bench.revocable(attempt.connection_id)
-        if decision.revoke and may_revoke and attempt.next != UNREVOKED:
-            said = f"revoke/{decision.rule}"
-            changes.revokes.append(
-                Revoke(
-                    ask.message_id, ask.n, attempt.connection_id, attempt.sender_id, attempt.carrier_id, message.address
-                )
-            )
-            # If this process ends before the carrier has answered, the question is asked again.
-            again = bench.now + int(ASK_AGAIN_AFTER * 1e6)
-            changes.later.append((again, ask.message_id, ASK_QUEUE, ask.n, 1))
-        else:
-            _queue(message, facts.plan[decision.step], None, decision.at, 0, changes, bench)
-            changes.steps.append((ask.message_id, decision.step))
-    elif isinstance(decision, Later):
-        _queue(message, facts.plan[message.step], str(decision.sender_id), decision.at, 0, changes, bench)
-    elif isinstance(decision, Failover):
-        chosen = _choose(message, facts.plan[message.step], past, decision, attempt.connection_id, bench)
-        _queue(message, facts.plan[message.step], str(chosen.id), decision.at, 0, changes, bench)
-    marks = 0 if isinstance(decision, Wait) or said.startswith("revoke") else SUPERSEDED
-    if marks or not isinstance(decision, Wait):
-        changes.decisions.append((ask.message_id, ask.n, marks, said))
-
-
-_OPEN = (AttemptState.ACCEPTED, AttemptState.AMBIGUOUS)
-
-
-def _state_after(ask: Ask, attempt: PastAttempt, changes: Changes) -> AttemptState:
-    """The attempt's state, with what this settlement does to it."""
-    change = changes.attempts.get((ask.message_id, ask.n))
-    if change is None:
-        return AttemptState(attempt.state)
-    attempt.marks = change.marks
-    return change.state
-
-
-def _wait(decision: Wait, ask: Ask, message: Standing, changes: Changes) -> None:
-    """Ask again when the wait is over; the long wait for a message's end is the sweep's."""
-    if decision.until is not None and (due := int(decision.until * 1e6)) < message.deadline:
-        changes.later.append((due, ask.message_id, ASK_QUEUE, ask.n, 1))
 
 
 def _is_queued(past: Sequence[PastAttempt]) -> bool:
@@ -273,15 +212,15 @@ def _carry_out(
     plan = [LETTER_CHANNEL[letter] for letter in message.plan]
     step = message.step
     if isinstance(decision, Wait):
-        _wait(decision, Ask(attempt.message_id, attempt.n, Trigger.RESULT), message, changes)
+        ask_later(decision.until, (attempt.message_id, attempt.n), message, changes)
     elif isinstance(decision, Later):
-        _queue(message, plan[step], str(decision.sender_id), decision.at, ending.rank, changes, bench)
+        make_due(message, plan[step], str(decision.sender_id), decision.at, ending.rank, changes, bench)
     elif isinstance(decision, Failover):
-        chosen = _choose(message, plan[step], past, decision, attempt.connection_id, bench)
-        _queue(message, plan[step], str(chosen.id), decision.at, ending.rank, changes, bench)
+        chosen = choose(message, plan[step], past, decision, attempt.connection_id, bench)
+        make_due(message, plan[step], str(chosen.id), decision.at, ending.rank, changes, bench)
     elif isinstance(decision, Fallback):
         step = decision.step
-        _queue(message, plan[step], None, decision.at, ending.rank, changes, bench)
+        make_due(message, plan[step], None, decision.at, ending.rank, changes, bench)
     if isinstance(decision, End):
         changes.move_message(
             attempt, decision.state, bound=attempt.sender_id, ambiguous=0, error_code=decision.code, step=step
@@ -298,7 +237,7 @@ def _carry_out(
         changes.events.append((message.message_id, number, found.wire_code, changes.now))
 
 
-def _choose(
+def choose(
     message: Standing,
     channel: Channel,
     past: Sequence[PastAttempt],
@@ -327,7 +266,13 @@ def _first_to_take(senders: Sequence[Sender], message: Standing, channel: Channe
     return chosen
 
 
-def _queue(
+def ask_later(until: float | None, key: tuple[int, int], message: Standing, changes: Changes) -> None:
+    """Ask again about attempt (message, n) when its wait is over; the long wait for a message's end is the sweep's."""
+    if until is not None and (due := int(until * 1e6)) < message.deadline:
+        changes.later.append((due, key[0], ASK_QUEUE, key[1], WAIT_OVER))
+
+
+def make_due(
     message: Standing, channel: Channel, lane: str | None, at: float, rank: int, changes: Changes, bench: Bench
 ) -> None:
     """Make the message due again: at once at its old rank, or later."""
@@ -341,8 +286,11 @@ def _queue(
         changes.later.append((due, message.message_id, queue_id, rank, cost))
 
 
-def expire(message_ids: Iterable[int], changes: Changes, *, orphaned: bool = False) -> Script[None]:
-    """End messages that may not be sent any more: after their deadline, or with no sender left in a deleted pool.
+def expire(
+    message_ids: Iterable[int], changes: Changes, *, orphaned: bool = False, rule: str = EXPIRED_RULE
+) -> Script[None]:
+    """End messages that may not be sent any more: after their deadline, with no sender left in a deleted pool, or for
+    the reason that *rule* names.
 
     One with an attempt whose fate is open stays SENT: what the carrier says still decides.
     """
@@ -351,7 +299,7 @@ def expire(message_ids: Iterable[int], changes: Changes, *, orphaned: bool = Fal
         return
     standing = yield from load_standing(keys)
     past = yield from load_past(keys)
-    found = by_rule(EXPIRED_RULE)
+    found = by_rule(rule)
     for message in standing.values():
         made = [one for one in past.get(message.message_id, ()) if one.state != AttemptState.WITHDRAWN]
         if message.state not in (MessageState.QUEUED, MessageState.SENT):

@@ -38,6 +38,7 @@ from sendpool.pipeline.settle import (
     settle_results,
     settle_usual,
 )
+from sendpool.pipeline.wait import decide_waits
 from sendpool.store.database import Database, Script, Unit
 from sendpool.store.messages import Expansion, expand_chunk
 from sendpool.store.queue import QueueKey, QueueRow, insert_queues
@@ -318,6 +319,7 @@ class Engine:
         changes = Changes(bench.now)
         result = yield from stage(changes)
         yield from decide(changes, bench)
+        yield from decide_waits(changes, bench)
         yield from changes.write()
         due += changes.due
         bench.revokes.extend(changes.revokes)

@@ -6,7 +6,7 @@ Each operation has its own allowance: a global cap would let one dead carrier ho
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sendpool.domain.message import STEP_LETTER
 from sendpool.pipeline.accept import Acceptance, Acceptor
@@ -106,9 +106,13 @@ class Expander:
         if self._operations:
             counts = Counter(started.row.operation_id for started in claimed.started)
             counts.update(row.operation_id for row in claimed.expired)
-            for operation_id, rows in counts.items():
-                if operation_id in self._operations:
-                    self._operations[operation_id].due -= rows
+            self.gone(counts)
+
+    def gone(self, rows_of: Mapping[int, int]) -> None:
+        """So many rows of these operations are due no more."""
+        for operation_id, rows in rows_of.items():
+            if operation_id in self._operations:
+                self._operations[operation_id].due -= rows
 
     def hurry(self, operation_ids: Iterable[int]) -> None:
         """Expand the rest of these at once: their time is over and every message has to end by name."""

@@ -11,7 +11,7 @@ import structlog
 
 from sendpool.connectors.base import CanRevoke, Receipt, ReceiptState
 from sendpool.domain.failures import FailureClass
-from sendpool.pipeline.decide import ASK_QUEUE, UNREVOKED
+from sendpool.pipeline.decide import ASK_QUEUE, UNREVOKED, WAIT_OVER
 from sendpool.pipeline.settle import Changes, Revoke
 from sendpool.store.database import Script
 
@@ -75,5 +75,5 @@ class Revoker:
 def _wait_without(revoke: Revoke, after: float, changes: Changes) -> Script[None]:
     """It could not be taken back: wait a while for its delivery, then let the policy decide."""
     changes.decisions.append((revoke.message_id, revoke.n, 0, UNREVOKED))
-    changes.later.append((changes.now + int(after * 1e6), revoke.message_id, ASK_QUEUE, revoke.n, 1))
+    changes.later.append((changes.now + int(after * 1e6), revoke.message_id, ASK_QUEUE, revoke.n, WAIT_OVER))
     yield from ()

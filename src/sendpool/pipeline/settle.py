@@ -92,6 +92,8 @@ class Ask(NamedTuple):
     trigger: Trigger
     #: The row of the table that speaks, or "" for what the attempt's state says.
     rule: str = ""
+    #: The carrier was asked to take it back and may not have answered.
+    unanswered: bool = False
 
 
 class Revoke(NamedTuple):

@@ -14,7 +14,7 @@ import structlog
 from sendpool.domain.decision import Trigger
 from sendpool.domain.failures import FailureClass
 from sendpool.domain.states import AttemptState
-from sendpool.pipeline.decide import ASK_QUEUE, expire, replan
+from sendpool.pipeline.decide import ASK_QUEUE, UNANSWERED, expire, replan
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.settle import Ask, Changes, Result, settle_receipts, settle_results, told_again
 from sendpool.store.database import Script
@@ -60,7 +60,7 @@ def promote(changes: Changes) -> Script[int]:
         yield from remove_later([(due, message_id) for due, message_id, *_ in rows])
     for due, message_id, queue_id, rank, cost in rows:
         if queue_id == ASK_QUEUE:
-            changes.asks.append(Ask(message_id, rank, Trigger.TIME_OVER))
+            changes.asks.append(Ask(message_id, rank, Trigger.TIME_OVER, unanswered=cost == UNANSWERED))
         else:
             changes.due.append((queue_id, rank or 0, message_id, cost, due))
     return len(rows)

@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from sendpool.connectors.rcs.access import GRANT, GRANT_LIFE, SCOPE
 
+#: The audience that google-auth writes, whatever token_uri says.
+GOOGLE = "https://oauth2.googleapis.com/token"
 #: Seconds by which clocks may differ.
 SKEW = 60
 
@@ -107,7 +109,7 @@ class Accounts:
         now = time.time()
         if not now - SKEW < claims.get("exp", 0) <= claims.get("iat", 0) + GRANT_LIFE or claims["iat"] > now + SKEW:
             raise BadGrant("invalid_grant", "it does not hold now, or for more than an hour")
-        if claims.get("aud") != token_uri or SCOPE not in str(claims.get("scope", "")).split():
+        if claims.get("aud") not in (token_uri, GOOGLE) or SCOPE not in str(claims.get("scope", "")).split():
             raise BadGrant("invalid_scope", "it is for another audience or scope")
 
 

@@ -39,7 +39,9 @@ class Deliveries:
             self._later(message.ttl, message, self._expire)
 
     def take_back(self, message: Message) -> bool:
-        """Take a message back, if it is not too late for that."""
+        """Take a message back, if it is not too late for that; one whose time is over will not arrive either."""
+        if message.state == "expired":
+            return True
         if message.state != "held" or not message.fate.revocable:
             return False
         message.state = "revoked"

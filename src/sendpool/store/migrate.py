@@ -33,7 +33,7 @@ def migrate(path: Path) -> tuple[str | None, str]:
     scripts = ScriptDirectory.from_config(config)
     head = scripts.get_current_head()
     assert head is not None
-    engine = sqlalchemy.create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    engine = sqlalchemy.create_engine(f"sqlite:///{path}", poolclass=NullPool, isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:
             before = MigrationContext.configure(connection).get_current_revision()
@@ -44,8 +44,10 @@ def migrate(path: Path) -> tuple[str | None, str]:
                 )
             if before != head:
                 config.attributes["connection"] = connection
+                # The driver begins no transaction for DDL by itself, and a start that is cut short must leave nothing.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
                 command.upgrade(config, "head")
-                connection.commit()
+                connection.exec_driver_sql("COMMIT")
             return before, head
     finally:
         engine.dispose()

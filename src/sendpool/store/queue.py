@@ -129,6 +129,7 @@ class AskingRow(msgspec.Struct, array_like=True, gc=False):
 
     rank: int
     message_id: int
+    operation_id: int
     cost: int
     due: int
     address: str
@@ -143,7 +144,7 @@ def head_addresses(queue_id: int, limit: int) -> Script[list[AskingRow]]:
         "FROM (SELECT * FROM outq WHERE queue_id = ? ORDER BY rank, message_id LIMIT ?) q"
         " JOIN message m ON m.id = q.message_id",
         (queue_id, limit),
-        ("q.rank", "q.message_id", "q.cost", "q.due", "m.address", "m.plan", "m.step", "m.segments"),
+        ("q.rank", "q.message_id", "m.operation_id", "q.cost", "q.due", "m.address", "m.plan", "m.step", "m.segments"),
         AskingRow,
     )
     return rows

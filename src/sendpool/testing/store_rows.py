@@ -18,21 +18,21 @@ AT = 1_800_000_000_000_000
 FAR = AT + 86_400_000_000
 
 
-def _operation(first: int, total: int, *, unexpanded: int = 0) -> NewOperation:
+def operation(first: int, total: int, *, unexpanded: int = 0) -> NewOperation:
     key = (first, first.to_bytes(16, "big"), 1, "message", OperationState.PROCESSING, 7, "transactional")
     return NewOperation(*key, total, unexpanded, total, 0, FAR, AT, '{"text":"Hi"}', "{}", "{}", 60)
 
 
-def _accepted(first: int, total: int) -> Script[None]:
+def accept(first: int, total: int) -> Script[None]:
     """An operation whose messages wait in queue 1 at ranks of 10 each."""
     yield from queue.insert_queues([(1, QueueKey(7, "SMS", ""))])
-    yield from messages.insert_operations([_operation(first, total)])
+    yield from messages.insert_operations([operation(first, total)])
     keys = range(first, first + total)
     yield from messages.insert_messages([NewMessage(key, first, f"+4477{key}", "P", "S", 1, AT) for key in keys])
     yield from queue.enqueue([(1, 10 * (key - first), key, 1, AT) for key in keys])
 
 
-def _started(keys: Sequence[int], n: int = 1, sender: int = 5) -> Script[None]:
+def start(keys: Sequence[int], n: int = 1, sender: int = 5) -> Script[None]:
     """Attempts of these messages; their rows leave the queue."""
     rows = yield Query("SELECT queue_id, rank, message_id FROM outq")
     yield from queue.remove([row for row in map(tuple, rows) if row[2] in keys])
@@ -51,7 +51,7 @@ async def a_queue_gives_its_rows_in_rank_order(rig: Rig) -> None:
         return heads
 
     async with opened(rig) as database:
-        await database.write(_accepted(100, 6))
+        await database.write(accept(100, 6))
         await database.write(queue.remove([(1, 30, 103), (1, 0, 105), (2, 10, 101)]))
         await database.write(queue.enqueue([(1, 40, 103, 1, AT)]))
         assert await database.write(taken()) == [[100, 101], [102, 103, 104], [105]]
@@ -61,12 +61,12 @@ async def a_queue_gives_its_rows_in_rank_order(rig: Rig) -> None:
 async def an_attempt_is_started_once(rig: Rig) -> None:
     """A withdrawn attempt's number is used again; one in any other state stays as it is."""
     async with opened(rig) as database:
-        await database.write(_accepted(100, 2))
-        await database.write(_started([100, 101]))
+        await database.write(accept(100, 2))
+        await database.write(start([100, 101]))
         assert sorted(await database.read(messages.started_attempts(10))) == [(100, 1), (101, 1)]
         withdrawn = AttemptChange(100, 1, 1, AttemptState.WITHDRAWN, 0, "THROTTLED", "0x58", "", None, "later")
         await database.write(messages.change_attempts([withdrawn], AT))
-        await database.write(_started([100, 101], sender=6))
+        await database.write(start([100, 101], sender=6))
         rows = await ask(database, "SELECT sender_id, state, code FROM attempt ORDER BY id")
         assert rows == [(6, 1, None), (5, 1, None)]
 
@@ -80,8 +80,8 @@ async def a_change_needs_the_state_it_expects(rig: Rig) -> None:
         yield from messages.change_messages(moves, AT)
 
     async with opened(rig) as database:
-        await database.write(_accepted(100, 2))
-        await database.write(_started([100, 101]))
+        await database.write(accept(100, 2))
+        await database.write(start([100, 101]))
         await database.write(script())
         assert await ask(database, "SELECT state FROM attempt ORDER BY id") == [(1,), (1,)]
         assert await ask(database, "SELECT state, sender_id FROM message ORDER BY id") == [(2, None), (2, 5)]
@@ -100,8 +100,8 @@ async def the_usual_way_is_all_or_nothing(rig: Rig) -> None:
         yield from messages.count(counts, AT)
 
     async with opened(rig) as database:
-        await database.write(_accepted(100, 20))
-        await database.write(_started(keys))
+        await database.write(accept(100, 20))
+        await database.write(start(keys))
         assert isinstance(await database.write(script(runs.ACCEPTED, [*keys, 120])), runs.Unusual)
         assert isinstance(await database.write(script(runs.DELIVERED, keys)), runs.Unusual)
         await database.write(accepted())
@@ -117,7 +117,7 @@ async def a_chunk_becomes_rows_once(rig: Rig) -> None:
 
     def script() -> Script[None]:
         yield from queue.insert_queues([(1, QueueKey(7, "SMS", "")), (2, QueueKey(7, "RCS", ""))])
-        yield from messages.insert_operations([_operation(100, 3, unexpanded=3)])
+        yield from messages.insert_operations([operation(100, 3, unexpanded=3)])
         yield from messages.insert_chunks([(100, 100, 3, body)])
 
     async with opened(rig) as database:
@@ -136,8 +136,8 @@ async def a_receipt_finds_its_segment_or_waits(rig: Rig) -> None:
     early = [(3, "early", 4, "TRANSIENT", "1", AT), (3, "never", 2, None, "", AT), (3, "early", 2, None, "", AT)]
 
     async with opened(rig) as database:
-        await database.write(_accepted(100, 3))
-        await database.write(_started([100, 101, 102]))
+        await database.write(accept(100, 3))
+        await database.write(start([100, 101, 102]))
         segments = [(3, "same", 100, 1, 1), (3, "same", 102, 1, 1), (4, "same", 101, 1, 1), (3, "same", 100, 1, 1)]
         await database.write(receipts.insert_segments(segments))
         found = await database.read(receipts.match(3, ["none", "same"]))
@@ -155,7 +155,7 @@ async def rows_that_are_not_due_wait(rig: Rig) -> None:
     rows = [(AT + 30, 101, 1, 5, 1), (AT + 10, 102, 1, None, 1), (AT + 20, 100, 1, 7, 2)]
 
     async with opened(rig) as database:
-        await database.write(_accepted(100, 3))
+        await database.write(accept(100, 3))
         await database.write(queue.remove([(1, 10 * n, 100 + n) for n in range(3)]))
         await database.write(queue.postpone(rows))
         assert await database.read(queue.next_due()) == AT + 10
@@ -176,7 +176,7 @@ async def an_operation_is_completed_once(rig: Rig) -> None:
         yield from messages.count({100: {"queued": -1, "failed": 1}}, AT)
 
     async with opened(rig) as database:
-        await database.write(_accepted(100, 2))
+        await database.write(accept(100, 2))
         await database.write(end(100))
         assert await ask(database, "SELECT state, queued, failed FROM operation") == [(2, 1, 1)]
         await database.write(end(101))

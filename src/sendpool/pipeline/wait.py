@@ -1,0 +1,110 @@
+"""Wait for a receipt no longer than the policy says, then go on: take the attempt back, next channel, once more.
+
+The choice is `domain.routing.next_step`'s, as in `decide`; here it is about attempts that are still open.
+"""
+
+from __future__ import annotations
+
+from sendpool.domain.decision import Decision, Failover, Fallback, Later, OutcomeFacts, Wait
+from sendpool.domain.failures import FailureClass, by_rule, of_class
+from sendpool.domain.message import LETTER_CHANNEL
+from sendpool.domain.routing import next_step
+from sendpool.domain.states import AttemptState, MessageState
+from sendpool.pipeline.decide import (
+    ASK_QUEUE,
+    UNANSWERED,
+    UNREVOKED,
+    Bench,
+    ask_later,
+    choose,
+    facts_of,
+    make_due,
+    policy_of,
+)
+from sendpool.pipeline.settle import SUPERSEDED, Ask, Changes, Revoke
+from sendpool.store.database import Script
+from sendpool.store.messages import PastAttempt, Standing, load_past, load_standing
+
+#: Seconds after which a carrier that was asked to take an attempt back, and has not answered, is asked again.
+ASK_AGAIN_AFTER = 20.0
+
+_OPEN = (AttemptState.ACCEPTED, AttemptState.AMBIGUOUS)
+_UNDER_WAY = (MessageState.QUEUED, MessageState.SENT)
+
+
+def decide_waits(changes: Changes, bench: Bench) -> Script[None]:
+    """Decide about every wait that a settlement began or found over, and add what follows to its changes."""
+    asks, changes.asks = changes.asks, []
+    if not asks:
+        return
+    keys = {ask.message_id for ask in asks}
+    standing = yield from load_standing(keys)
+    past = yield from load_past(keys)
+    for ask in asks:
+        message, attempts = standing[ask.message_id], past[ask.message_id]
+        place = next(i for i, one in enumerate(attempts) if one.n == ask.n)
+        if message.state in _UNDER_WAY and _is_open(ask, attempts[place], changes):
+            decision = _decision(ask, message, attempts, place, bench)
+            _carry_out(decision, ask, message, attempts, place, changes, bench)
+
+
+def _is_open(ask: Ask, attempt: PastAttempt, changes: Changes) -> bool:
+    """Whether the attempt is still open, with what this very settlement does to it."""
+    change = changes.attempts.get((ask.message_id, ask.n))
+    if change is not None:
+        attempt.state, attempt.marks = int(change.state), change.marks
+    # The carrier was asked and has answered meanwhile: another question stands for that.
+    answered = ask.unanswered and attempt.next == UNREVOKED
+    return attempt.state in _OPEN and not answered
+
+
+def _decision(ask: Ask, message: Standing, past: list[PastAttempt], place: int, bench: Bench) -> Decision:
+    attempt = past[place]
+    doubtful = attempt.state == AttemptState.AMBIGUOUS or attempt.next == UNREVOKED
+    found = by_rule(ask.rule) if ask.rule else of_class(FailureClass.AMBIGUOUS if doubtful else FailureClass.OK)
+    index = sum(1 for one in past[:place] if one.state != AttemptState.WITHDRAWN)
+    facts = facts_of(message, past, attempt.connection_id, bench)
+    return next_step(facts, OutcomeFacts(index, found, ask.trigger), policy_of(message, bench), bench.now / 1e6)
+
+
+def _carry_out(
+    decision: Decision,
+    ask: Ask,
+    message: Standing,
+    past: list[PastAttempt],
+    place: int,
+    changes: Changes,
+    bench: Bench,
+) -> None:
+    attempt, channel = past[place], LETTER_CHANNEL[message.plan[message.step]]
+    said = f"{type(decision).__name__.lower()}/{decision.rule}"
+    if isinstance(decision, Wait):
+        ask_later(decision.until, (ask.message_id, ask.n), message, changes)
+    elif isinstance(decision, Fallback) and decision.revoke and _revoke(ask, message, attempt, changes, bench):
+        changes.decisions.append((ask.message_id, ask.n, 0, f"revoke/{decision.rule}"))
+    elif isinstance(decision, Fallback):
+        make_due(message, LETTER_CHANNEL[message.plan[decision.step]], None, decision.at, 0, changes, bench)
+        changes.steps.append((ask.message_id, decision.step))
+        changes.decisions.append((ask.message_id, ask.n, SUPERSEDED, said))
+    elif isinstance(decision, Later):
+        make_due(message, channel, str(decision.sender_id), decision.at, 0, changes, bench)
+        changes.decisions.append((ask.message_id, ask.n, SUPERSEDED, said))
+    elif isinstance(decision, Failover):
+        chosen = choose(message, channel, past, decision, attempt.connection_id, bench)
+        make_due(message, channel, str(chosen.id), decision.at, 0, changes, bench)
+        changes.decisions.append((ask.message_id, ask.n, SUPERSEDED, said))
+
+
+def _revoke(ask: Ask, message: Standing, attempt: PastAttempt, changes: Changes, bench: Bench) -> bool:
+    """Have the attempt taken back first. False where that cannot be, or has been tried.
+
+    A carrier that cannot take it back was given the same time as we took, and has given up by itself.
+    """
+    connection_id, carrier_id = attempt.connection_id, attempt.carrier_id
+    if not carrier_id or attempt.next == UNREVOKED or not bench.revocable(connection_id):
+        return False
+    changes.revokes.append(Revoke(ask.message_id, ask.n, connection_id, attempt.sender_id, carrier_id, message.address))
+    # If this process ends before the carrier has answered, the question is asked again.
+    again = bench.now + int(ASK_AGAIN_AFTER * 1e6)
+    changes.later.append((again, ask.message_id, ASK_QUEUE, ask.n, UNANSWERED))
+    return True
