@@ -87,7 +87,9 @@ class Metrics:
         )
         #: By answer: revoked, too_late or unanswered.
         self.revokes = Family(
-            Counter("sendpool_revokes", "Attempts that carriers were asked to take back.", ["answer"], registry=registry)
+            Counter(
+                "sendpool_revokes", "Attempts that carriers were asked to take back.", ["answer"], registry=registry
+            )
         )
         self._unmatched = Counter(
             "sendpool_receipts_unmatched", "Receipts that named no known segment when they came.", registry=registry

@@ -90,10 +90,11 @@ class Runtime:
         engine.revoke = revoker.ask
         capability = CapabilityLoop(engine)
         engine.start()
-        sweeper.start()
-        capability.start()
         self._supervisor = Supervisor(engine)
         await self._supervisor.apply(await self._wanted(self._config))
+        # What an earlier run left to ask or to take back needs the connections.
+        sweeper.start()
+        capability.start()
         listener = _listen(self._config.server.host, self._config.server.port)
         web = _Server(self._uvicorn())
         serving = asyncio.create_task(web.serve(sockets=[listener]))

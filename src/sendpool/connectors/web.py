@@ -85,11 +85,11 @@ class AiohttpClient:
             ) as response:
                 return Reply(response.status, response.headers, await _read(response))
         except aiohttp.ConnectionTimeoutError:
-            raise NotSent(f"no connection within {connect:g} s") from None
+            raise NotSent(f"no connection within {connect:.3g} s") from None
         except aiohttp.ClientConnectorError as error:
             raise NotSent(_in_words(error)) from None
         except TimeoutError:
-            raise NoAnswer(f"no answer within {within:g} s") from None
+            raise NoAnswer(f"no answer within {within:.3g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             raise NoAnswer(f"the connection broke: {type(error).__name__}") from None
 

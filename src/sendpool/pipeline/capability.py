@@ -24,7 +24,7 @@ from sendpool.pipeline.decide import expire
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.settle import Changes
 from sendpool.store.database import Script
-from sendpool.store.queue import AskingRow, head_addresses, remove, take_step
+from sendpool.store.queue import AskingRow, head_addresses, move_up_to, remove, take_step
 
 if TYPE_CHECKING:
     from sendpool.pipeline.engine import Engine
@@ -33,6 +33,8 @@ log = structlog.get_logger()
 
 #: Addresses in one look-up and rows in one commit.
 AT_ONCE = 2_000
+#: Rows that one commit moves: more, and other pools' messages wait for it.
+IN_A_COMMIT = 500
 #: Seconds after which a look-up counts as unanswered.
 PATIENCE = 5.0
 #: Seconds before rows are looked at again whose verdicts could not be stored.
@@ -86,19 +88,34 @@ class CapabilityLoop:
         engine = self._engine
         key = engine.book.keys[queue_id]
         while engine.book.waiting(queue_id):
-            waiting = engine.book.waiting(queue_id)
-            rows = await engine.database.read(head_addresses(queue_id, AT_ONCE))
+            rows = await self._rows(queue_id)
             if not rows:
-                # What has come meanwhile was committed after this look.
-                engine.book.add(queue_id, -waiting)
                 continue
             reachable = await self._reachable(key.pool_id, Channel(key.channel), [row.address for row in rows])
             steps = next_steps(rows, reachable, key.pool_id, engine.roster)
-            await engine.settle(partial(sort_rows, queue_id, rows, steps, engine.book))
+            for start in range(0, len(rows), IN_A_COMMIT):
+                part = slice(start, start + IN_A_COMMIT)
+                await engine.settle(partial(sort_rows, queue_id, rows[part], steps[part], engine.book))
             engine.book.took(queue_id, len(rows), emptied=False)
+            stay = sum(row.step == step for row, step in zip(rows, steps, strict=True))
+            engine.book.add(engine.book.number(key.pool_id, Channel(key.channel)), stay)
+            engine.wake()
             engine.expander.gone(
                 Counter(row.operation_id for row, step in zip(rows, steps, strict=True) if step is None)
             )
+
+    async def _rows(self, queue_id: int) -> list[AskingRow]:
+        """The next rows of a queue. Where there are none, the book forgets those that it thought were there."""
+        engine = self._engine
+        rows = await engine.database.read(head_addresses(queue_id, AT_ONCE))
+        if not rows:
+            # The book hears of a request before its commit: look again after that, and forget no later ones.
+            waiting = engine.book.waiting(queue_id)
+            await engine.settle(_nothing)
+            rows = await engine.database.read(head_addresses(queue_id, AT_ONCE))
+            if not rows:
+                engine.book.add(queue_id, -waiting)
+        return rows
 
     async def _reachable(self, pool_id: int, channel: Channel, addresses: Sequence[str]) -> set[str]:
         """Those of the addresses that some sender of the pool reaches."""
@@ -126,6 +143,11 @@ class CapabilityLoop:
             return {}
 
 
+def _nothing(_: Changes) -> Script[None]:
+    """A stage that only waits for its commit."""
+    yield from ()
+
+
 def next_steps(rows: Sequence[AskingRow], reachable: Collection[str], pool_id: int, roster: Roster) -> list[int | None]:
     """The step of its plan that each row goes on with: its present one where its phone has that channel, else the
     first later one that has senders. None: there is none.
@@ -141,23 +163,21 @@ def next_steps(rows: Sequence[AskingRow], reachable: Collection[str], pool_id: i
 def sort_rows(
     queue_id: int, rows: Sequence[AskingRow], steps: Sequence[int | None], book: QueueBook, changes: Changes
 ) -> Script[None]:
-    """Move rows to the senders of their steps; those without a step end."""
+    """Move the head of a queue, which *rows* are, to the senders of their steps; those without a step end.
+
+    Those that stay on their step, most of them, move in one statement.
+    """
     pool_id = book.keys[queue_id].pool_id
-    yield from remove([(queue_id, row.rank, row.message_id) for row in rows])
+    leaving = [(row, step) for row, step in zip(rows, steps, strict=True) if step != row.step]
+    yield from remove([(queue_id, row.rank, row.message_id) for row, _ in leaving])
+    yield from move_up_to(queue_id, book.number(pool_id, Channel(book.keys[queue_id].channel)), rows[-1])
     moved: list[tuple[int, int]] = []
-    ended: list[int] = []
-    for row, step in zip(rows, steps, strict=True):
-        if step is None:
-            ended.append(row.message_id)
-            continue
-        letter = row.plan[step]
-        channel = LETTER_CHANNEL[letter]
-        if step == row.step:
-            queue, cost = book.number(pool_id, channel), row.cost
-        else:
-            queue, cost = book.entry(pool_id, channel), step_cost(letter, row.segments)
+    for row, step in leaving:
+        if step is not None:
+            letter = row.plan[step]
+            queue = book.entry(pool_id, LETTER_CHANNEL[letter])
+            changes.due.append((queue, row.rank, row.message_id, step_cost(letter, row.segments), row.due))
             moved.append((row.message_id, step))
-        changes.due.append((queue, row.rank, row.message_id, cost, row.due))
     if moved:
         yield from take_step(moved)
-    yield from expire(ended, changes, rule=NOT_REACHABLE)
+    yield from expire([row.message_id for row, step in leaving if step is None], changes, rule=NOT_REACHABLE)

@@ -142,7 +142,7 @@ def facts_of(message: Standing, past: Sequence[PastAttempt], connection_id: int,
     later = (i for i in range(message.step + 1, len(plan)) if bench.roster.members(message.pool_id, plan[i]))
     return MessageFacts(
         created_at=message.created_at / 1e6,
-        step_at=_step_began(past, plan[message.step]),
+        step_at=_step_began(past, plan[message.step]) if message.step else None,
         deadline=message.deadline / 1e6,
         plan=plan,
         step=message.step,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 
-from sendpool.domain.message import STEP_LETTER
+from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER
 from sendpool.pipeline.accept import Acceptance, Acceptor
 from sendpool.pipeline.claim import Claimed
 from sendpool.store.messages import Expansion
@@ -119,3 +119,12 @@ class Expander:
         for operation_id in operation_ids:
             if operation_id in self._operations:
                 self._operations[operation_id].hurry = True
+
+    def hurry_orphans(self) -> None:
+        """The same for those whose pool is deleted and has nobody left to send them."""
+        roster = self._acceptor.roster
+        for operation in self._operations.values():
+            pool = roster.pools.get(operation.pool_id)
+            channels = [LETTER_CHANNEL[letter] for letter in operation.letters]
+            if pool is not None and pool.deleted and not any(roster.members(pool.id, one) for one in channels):
+                operation.hurry = True

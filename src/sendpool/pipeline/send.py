@@ -45,6 +45,8 @@ from sendpool.store.receipts import SegmentRow
 #: What an attempt's failure is called when a part's fate is unknown.
 UNKNOWN_CODE = "unknown"
 _QUEUED = int(MessageState.QUEUED)
+#: Seconds that a carrier gets at least: with less, RCS reports both a revocation and a delivery too often.
+SHORTEST_VALIDITY = 10
 #: Departures closer than this leave together: a timer is no finer.
 _TOGETHER = 0.001
 #: Receipts of one connection that are matched in memory.
@@ -361,9 +363,16 @@ class Sending:
 
     def _validity(self, started: Started, channel: Channel) -> int:
         """Seconds that the carrier may try: what is left of the message's time, or of its time on this channel."""
-        left = max(1, (started.context.deadline - self._wall()) // 1_000_000)
+        now = self._wall()
+        context = started.context
+        left = max(1, (context.deadline - now) // 1_000_000)
         budget = self._budget(started, channel)
-        return left if budget is None else max(1, min(left, round(budget)))
+        if budget is None:
+            return left
+        if started.row.step == 0:
+            # The time on the first channel began with the message; what it waited for a sender is gone.
+            budget -= (now - context.deadline) / 1e6 + context.validity
+        return max(1, min(left, max(SHORTEST_VALIDITY, round(budget))))
 
     def _submit(self, link: Link, batch: list[Submission]) -> None:
         task = asyncio.get_running_loop().create_task(link.connector.submit(batch))

@@ -31,7 +31,7 @@ from sendpool.store.queue import (
 )
 from sendpool.store.receipts import unpark
 from sendpool.store.scenes import all_scenes
-from sendpool.store.upkeep import messages_in, oldest_due, overdue_operations, parked_that_match, queued_messages
+from sendpool.store.upkeep import oldest_due, overdue_operations, parked_that_match, queued_messages, rows_in
 
 log = structlog.get_logger()
 
@@ -89,8 +89,10 @@ def end_overdue(changes: Changes, engine: Engine) -> Script[None]:
 
 def end_orphans(changes: Changes, queue_ids: list[int]) -> Script[None]:
     """Messages of a deleted pool whose last sender has gone."""
-    found = yield from messages_in(queue_ids, AT_ONCE)
-    yield from expire(found, changes, orphaned=True)
+    rows = yield from rows_in(queue_ids, AT_ONCE)
+    yield from expire([message_id for _, _, message_id in rows], changes, orphaned=True)
+    # Nobody is left to claim them, so they go here; else the next round would find the same ones again.
+    yield from remove(rows)
 
 
 def leave_lanes(changes: Changes, engine: Engine, lanes: list[tuple[int, float]]) -> Script[None]:
@@ -155,6 +157,7 @@ class Sweeper:
         lanes = self._lanes()
         if lanes:
             steps.append(partial(leave_lanes, engine=engine, lanes=lanes))
+        engine.expander.hurry_orphans()
         orphans = self._orphans()
         if orphans:
             steps.append(partial(end_orphans, queue_ids=orphans))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -42,9 +43,13 @@ class DemoApi:
         """Every activated Sender."""
         return await self._pages("/v1/Senders", "senders", {"status": "ACTIVATED"})
 
-    async def create_pool(self, name: str, tags: Json, sender_ids: Sequence[str]) -> str:
-        """Create a Sender Pool with these senders; return its id, looked up by the operation that made it."""
-        body = {"name": name, "tags": tags, "senders": [{"senderId": sender_id} for sender_id in sender_ids]}
+    async def create_pool(self, name: str, tags: Json, sender_ids: Sequence[str], fallback_after: float) -> str:
+        """Create a Sender Pool with these senders; return its id, looked up by the operation that made it.
+
+        *fallback_after*: seconds without a delivery after which the next channel has its turn.
+        """
+        senders = [{"senderId": sender_id} for sender_id in sender_ids]
+        body = {"name": name, "tags": tags, "senders": senders, "fallbackAfter": fallback_after}
         accepted = await self._call("POST", "/v1/SenderPools", body=body)
         pools = await self._pages("/v1/SenderPools", "senderPools", {"operationId": accepted["operationId"]})
         if len(pools) != 1:
@@ -64,6 +69,17 @@ class DemoApi:
     async def messages(self, operation_id: str) -> list[Json]:
         """Every message of an operation, as listed: without attempts."""
         return await self._pages("/v1/Messages", "messages", {"operationId": operation_id})
+
+    async def revokes(self) -> int:
+        """How many attempts were taken back, as /metrics has it."""
+        try:
+            async with self._http.get("/metrics") as answer:
+                found = re.search(
+                    r'^sendpool_revokes_total\{answer="revoked"\} (\S+)$', await answer.text(), re.MULTILINE
+                )
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise DemoFailed(f"GET /metrics failed: {str(error) or type(error).__name__}") from error
+        return int(float(found[1])) if found else 0
 
     async def fetch_all(self, message_ids: Sequence[str]) -> list[Json]:
         """Each message with its attempts, `AT_ONCE` at a time."""

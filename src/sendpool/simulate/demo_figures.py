@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 Json = Mapping[str, Any]
@@ -106,12 +106,14 @@ class Watch:
 
 
 class SenderAccount(NamedTuple):
-    """What one sender did, by the attempts of all messages."""
+    """What one sender did, or all of a channel, by the attempts of all messages."""
 
     attempts: int
     delivered: int
-    #: Attempts that failed here, after which another sender tried.
+    #: Attempts that failed here, after which another sender of the same channel tried.
     failed_over: int
+    #: Attempts that failed or were taken back here, after which another channel tried.
+    fell_back: int
     #: Attempts that came here after another sender had failed.
     taken_over: int
 
@@ -124,7 +126,11 @@ class Account(NamedTuple):
     failed: Counter[int]
     ambiguous: int
     failovers: int
+    fallbacks: int
+    #: Messages that more than one attempt delivered.
+    doubles: int
     senders: dict[str, SenderAccount]
+    channels: dict[str, SenderAccount]
     #: Messages that are none of these: "status id".
     unaccounted: list[str]
 
@@ -133,8 +139,9 @@ def account_for(messages: Sequence[Json]) -> Account:
     """Account for fetched messages: delivered, failed with a reason, or stated ambiguous; else unaccounted."""
     failed: Counter[int] = Counter()
     unaccounted = []
-    delivered = ambiguous = 0
+    delivered = ambiguous = doubles = 0
     for message in messages:
+        doubles += sum(attempt["status"] in DELIVERED for attempt in message["attempts"]) > 1
         status = message["status"]
         reason = _reason(message)
         if status in DELIVERED:
@@ -145,28 +152,28 @@ def account_for(messages: Sequence[Json]) -> Account:
             failed[reason] += 1
         else:
             unaccounted.append(f"{status} {message['id']}")
-    senders = _by_sender(messages)
-    failovers = sum(sender.failed_over for sender in senders.values())
-    return Account(delivered, failed, ambiguous, failovers, senders, unaccounted)
+    senders = _accounts(messages, lambda attempt: str(attempt["from"]["senderId"]))
+    channels = _accounts(messages, lambda attempt: str(attempt["channel"]))
+    failovers = sum(channel.failed_over for channel in channels.values())
+    fallbacks = sum(channel.fell_back for channel in channels.values())
+    return Account(delivered, failed, ambiguous, failovers, fallbacks, doubles, senders, channels, unaccounted)
 
 
-def _by_sender(messages: Sequence[Json]) -> dict[str, SenderAccount]:
-    attempts: Counter[str] = Counter()
-    delivered: Counter[str] = Counter()
-    failed_over: Counter[str] = Counter()
-    taken_over: Counter[str] = Counter()
+def _accounts(messages: Sequence[Json], whose: Callable[[Json], str]) -> dict[str, SenderAccount]:
+    """What senders or channels did; *whose* names the one that made an attempt."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
     for message in messages:
-        tried = [(str(a["from"]["senderId"]), a["status"]) for a in message["attempts"]]
-        for n, (sender, status) in enumerate(tried):
-            attempts[sender] += 1
-            delivered[sender] += status in DELIVERED
-            if n and tried[n - 1][0] != sender:
-                failed_over[tried[n - 1][0]] += 1
-                taken_over[sender] += 1
-    return {
-        sender: SenderAccount(attempts[sender], delivered[sender], failed_over[sender], taken_over[sender])
-        for sender in attempts
-    }
+        before: Json | None = None
+        for attempt in message["attempts"]:
+            mine = counts[whose(attempt)]
+            mine["attempts"] += 1
+            mine["delivered"] += attempt["status"] in DELIVERED
+            if before is not None and before["from"]["senderId"] != attempt["from"]["senderId"]:
+                same = before["channel"] == attempt["channel"]
+                counts[whose(before)]["failed_over" if same else "fell_back"] += 1
+                mine["taken_over"] += 1
+            before = attempt
+    return {name: SenderAccount(*(one[field] for field in SenderAccount._fields)) for name, one in counts.items()}
 
 
 def _reason(message: Json) -> int | None:

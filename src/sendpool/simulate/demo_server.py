@@ -41,8 +41,19 @@ class DemoCarrier(NamedTuple):
     port: int
 
 
-def write_config(folder: Path, carriers: Sequence[DemoCarrier], senders: Sequence[DemoSender]) -> Path:
-    """Write sendpool.toml into *folder*: a connection per carrier, and a sandbox for what is not SMS."""
+class DemoPlatform(NamedTuple):
+    """A simulated RCS platform that the server posts to, and what each shows to the other."""
+
+    name: str
+    url: str
+    token: str
+    client_token: str
+
+
+def write_config(
+    folder: Path, carriers: Sequence[DemoCarrier], platform: DemoPlatform, senders: Sequence[DemoSender]
+) -> Path:
+    """Write sendpool.toml into *folder*: a connection per carrier, one to RCS, and a sandbox for what is neither."""
     lines = ["[server]", f'database = "sqlite:///{folder / "demo.db"}"']
     for carrier in carriers:
         lines += [
@@ -59,6 +70,16 @@ def write_config(folder: Path, carriers: Sequence[DemoCarrier], senders: Sequenc
             "reconnect_max = 2.0",
             *_sender_lines(senders, carrier.name),
         ]
+    lines += [
+        "",
+        "[[connections]]",
+        f'name = "{platform.name}"',
+        'type = "rcs"',
+        f'base_url = "{platform.url}"',
+        f'token = "{platform.token}"',
+        f'client_token = "{platform.client_token}"',
+        *_sender_lines(senders, platform.name),
+    ]
     lines += ["", "[[connections]]", 'name = "sandbox"', 'type = "sandbox"', *_sender_lines(senders, "sandbox")]
     path = folder / "sendpool.toml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -18,6 +18,7 @@ from sendpool.simulate.demo_server import DemoSender
 #: Seconds between lines where there is no terminal.
 LINE_EVERY = 2.0
 _BAR = 12
+_NOTHING = figures.SenderAccount(0, 0, 0, 0, 0)
 
 
 class SenderLine(NamedTuple):
@@ -123,12 +124,30 @@ def account_table(
     table.title, table.title_justify, table.title_style = "Who delivered what", "left", "bold"
     for heading in ("tried", "delivered", "failed\nover", "taken\nover", "accepted\nby carrier", "a second"):
         table.add_column(heading, justify="right")
-    none = figures.SenderAccount(0, 0, 0, 0)
     for line in senders:
-        settings, did = line.settings, account.senders.get(line.id, none)
-        counts = (did.attempts, did.delivered, did.failed_over, did.taken_over, at_carrier.get(settings.address, "-"))
+        settings, did = line.settings, account.senders.get(line.id, _NOTHING)
+        lost = did.failed_over + did.fell_back
+        counts = (did.attempts, did.delivered, lost, did.taken_over, at_carrier.get(settings.address, "-"))
         rate = f"{did.delivered / seconds:.1f} of {settings.mps}"
         table.add_row(settings.address, _via(settings), *map(str, counts), rate)
+    return table
+
+
+def channels_table(account: figures.Account, taken_back: int, doubles: int) -> Table:
+    """What each channel did, and what passed between senders and between channels.
+
+    *taken_back* attempts were revoked before the next channel's turn; *doubles* people got their message twice.
+    """
+    table = _plain_table("channel")
+    table.title, table.title_justify, table.title_style = "By channel", "left", "bold"
+    for heading in ("tried", "delivered", "failovers", "fallbacks", "revokes", "doubles"):
+        table.add_column(heading, justify="right")
+    for channel, did in sorted(account.channels.items()):
+        revokes = str(taken_back) if channel == "RCS" else "-"
+        counts = (did.attempts, did.delivered, did.failed_over, did.fell_back)
+        table.add_row(channel, *map(str, counts), revokes, "")
+    totals = (account.delivered, account.failovers, account.fallbacks, taken_back, doubles)
+    table.add_row("all", str(sum(did.attempts for did in account.channels.values())), *map(str, totals))
     return table
 
 

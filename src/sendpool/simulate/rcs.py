@@ -88,7 +88,8 @@ class RcsPlatform:
         self._tally = Tally()
         self._taken: dict[tuple[str, str], Message] = {}
         self._drops_left = Counter({n: f.times for n, f in enumerate(self.script.faults) if isinstance(f, Drop)})
-        self._deliveries = Deliveries(self.webhook, self._tally)
+        #: What becomes of messages; `deliveries.silent` keeps them all back.
+        self.deliveries = Deliveries(self.webhook, self._tally)
         self._unanswered = 0
         self._released = asyncio.Event()
         self._released.set()
@@ -122,7 +123,7 @@ class RcsPlatform:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._deliveries.stop()
+        self.deliveries.stop()
         await self.begin_outage()
         await self.webhook.stop()
         if self._web is not None:
@@ -278,7 +279,7 @@ class RcsPlatform:
             self.messages.append(message)
         if not repeated and fate.status == 200:
             self._taken[agent, message_id] = message
-            await self._deliveries.take(message, fate)
+            await self.deliveries.take(message, fate)
         self._unanswered += 1
         self.most_unanswered = max(self.most_unanswered, self._unanswered)
         try:
@@ -315,7 +316,7 @@ class RcsPlatform:
 
     async def _revoke(self, agent: str, phone: str, message_id: str) -> web.Response:
         message = self._taken.get((agent, message_id))
-        done = message is not None and message.phone == phone and self._deliveries.take_back(message)
+        done = message is not None and message.phone == phone and self.deliveries.take_back(message)
         self._tally.revokes_failed += not done
         await asyncio.sleep(self._fates.of_revoke(agent, phone, self.elapsed))
         if not done:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from math import inf
 
+import msgspec
+
 from sendpool.simulate.agenda import Agenda
 from sendpool.simulate.rcs_events import Webhook, moment
 from sendpool.simulate.rcs_record import Message, Tally
@@ -24,9 +26,13 @@ class Deliveries:
         self._webhook = webhook
         self._tally = tally
         self._agenda = Agenda()
+        #: While set, whatever is taken is never delivered, and not a word is said about it.
+        self.silent = False
 
     async def take(self, message: Message, fate: RcsFate) -> None:
         """Put down when *message* is delivered, or when its time is over."""
+        if self.silent:
+            fate = msgspec.structs.replace(fate, delivered_after=inf, early=False, told=0)
         message.fate = fate
         if fate.early:
             told = self._deliver(message)

@@ -39,15 +39,15 @@ def parked_that_match(limit: int) -> Script[list[Any]]:
     return rows
 
 
-def messages_in(queue_ids: list[int], limit: int) -> Script[list[int]]:
-    """Messages that wait in these queues."""
+def rows_in(queue_ids: list[int], limit: int) -> Script[list[tuple[int, int, int]]]:
+    """(queue, rank, message) of rows that wait in these queues."""
     rows = yield Bulk(
         "FROM v JOIN outq q ON q.queue_id = v.id LIMIT " + str(int(limit)),
         (("id", "bigint"),),
         [(queue_id,) for queue_id in queue_ids],
-        ("q.message_id",),
+        ("q.queue_id", "q.rank", "q.message_id"),
     )
-    return [row[0] for row in rows]
+    return [tuple(row) for row in rows[:limit]]
 
 
 def oldest_due(queue_ids: list[int]) -> Script[list[tuple[int, int]]]:

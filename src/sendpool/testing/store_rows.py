@@ -19,6 +19,7 @@ FAR = AT + 86_400_000_000
 
 
 def operation(first: int, total: int, *, unexpanded: int = 0) -> NewOperation:
+    """An operation of account 1 in pool 7 that has just been accepted."""
     key = (first, first.to_bytes(16, "big"), 1, "message", OperationState.PROCESSING, 7, "transactional")
     return NewOperation(*key, total, unexpanded, total, 0, FAR, AT, '{"text":"Hi"}', "{}", "{}", 60)
 

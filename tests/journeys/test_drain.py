@@ -1,0 +1,53 @@
+"""SIGTERM: nothing new starts, what is on its way is finished, the rest waits for the next start."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.journeys.conftest import Rig
+
+SENDER = "+12034458910"
+
+
+async def test_drained_server_loses_nothing_and_the_rest_goes_out_once_after_a_restart(rig: Rig) -> None:
+    centre = await rig.centre(answer_delay=0.3, receipt_delay=0.1)
+    server = await rig.server(rig.smpp("carrier", centre.port, [(SENDER, 40)]))
+    pool = await server.pool()
+    operation = await server.send(pool, rig.phones(200))
+    await rig.until(lambda: len(centre.submits) >= 40, what="the queue is on its way")
+
+    began = time.monotonic()
+    assert await server.stop(within=15.0) == 0
+    took = time.monotonic() - began
+
+    at_the_stop = len(centre.submits)
+    assert took < 15.0
+    assert 40 <= at_the_stop < 150
+    # Every submit was answered and its answer stored: no attempt stands as begun (1) or of unknown fate (3).
+    assert server.rows("SELECT count(*) FROM attempt WHERE state IN (1, 3)") == [(0,)]
+    assert server.events(level="error") == []
+
+    server.write(rig.smpp("carrier", centre.port, [(SENDER, 100)]))
+    await server.start()
+    stats = await server.wait_stats(operation, delivered=200)
+    assert stats["failed"] == 0
+    assert Counter(submit.destination for submit in centre.submits) == Counter(rig.phones(200))
+    assert await server.messages(operation, "&ambiguous=true") == []
+    assert await server.stop() == 0
+
+
+async def test_request_after_sigterm_is_refused_or_kept(rig: Rig) -> None:
+    centre = await rig.centre(receipt_delay=0.05)
+    server = await rig.server(rig.smpp("carrier", centre.port, [(SENDER, 100)]))
+    pool = await server.pool()
+    accepted = [await server.send(pool, rig.phones(1, first)) for first in range(5)]
+
+    assert await server.stop() == 0
+    await server.start()
+
+    for operation in accepted:
+        await server.wait_stats(operation, delivered=1)
+    assert Counter(submit.destination for submit in centre.submits) == Counter(rig.phones(5))
