@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sendpool.simulate.script import NoAnswer
+from sendpool.simulate.script import NoAnswer, Undelivered
 
 if TYPE_CHECKING:
     from tests.journeys.conftest import Rig
 
 SENDERS = [("+12034458910", 100.0), ("+12034458911", 100.0)]
+#: The `error.code` of an attempt whose fate is or was unknown.
+AMBIGUOUS = 30410
 
 
 async def test_two_kills_lose_nothing_and_double_only_what_is_marked(rig: Rig) -> None:
@@ -35,7 +37,7 @@ async def test_two_kills_lose_nothing_and_double_only_what_is_marked(rig: Rig) -
     await rig.until(lambda: centre.totals().receipts_waiting == 0, what="the receipts are delivered")
 
     marked = {
-        message["to"][0]["address"]
+        phone_of(message)
         for operation in operations
         for message in await server.messages(operation, "&ambiguous=true")
     }
@@ -43,6 +45,9 @@ async def test_two_kills_lose_nothing_and_double_only_what_is_marked(rig: Rig) -
     assert once_marked > 0
     assert set(rig.phones(400)) <= at_the_carrier.keys() | marked
     assert at_the_carrier.total() - len(at_the_carrier) <= once_marked
+    for phone in (phone for phone, copies in at_the_carrier.items() if copies > 1):
+        marked_once = "SELECT 1 FROM attempt JOIN message ON id = message_id WHERE marks & 2 AND address = ?"
+        assert server.rows(marked_once, phone)
     for operation in operations:
         stats = await server.stats(operation)
         assert stats["total"] == 100
@@ -50,14 +55,36 @@ async def test_two_kills_lose_nothing_and_double_only_what_is_marked(rig: Rig) -
 
 
 async def test_receipt_after_a_restart_settles_what_was_ambiguous_when_its_id_is_known(rig: Rig) -> None:
-    # The second part of each text is taken, reported and never answered: its attempt is of unknown fate, but the
-    # first part's id is stored.
-    centre = await rig.centre(NoAnswer(share=0.5), receipt_delay=3.0)
-    server = await rig.server(rig.smpp("carrier", centre.port, SENDERS, response_timeout=1))
+    # Some parts are never answered, so the crash leaves attempts of unknown fate, of some of which one id is known.
+    # Its receipt says that the phone does not exist (MAP error 1), which settles the whole text.
+    faults = NoAnswer(share=0.5), Undelivered(err="001")
+    centre = await rig.centre(*faults, receipt_delay=5.0)
+    connection = rig.smpp("carrier", centre.port, SENDERS[:1], receipt_error_table="map")
+    server = await rig.server(connection)
     pool = await server.pool()
-    operation = await server.send(pool, rig.phones(20), "A text of more than one part. " * 12)
+    operation = await server.send(pool, rig.phones(10), "A text of two parts. " * 10)
+    await rig.until(lambda: len(centre.submits) == 20, what="both parts of all are at the carrier")
+    answered = Counter(submit.destination for submit in centre.submits if submit.answered)
+    known = {phone for phone, parts in answered.items() if parts == 1}
+    unknown = set(rig.phones(10)) - answered.keys()
+    assert known
+    assert unknown
+    stored = "SELECT count(*) FROM segment"
+    await rig.until(lambda: server.rows(stored) == [(answered.total(),)], what="the answers are stored")
 
-    async def ambiguous() -> int:
-        return len(await server.messages(operation, "&ambiguous=true"))
+    await server.kill()
+    await server.start()
+    assert {phone_of(message) for message in await server.messages(operation, "&ambiguous=true")} == known | unknown
 
-    await rig.until(ambiguous, what="messages are ambiguous")
+    await server.wait_stats(operation, undelivered=10 - len(unknown))
+    left = await server.messages(operation, "&ambiguous=true")
+    assert {phone_of(message) for message in left} == unknown
+    for message in await server.fetch_all(operation):
+        was_ambiguous = phone_of(message) in known | unknown
+        assert len(message["attempts"]) == 1
+        assert (message["attempts"][0]["error"]["code"] == AMBIGUOUS) is was_ambiguous
+    assert len(centre.submits) == 20
+
+
+def phone_of(message: dict[str, Any]) -> str:
+    return str(message["to"][0]["address"])

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from sendpool.connectors.base import Receipt
+from sendpool.domain.decision import Trigger
 from sendpool.domain.message import LETTER_CHANNEL
+from sendpool.domain.policy import PoolRules
 from sendpool.domain.pool import Member, Pool
 from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.states import AttemptState, MessageState
@@ -16,7 +18,7 @@ from sendpool.metrics import Metrics
 from sendpool.pipeline.claim import Clock
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.roster import Roster
-from sendpool.pipeline.settle import Changes, Result, Told, settle_receipts, settle_results
+from sendpool.pipeline.settle import Ask, Changes, Result, Told, settle_receipts, settle_results
 from sendpool.store.database import Query, Script
 from sendpool.store.messages import NewMessage, insert_messages, insert_operations
 from sendpool.store.queue import NewAttempt, enqueue, insert_queues, remove, start_attempts
@@ -31,7 +33,12 @@ T = TypeVar("T")
 class Ledger:
     """Settlement without engine or clock: a file on which a test starts attempts and says what became of them."""
 
-    def __init__(self, path: Path, members: Mapping[Channel, Sequence[tuple[int, int]]]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        members: Mapping[Channel, Sequence[tuple[int, int]]],
+        rules: PoolRules | None = None,
+    ) -> None:
         """*members*: (sender, connection) on each channel of pool 7."""
         self.connection = connect(path)
         senders = [
@@ -47,7 +54,9 @@ class Ledger:
             for channel, pairs in members.items()
             for sender_id, connection_id in pairs
         ]
-        pool = Pool(id=7, uid=bytes(16), account_id=1, members=tuple(Member(sender_id=one.id) for one in senders))
+        pool = Pool(
+            id=7, uid=bytes(16), account_id=1, members=tuple(Member(sender_id=one.id) for one in senders), rules=rules
+        )
         self.roster = Roster(senders, [pool])
         self.now = AT
         self.engine = Engine(cast(Any, None), Metrics(), Clock(lambda: self.now / 1e6, lambda: self.now))
@@ -58,12 +67,21 @@ class Ledger:
         """Run a script in a transaction of its own."""
         return transact(self.connection, script)
 
-    def accept(self, first: int, total: int = 1, *, plan: str = "S", segments: int = 1, category: str = "") -> None:
+    def accept(
+        self,
+        first: int,
+        total: int = 1,
+        *,
+        plan: str = "S",
+        segments: int = 1,
+        category: str = "",
+        validity: int = 172_800,
+    ) -> None:
         """An operation whose messages wait in the queue of their first step."""
         queue_id = self.book.number(7, LETTER_CHANNEL[plan[0]])
 
         def script() -> Script[None]:
-            new = operation(first, total)
+            new = operation(first, total)._replace(deadline=AT + validity * 1_000_000)
             yield from insert_operations([new._replace(category=category or new.category)])
             keys = range(first, first + total)
             new_messages = [NewMessage(key, first, f"+4477{key}", "P", plan, segments, AT) for key in keys]
@@ -107,6 +125,15 @@ class Ledger:
     def receipts(self, *receipts: Receipt, connection_id: int = 1) -> None:
         """What a carrier says later, in one batch."""
         self.settle(functools.partial(settle_receipts, [Told(connection_id, one) for one in receipts]))
+
+    def ask(self, message_id: int, n: int, trigger: Trigger, rule: str = "") -> None:
+        """A wait for an attempt is over, or its carrier said something that decides nothing by itself."""
+
+        def stage(changes: Changes) -> Script[None]:
+            changes.asks.append(Ask(message_id, n, trigger, rule))
+            yield from ()
+
+        self.settle(stage)
 
     def rows(self, sql: str, *args: Any) -> list[Any]:
         """What a statement brings."""

@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from sendpool.domain.failures import FailureClass
-from sendpool.domain.message import Content
+from sendpool.domain.message import Category, Content
 from sendpool.domain.sender import Channel
 
 log = structlog.get_logger(__name__)
@@ -78,6 +78,10 @@ class Submission(NamedTuple):
     parts: int
     #: The sender's own options from the configuration.
     options: Mapping[str, Any]
+    #: What the message is for, where the carrier wants to know.
+    category: Category = Category.TRANSACTIONAL
+    #: The attempt's own id ("SM" and 32 hex digits), unique everywhere; only for connectors that name attempts.
+    public_id: str = ""
 
 
 class CarrierId(NamedTuple):

@@ -70,7 +70,8 @@ class Acceptance(NamedTuple):
     def context(self) -> Context:
         """What sending needs to know of the operation, without reading it again."""
         new = self.operation
-        return Context(new.id, new.account_id, new.pool_id, new.category, new.deadline, new.validity, self.content)
+        said = (new.id, new.account_id, new.pool_id, new.category, new.deadline, new.validity)
+        return Context(*said, new.uid.hex(), self.content)
 
 
 class Acceptor:

@@ -24,7 +24,7 @@ from sendpool.pipeline.decide import expire
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.settle import Changes
 from sendpool.store.database import Script
-from sendpool.store.queue import AskingRow, head_addresses, move_up_to, remove, take_step
+from sendpool.store.queue import AskingRow, enqueue, head_addresses, remove, take_step
 
 if TYPE_CHECKING:
     from sendpool.pipeline.engine import Engine
@@ -163,14 +163,16 @@ def next_steps(rows: Sequence[AskingRow], reachable: Collection[str], pool_id: i
 def sort_rows(
     queue_id: int, rows: Sequence[AskingRow], steps: Sequence[int | None], book: QueueBook, changes: Changes
 ) -> Script[None]:
-    """Move the head of a queue, which *rows* are, to the senders of their steps; those without a step end.
+    """Move *rows* of a queue to the senders of their steps; those without a step end.
 
-    Those that stay on their step, most of them, move in one statement.
+    They are named one by one: rows of other operations, which nobody has asked about, may have come in between.
     """
     pool_id = book.keys[queue_id].pool_id
+    staying = [row for row, step in zip(rows, steps, strict=True) if step == row.step]
     leaving = [(row, step) for row, step in zip(rows, steps, strict=True) if step != row.step]
-    yield from remove([(queue_id, row.rank, row.message_id) for row, _ in leaving])
-    yield from move_up_to(queue_id, book.number(pool_id, Channel(book.keys[queue_id].channel)), rows[-1])
+    yield from remove([(queue_id, row.rank, row.message_id) for row in rows])
+    target = book.number(pool_id, Channel(book.keys[queue_id].channel))
+    yield from enqueue([(target, row.rank, row.message_id, row.cost, row.due) for row in staying])
     moved: list[tuple[int, int]] = []
     for row, step in leaving:
         if step is not None:

@@ -18,12 +18,14 @@ from sendpool.connectors.base import (
     CarrierId,
     Connector,
     KnowsCapabilities,
+    NamesAttempts,
     Outcome,
     Rejected,
     Submission,
     Throttled,
     Unavailable,
 )
+from sendpool.domain import ids
 from sendpool.domain.dealing import LinkOffer, Offer, References
 from sendpool.domain.failures import FailureClass
 from sendpool.domain.fairness import RoundRobin
@@ -75,6 +77,8 @@ class Link:
         self.draining = False
         #: Whether it can be asked ahead who is reachable.
         self.asks = isinstance(connector, KnowsCapabilities)
+        #: Whether it names attempts itself, so that a repeat is safe.
+        self.names = isinstance(connector, NamesAttempts)
         #: (message, operation) by the carrier's id: first attempts that were accepted and wait for their receipt.
         self.awaiting: dict[str, tuple[int, int]] = {}
 
@@ -351,7 +355,18 @@ class Sending:
             self._validity(started, gate.sender.channel),
             parts,
             gate.options,
+            Category(context.category),
+            self._public_id(started),
         )
+
+    def _public_id(self, started: Started) -> str:
+        """The attempt's own id where its connector names attempts by it; it costs too much to make for all."""
+        link = self.links.get(started.connection_id)
+        if link is None or not link.names:
+            return ""
+        context = started.context
+        index = started.row.message_id - context.operation_id
+        return ids.attempt_id(bytes.fromhex(context.uid), index, started.n)
 
     def _budget(self, started: Started, channel: Channel) -> float | None:
         """Seconds that the policy stays on this channel, where a later step waits behind it."""

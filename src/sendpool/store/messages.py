@@ -548,6 +548,8 @@ class Context(NamedTuple):
     deadline: int
     #: Seconds.
     validity: int
+    #: In hex.
+    uid: str
     content: Content
 
 
@@ -557,6 +559,6 @@ def load_contexts(operation_ids: Iterable[int]) -> Script[list[Context]]:
         "FROM v JOIN operation o ON o.id = v.id JOIN operation_content c ON c.operation_id = v.id",
         (("id", "bigint"),),
         [(key,) for key in operation_ids],
-        ("o.id", "o.account_id", "o.pool_id", "o.category", "o.deadline", "c.validity", "c.content"),
+        ("o.id", "o.account_id", "o.pool_id", "o.category", "o.deadline", "c.validity", "hex(o.uid)", "c.content"),
     )
     return [Context(*row[:-1], msgspec.json.decode(row[-1], type=Content)) for row in rows]  # type: ignore[call-arg]

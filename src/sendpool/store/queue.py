@@ -167,16 +167,6 @@ def remove_up_to(queue_id: int, rank: int, message_id: int) -> Script[None]:
     )
 
 
-def move_up_to(queue_id: int, target: int, last: AskingRow) -> Script[None]:
-    """Move the head of a queue, up to and with this row, to another one; ranks stay."""
-    yield Query(
-        "INSERT INTO outq (queue_id, rank, message_id, cost, due) SELECT ?, rank, message_id, cost, due FROM outq"
-        " WHERE queue_id = ? AND (rank, message_id) <= (?, ?)",
-        (target, queue_id, last.rank, last.message_id),
-    )
-    yield from remove_up_to(queue_id, last.rank, last.message_id)
-
-
 def remove(rows: Sequence[tuple[int, int, int]]) -> Script[None]:
     """Take single rows (queue, rank, message) away."""
     if rows:

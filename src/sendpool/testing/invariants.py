@@ -71,7 +71,8 @@ RULES = {
         SELECT id >> 6 FROM attempt WHERE state = {_A.STARTED:d} GROUP BY id >> 6 HAVING count(*) > 1""",
     "an attempt's number would be given again": f"""
         SELECT a.id FROM attempt a JOIN message m ON m.id = a.id >> 6
-        WHERE a.state NOT IN ({_UNCOUNTED}) AND m.attempts < (a.id & 63)""",
+        WHERE a.state NOT IN ({_UNCOUNTED}) AND m.attempts < (a.id & 63)
+        AND m.state IN ({_M.QUEUED:d}, {_M.SENT:d})""",
     "a message did not begin with exactly one event": f"""
         SELECT m.id FROM message m
         LEFT JOIN event e ON e.subject_id = m.id AND e.number IN ({_M.QUEUED:d}, {_M.INBOUND:d})

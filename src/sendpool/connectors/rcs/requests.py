@@ -12,10 +12,10 @@ from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 import msgspec
 
 from sendpool.connectors.base import AttemptKey, Rejected, Submission
-from sendpool.connectors.rcs.content import LARGEST_MESSAGE, LONGEST_TEXT, ContentMessage
+from sendpool.connectors.rcs.content import LARGEST_MESSAGE, LONGEST_TEXT, ContentMessage, read_module
 from sendpool.connectors.rcs.settings import RcsSettings, Traffic, agent_options
 from sendpool.domain.failures import FailureClass
-from sendpool.domain.message import Content
+from sendpool.domain.message import Category, Content
 
 #: Seconds that a message may at most and should at least be given (RBM API, AgentMessage.ttl): with less than 10 s
 #: the notice that it was taken back and the notice that it was delivered cross more often.
@@ -64,13 +64,19 @@ def message_id(salt: str, sender: str, attempt: AttemptKey) -> str:
 
 
 def content_message(content: Content) -> ContentMessage:
-    """What *content* says over RCS. Richer content is read here as soon as `Content` holds it (`read_module`).
-
-    Raises `UnfitSubmission`.
-    """
+    """What *content* says over RCS. Raises `UnfitSubmission`."""
+    if content.rich is not None:
+        try:
+            return read_module(content.rich)
+        except (msgspec.ValidationError, ValueError) as error:
+            raise UnfitSubmission(UNFIT_CONTENT) from error
     if not 0 < len(content.text) <= LONGEST_TEXT:
         raise UnfitSubmission(UNFIT_CONTENT)
     return ContentMessage(text=content.text)
+
+
+#: What the platform calls our categories, where no sender says otherwise.
+_TRAFFIC = {Category.OTP: Traffic.AUTHENTICATION, Category.BULK: Traffic.PROMOTION}
 
 
 class Requests:
@@ -83,7 +89,7 @@ class Requests:
         self._salt = salt
         self._new_id = new_id
         self._contents: dict[Content, bytes] = {}
-        self._senders: dict[str, tuple[Mapping[str, Any], Traffic]] = {}
+        self._senders: dict[str, tuple[Mapping[str, Any], Traffic | None]] = {}
 
     def message(self, submission: Submission) -> AgentMessage:
         """The message of an attempt. Raises `UnfitSubmission`."""
@@ -92,8 +98,10 @@ class Requests:
             raise UnfitSubmission(UNFIT_ADDRESS)
         sender, content = submission.sender, submission.content
         said = self._contents.get(content) or self._write_content(content)
-        traffic = self._traffic_of(sender, submission.options)
-        name = self.message_id(submission.attempt, sender)
+        traffic = self._traffic_of(sender, submission.options) or _TRAFFIC.get(submission.category, self._traffic)
+        named = submission.public_id
+        # The attempt's own id is as unique as any UUID, and the same after a restart.
+        name = str(UUID(hex=named[2:])) if named else self.message_id(submission.attempt, sender)
         url = f"{self._root}/v1/phones/{phone}/agentMessages?messageId={name}&agentId={_quoted(sender)}"
         start = b'{"contentMessage":%s,"messageTrafficType":"%s"' % (said, traffic.encode())
         return AgentMessage(name, url, start, submission.validity)
@@ -130,10 +138,10 @@ class Requests:
         self._contents[content] = said
         return said
 
-    def _traffic_of(self, sender: str, options: Mapping[str, Any]) -> Traffic:
+    def _traffic_of(self, sender: str, options: Mapping[str, Any]) -> Traffic | None:
         known = self._senders.get(sender)
         if known is None or known[0] is not options:
-            known = (options, agent_options(options).traffic_type or self._traffic)
+            known = (options, agent_options(options).traffic_type)
             self._senders[sender] = known
         return known[1]
 

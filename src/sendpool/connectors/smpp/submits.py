@@ -72,7 +72,7 @@ class SubmitWriter:
     def write(self, submission: Submission, into: list[Waiting]) -> None:
         """Append the wanted parts of *submission*. Raises `UnfitSubmission`, and then appends nothing."""
         # One unpacking: reading the fields one by one takes as long as all the rest.
-        attempt, _, sender, recipient, content, segments, reference, validity, wanted, options = submission
+        attempt, _, sender, recipient, content, segments, reference, validity, wanted, options = submission[:10]
         parts = self._texts.get(content) or self._lay_out(content)
         if len(parts) != segments:
             raise UnfitSubmission(UNFIT_TEXT)
