@@ -10,7 +10,10 @@ import asyncio
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
+
+import structlog
 
 from sendpool.connectors.base import (
     AttemptKey,
@@ -24,6 +27,7 @@ from sendpool.connectors.base import (
     Submission,
     Throttled,
     Unavailable,
+    Uncertain,
 )
 from sendpool.domain import ids
 from sendpool.domain.dealing import LinkOffer, Offer, References
@@ -46,6 +50,8 @@ from sendpool.store.receipts import SegmentRow
 
 #: What an attempt's failure is called when a part's fate is unknown.
 UNKNOWN_CODE = "unknown"
+log = structlog.get_logger()
+
 _QUEUED = int(MessageState.QUEUED)
 #: Seconds that a carrier gets at least: with less, RCS reports both a revocation and a delivery too often.
 SHORTEST_VALIDITY = 10
@@ -392,7 +398,22 @@ class Sending:
     def _submit(self, link: Link, batch: list[Submission]) -> None:
         task = asyncio.get_running_loop().create_task(link.connector.submit(batch))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(partial(self._submitted, link, batch))
+
+    def _submitted(self, link: Link, batch: list[Submission], task: asyncio.Task[None]) -> None:
+        """A connector never raises; where one does all the same, nobody knows what of the batch has left."""
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            return
+        log.error("connector failed", connection=link.name, error=type(error).__name__, exc_info=error)
+        unknown = Uncertain("a fault in the connector")
+        self.outcomes(link, [(one.attempt, part, unknown) for one in batch for part in self._unanswered(one)])
+
+    def _unanswered(self, submission: Submission) -> list[int]:
+        flight = self.flights.get(submission.attempt)
+        missing = flight.missing if flight is not None else 0
+        return [part for part in range(1, submission.segments + 1) if missing >> part - 1 & 1]
 
     # ---------------------------------------------------------------- outcomes
 
