@@ -351,6 +351,9 @@ async def test_rows_in_the_lane_of_a_sender_whose_link_goes_down_are_planned_ane
         assert len(c.sent) >= 38
 
 
+IN_LANE = "SELECT count(*) FROM outq q JOIN queue k ON k.id = q.queue_id WHERE k.lane = ?"
+
+
 @pytest.mark.parametrize("how", ["deactivated", "removed"])
 @virtually
 async def test_a_sender_that_goes_strands_nothing_in_its_lane(how: str, fresh: Path) -> None:
@@ -367,9 +370,7 @@ async def test_a_sender_that_goes_strands_nothing_in_its_lane(how: str, fresh: P
         await w.until(lambda: len(a.sent) >= 5)
         await asyncio.sleep(0.5)
         gone = w.sender("+12030000003")
-        lanes = await w.rows(
-            "SELECT count(*) FROM outq q JOIN queue k ON k.id = q.queue_id WHERE k.lane = ?", str(gone.id)
-        )
+        lanes = await w.rows(IN_LANE, str(gone.id))
         assert lanes[0][0] > 0, "something waits for it"
         if how == "deactivated":
             await w.declare({**lines, "c": Line(c, {})})
@@ -377,9 +378,7 @@ async def test_a_sender_that_goes_strands_nothing_in_its_lane(how: str, fresh: P
             await w.engine.change(lambda: remove_member(w.account_id, w.pool, gone.uid, w.engine.clock.wall()))
         await asyncio.sleep(3)
 
-        left = await w.rows(
-            "SELECT count(*) FROM outq q JOIN queue k ON k.id = q.queue_id WHERE k.lane = ?", str(gone.id)
-        )
+        left = await w.rows(IN_LANE, str(gone.id))
         assert left == [(0,)]
         await w.until_states(DELIVERED=12, within=300)
 

@@ -27,9 +27,9 @@ from sendpool.metrics import Metrics
 from sendpool.pipeline.capability import CapabilityLoop
 from sendpool.pipeline.claim import Clock
 from sendpool.pipeline.engine import Engine
+from sendpool.pipeline.links import Link
 from sendpool.pipeline.revoke import Revoker
 from sendpool.pipeline.roster import load_roster
-from sendpool.pipeline.send import Link
 from sendpool.pipeline.supervise import ConnectionInbox, Supervisor
 from sendpool.pipeline.sweep import Sweeper
 from sendpool.store.accounts import ensure_first_account

@@ -314,20 +314,42 @@ def expire(
 
 
 def replan(rows: Sequence[DueRow], bench: Bench, changes: Changes) -> Script[list[DueRow]]:
-    """Give rows that one sender has kept waiting to another that has not tried them; returns those that moved."""
+    """Give rows that one sender has kept waiting to another that has not tried them; returns those that left its lane.
+
+    Where that sender has left the pool and no other is left on the channel, they go on as after a failure: with the
+    next channel, or they end.
+    """
     keys = [row.message_id for row in rows]
     standing = (yield from load_standing(keys)) if keys else {}
     past = (yield from load_past(keys)) if keys else {}
     moved = []
+    stranded = []
     for row in rows:
         message = standing[row.message_id]
         lane = int(bench.book.keys[row.queue_id].lane)
         channel = Channel(bench.book.keys[row.queue_id].channel)
         others = [s for s in _untried(message, channel, past.get(row.message_id, ()), bench) if s.id != lane]
-        free = [sender for sender in others if bench.free_at(sender.id) < bench.free_at(lane)]
+        gone = all(sender.id != lane for sender, _ in bench.roster.members(message.pool_id, channel))
+        free = others if gone else [one for one in others if bench.free_at(one.id) < bench.free_at(lane)]
         if free:
             chosen = _first_to_take(free, message, channel, bench)
             queue_id = bench.book.number(message.pool_id, channel, str(chosen.id))
             changes.due.append((queue_id, row.rank, row.message_id, row.cost, bench.now))
+        elif gone and not _leave_channel(message, row, changes, bench):
+            stranded.append(row.message_id)
+        if free or gone:
             moved.append(row)
+    yield from expire(stranded, changes, orphaned=True)
     return moved
+
+
+def _leave_channel(message: Standing, row: DueRow, changes: Changes, bench: Bench) -> bool:
+    """Make a message due on the first later step that has senders. False: there is none."""
+    channels = [LETTER_CHANNEL[letter] for letter in message.plan]
+    later = range(message.step + 1, len(channels))
+    step = next((i for i in later if bench.roster.members(message.pool_id, channels[i])), None)
+    if step is None or message.state not in (MessageState.QUEUED, MessageState.SENT):
+        return False
+    make_due(message, channels[step], None, bench.now / 1e6, row.rank, changes, bench)
+    changes.steps.append((message.message_id, step))
+    return True

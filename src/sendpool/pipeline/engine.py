@@ -23,10 +23,11 @@ from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.claim import HORIZON, Claim, Claimed, Clock, claim_due
 from sendpool.pipeline.decide import Bench, decide, expire
 from sendpool.pipeline.expand import Expander
+from sendpool.pipeline.links import Link
 from sendpool.pipeline.receive import Arrival, store_arrivals
 from sendpool.pipeline.roster import Roster, load_roster
 from sendpool.pipeline.scene import SceneRow
-from sendpool.pipeline.send import Link, Sending
+from sendpool.pipeline.send import Sending
 from sendpool.pipeline.settle import (
     Changes,
     Result,

@@ -19,9 +19,6 @@ from sendpool.connectors.base import (
     AttemptKey,
     CanRevoke,
     CarrierId,
-    Connector,
-    KnowsCapabilities,
-    NamesAttempts,
     Outcome,
     Rejected,
     Submission,
@@ -32,15 +29,14 @@ from sendpool.connectors.base import (
 from sendpool.domain import ids
 from sendpool.domain.dealing import LinkOffer, Offer, References
 from sendpool.domain.failures import FailureClass
-from sendpool.domain.fairness import RoundRobin
-from sendpool.domain.inflight import Flights, is_route_fault
+from sendpool.domain.inflight import is_route_fault
 from sendpool.domain.message import Category, on_channel
 from sendpool.domain.policy import policy_for
-from sendpool.domain.sender import Channel, Sender
+from sendpool.domain.sender import Channel
 from sendpool.domain.states import AttemptState, MessageState
-from sendpool.domain.throughput import Bucket
 from sendpool.pipeline.book import ANYONE, QueueBook
 from sendpool.pipeline.claim import HORIZON, Claim, Claimed, Started
+from sendpool.pipeline.links import Flight, Gate, Link
 from sendpool.pipeline.reach import Reachability
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.scene import Scenes, Standing
@@ -57,60 +53,12 @@ _QUEUED = int(MessageState.QUEUED)
 SHORTEST_VALIDITY = 10
 #: Departures closer than this leave together: a timer is no finer.
 _TOGETHER = 0.001
-#: Receipts of one connection that are matched in memory.
-_AWAITED = 100_000
 #: Operations whose content is kept in memory; others are read again when one of their messages is claimed.
 _KNOWN_OPERATIONS = 10_000
 
 
 def _now() -> int:
     return time.time_ns() // 1000
-
-
-class Link:
-    """One connection as sending sees it: its connector, its bucket, its window and what is in flight."""
-
-    def __init__(self, connection_id: int, name: str, kind: str, connector: Connector, bucket: Bucket) -> None:
-        self.connection_id = connection_id
-        self.name = name
-        self.kind = kind
-        self.connector = connector
-        self.bucket = bucket
-        self.window = 0
-        self.in_flight = 0
-        self.up = False
-        self.detail = "not connected yet"
-        self.draining = False
-        #: Whether it can be asked ahead who is reachable.
-        self.asks = isinstance(connector, KnowsCapabilities)
-        #: Whether it names attempts itself, so that a repeat is safe.
-        self.names = isinstance(connector, NamesAttempts)
-        #: (message, operation) by the carrier's id: first attempts that were accepted and wait for their receipt.
-        self.awaiting: dict[str, tuple[int, int]] = {}
-
-    def await_receipt(self, carrier_id: str, message_id: int, operation_id: int) -> None:
-        """Remember whose receipt this id will be; the oldest are forgotten first, for the store knows them all."""
-        awaiting = self.awaiting
-        if len(awaiting) >= _AWAITED:
-            del awaiting[next(iter(awaiting))]
-        awaiting[carrier_id] = (message_id, operation_id)
-
-    def room(self) -> int:
-        """Segments that may start now."""
-        return max(0, self.window - self.in_flight) if self.up and not self.draining else 0
-
-
-class Gate:
-    """One sender as sending sees it: its bucket, its adaptive limit in flight, its turns between pools."""
-
-    def __init__(self, sender: Sender, bucket: Bucket, options: Mapping[str, Any]) -> None:
-        self.sender = sender
-        self.bucket = bucket
-        self.options = options
-        self.flights = Flights()
-        self.turns: RoundRobin[int] = RoundRobin()
-        #: Segments given so far over its weight, by pool: its place in the pool's spread.
-        self.served: dict[int, float] = {}
 
 
 class _Room(NamedTuple):
@@ -120,26 +68,6 @@ class _Room(NamedTuple):
     room: int
     slots: int
     weight: float
-
-
-class Flight:
-    """An attempt whose bytes are on their way: what is still missing, and how to put its row back."""
-
-    __slots__ = ("accepted", "carrier_id", "link", "missing", "started", "throttled", "timed", "verdict")
-
-    def __init__(self, started: Started, link: Link, *, timed: bool) -> None:
-        self.started = started
-        self.link = link
-        #: Bits of parts without an outcome.
-        self.missing = (1 << started.row.cost) - 1
-        self.accepted = 0
-        self.carrier_id = ""
-        #: The wait for its receipt has an end, after which the next channel's turn comes.
-        self.timed = timed
-        #: Bits of parts that did not get through for now.
-        self.throttled = 0
-        #: The worst that a part met: a rejection, or an unknown fate.
-        self.verdict: Result | None = None
 
 
 class Sending:

@@ -24,9 +24,9 @@ from sendpool.connectors.base import (
 from sendpool.connectors.registry import connector_type
 from sendpool.domain.throughput import Bucket
 from sendpool.pipeline.engine import Engine
+from sendpool.pipeline.links import Gate, Link
 from sendpool.pipeline.receive import Arrival
 from sendpool.pipeline.roster import Roster
-from sendpool.pipeline.send import Gate, Link
 
 log = structlog.get_logger()
 

@@ -13,6 +13,7 @@ import structlog
 
 from sendpool.domain.decision import Trigger
 from sendpool.domain.failures import FailureClass
+from sendpool.domain.sender import Channel
 from sendpool.domain.states import AttemptState
 from sendpool.pipeline.decide import ASK_QUEUE, UNANSWERED, expire, replan
 from sendpool.pipeline.engine import Engine
@@ -173,8 +174,9 @@ class Sweeper:
         now = self._engine.clock.monotonic()
         found = []
         for queue_id, key in self._engine.book.lanes():
-            sender = self._engine.roster.senders.get(int(key.lane))
-            free = sending.free_at(int(key.lane)) if sender is not None and sender.active else float("inf")
+            members = self._engine.roster.members(key.pool_id, Channel(key.channel))
+            there = any(sender.id == int(key.lane) for sender, _ in members)
+            free = sending.free_at(int(key.lane)) if there else float("inf")
             found.append((queue_id, GRACE if free <= now + GRACE else 0.0))
         return found
 
@@ -193,9 +195,14 @@ class Sweeper:
         engine = self._engine
         engine.sending.forget()
         quiet = engine.book.quiet()
-        if quiet:
-            for queue_id, rows in (await engine.database.read(count_waiting(quiet))).items():
-                engine.book.add(queue_id, rows)
+        # A lane that no sender claims is refuted by no claim either.
+        left = [queue_id for queue_id, grace in self._lanes() if not grace]
+        counts = await engine.database.read(count_waiting([*quiet, *left])) if quiet or left else {}
+        for queue_id in quiet:
+            engine.book.add(queue_id, counts.get(queue_id, 0))
+        for queue_id in left:
+            if queue_id not in counts:
+                engine.book.empty(queue_id)
         waiting = [queue_id for queue_id in engine.book.keys if engine.book.waiting(queue_id)]
         ages = dict(await engine.database.read(oldest_due(waiting))) if waiting else {}
         oldest = (engine.clock.wall() - min(ages.values())) / 1e6 if ages else 0.0

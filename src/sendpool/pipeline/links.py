@@ -1,0 +1,83 @@
+"""What sending knows of connections, senders and attempts on their way: plain values that live on the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sendpool.connectors.base import Connector, KnowsCapabilities, NamesAttempts
+from sendpool.domain.fairness import RoundRobin
+from sendpool.domain.inflight import Flights
+from sendpool.domain.sender import Sender
+from sendpool.domain.throughput import Bucket
+from sendpool.pipeline.claim import Started
+from sendpool.pipeline.settle import Result
+
+#: Receipts of one connection that are matched in memory.
+_AWAITED = 100_000
+
+
+class Link:
+    """One connection as sending sees it: its connector, its bucket, its window and what is in flight."""
+
+    def __init__(self, connection_id: int, name: str, kind: str, connector: Connector, bucket: Bucket) -> None:
+        self.connection_id = connection_id
+        self.name = name
+        self.kind = kind
+        self.connector = connector
+        self.bucket = bucket
+        self.window = 0
+        self.in_flight = 0
+        self.up = False
+        self.detail = "not connected yet"
+        self.draining = False
+        #: Whether it can be asked ahead who is reachable.
+        self.asks = isinstance(connector, KnowsCapabilities)
+        #: Whether it names attempts itself, so that a repeat is safe.
+        self.names = isinstance(connector, NamesAttempts)
+        #: (message, operation) by the carrier's id: first attempts that were accepted and wait for their receipt.
+        self.awaiting: dict[str, tuple[int, int]] = {}
+
+    def await_receipt(self, carrier_id: str, message_id: int, operation_id: int) -> None:
+        """Remember whose receipt this id will be; the oldest are forgotten first, for the store knows them all."""
+        awaiting = self.awaiting
+        if len(awaiting) >= _AWAITED:
+            del awaiting[next(iter(awaiting))]
+        awaiting[carrier_id] = (message_id, operation_id)
+
+    def room(self) -> int:
+        """Segments that may start now."""
+        return max(0, self.window - self.in_flight) if self.up and not self.draining else 0
+
+
+class Gate:
+    """One sender as sending sees it: its bucket, its adaptive limit in flight, its turns between pools."""
+
+    def __init__(self, sender: Sender, bucket: Bucket, options: Mapping[str, Any]) -> None:
+        self.sender = sender
+        self.bucket = bucket
+        self.options = options
+        self.flights = Flights()
+        self.turns: RoundRobin[int] = RoundRobin()
+        #: Segments given so far over its weight, by pool: its place in the pool's spread.
+        self.served: dict[int, float] = {}
+
+
+class Flight:
+    """An attempt whose bytes are on their way: what is still missing, and how to put its row back."""
+
+    __slots__ = ("accepted", "carrier_id", "link", "missing", "started", "throttled", "timed", "verdict")
+
+    def __init__(self, started: Started, link: Link, *, timed: bool) -> None:
+        self.started = started
+        self.link = link
+        #: Bits of parts without an outcome.
+        self.missing = (1 << started.row.cost) - 1
+        self.accepted = 0
+        self.carrier_id = ""
+        #: The wait for its receipt has an end, after which the next channel's turn comes.
+        self.timed = timed
+        #: Bits of parts that did not get through for now.
+        self.throttled = 0
+        #: The worst that a part met: a rejection, or an unknown fate.
+        self.verdict: Result | None = None
