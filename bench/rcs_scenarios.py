@@ -262,11 +262,9 @@ def silent_rcs(sizes: RcsSizes) -> list[Figure]:
 
 
 def look_ups_beside_others(sizes: RcsSizes) -> list[Figure]:
-    """Requests of 10,000 recipients to a pool with look-ups, and to one without, while another pool sends.
-
-    Nobody of the 10,000 has RCS, so their messages leave by the same SMS sender at the same pace: after a look-up,
-    or from a pool that has no RCS sender. Queue time: from a single message's request to its submit at the carrier.
-    """
+    """Requests of 10,000 recipients to a pool with look-ups, and to one without, while another pool sends."""
+    # Nobody of the 10,000 has RCS, so their messages leave by the same SMS sender at the same pace: after a look-up,
+    # or from a pool that has no RCS sender. Queue time is that from a single message's request to its submit.
     rounds: list[tuple[bool, dict[str, float]]] = []
     with Rig() as rig:
         bench = start(rig, {"kind": "no-rcs"}, {"kind": "slow-look-up", "seconds": 0.2}, sms_mps=2_000)

@@ -40,7 +40,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "testing": _BELOW_RUNTIME,
 }
 
-#: Only the store speaks SQL.
+#: Only the store speaks SQL, and the suite that every store has to pass.
+SQL_PLACES = (
+    "sendpool.store",
+    "sendpool.testing.store_suite",
+    "sendpool.testing.store_rows",
+    "sendpool.testing.store_rig",
+)
 SQL = frozenset({"aiosqlite", "alembic", "asyncpg", "psycopg", "sqlalchemy", "sqlite3"})
 
 #: The domain takes `now` and chances as arguments and touches nothing.
@@ -111,7 +117,7 @@ def _forbidden(module: str, target: str) -> str:
 
 
 def _forbidden_outside(module: str, top: str) -> str:
-    if top in SQL and not _is_in(module, "sendpool.store"):
+    if top in SQL and not any(_is_in(module, place) for place in SQL_PLACES):
         return "only store/ speaks SQL"
     if not _is_in(module, "sendpool.domain"):
         return ""

@@ -201,8 +201,8 @@ def test_whole_file_is_read(read: Read) -> None:
             'connections[0].name: it is missing; write for example name = "carrier-a"',
         ),
         (
-            "[[connections]]\nname = 'a'\ntype = 'rcs'",
-            'connections[0].type: type "rcs" is not available yet; available: smpp, sandbox',
+            "[[connections]]\nname = 'a'\ntype = 'whatsapp'",
+            'connections[0].type: type "whatsapp" is not available yet; available: smpp, rcs, sandbox',
         ),
         (
             SANDBOX + SANDBOX,

@@ -315,7 +315,7 @@ def client(world: World) -> Client:
     return world.client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def still(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
     """A client of a server that no test changes."""
     async with running(migrated, tmp_path_factory.mktemp("still")) as world:

@@ -279,7 +279,7 @@ def everyone(number: int, first: int = 0) -> list[str]:
 
 
 @contextlib.asynccontextmanager
-async def world(path: Path, *, audit: bool = True, **lines: Line) -> AsyncIterator[World]:
+async def world(path: Path, audit: bool = True, /, **lines: Line) -> AsyncIterator[World]:
     """A running world on a file; at the end nothing may have been wrong after any of its commits."""
     store = Watched(Sqlite(path, readers=1), audit=audit)
     made = World(store, lines)
