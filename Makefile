@@ -22,7 +22,7 @@ ifneq ($(shell cat .venv/.made-in 2>/dev/null),$(CURDIR))
 .PHONY: .venv/.made-in
 endif
 
-.PHONY: help setup demo test quick lint peers bench show-main-job
+.PHONY: help setup demo test quick lint peers bench show-main-job show-rcs
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -30,7 +30,7 @@ help: ## list the targets
 
 setup: .venv/.runtime ## make .venv with everything that the server needs, and .venv/bin/sendpool
 
-demo: setup ## run the main job: a pool over two SMPP carriers, one of which goes down
+demo: setup ## run the main job: RCS first, then SMS over two carriers, with trouble on both channels
 	@$(BIN)/sendpool demo
 
 test: .venv/.dev ## run every test that needs Python alone
@@ -52,6 +52,9 @@ bench: .venv/.dev build/smsc ## measure whole processes, from the first HTTP byt
 
 show-main-job: .venv/.dev build/smsc ## print the figures of the main job as JSON
 	@$(BIN)/python -m bench.show_main_job $(ARGS)
+
+show-rcs: .venv/.dev build/smsc ## print the figures of RCS first as JSON
+	@$(BIN)/python -m bench.show_rcs $(ARGS)
 
 .venv/.made-in:
 	@./requirements/make-venv '$(PYTHON)'

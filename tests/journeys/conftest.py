@@ -35,6 +35,8 @@ READY = "Sendpool is listening on "
 #: Seconds that the server may take to start, and to end when it is asked to.
 START_WITHIN = 30.0
 STOP_WITHIN = 20.0
+#: Lines of a log to show.
+TAIL = 20
 #: Fetches at one time.
 AT_ONCE = 16
 
@@ -102,8 +104,12 @@ class Server:
 
     async def start(self) -> None:
         """Start it and wait until it is ready. What it logged before stays in the log."""
+        self._process = self._spawn()
+        self.base = await until(self._ready, START_WITHIN, "the server is ready", 0.02)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
         with self._out.open("wb") as out, self.log.open("ab") as log:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, "-m", "sendpool", "serve", "--config", str(self.config), "--port", "0"],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -111,7 +117,6 @@ class Server:
                 cwd=self.folder,
                 env=environment(),
             )
-        self.base = await until(self._ready, START_WITHIN, "the server is ready", 0.02)
 
     def _ready(self) -> str:
         assert self._process is not None
@@ -323,15 +328,17 @@ class Rig:
             await made.start()
         return made
 
+    def tails(self) -> str:
+        """The last lines of every server's log."""
+        return "\n".join("\n".join(server.log_text().splitlines()[-TAIL:]) for server in self._servers)
+
     async def linked(self, *centres: MessageCentre) -> None:
         """Wait until the server is bound to each of these."""
         bound = lambda: all(any(link.bound for link in centre.links) for centre in centres)  # noqa: E731
         await until(bound, what="the server is bound to its carriers")
 
 
-def _connection(
-    name: str, kind: str, settings: Mapping[str, object], senders: Sequence[tuple[str, str, float]]
-) -> str:
+def _connection(name: str, kind: str, settings: Mapping[str, object], senders: Sequence[tuple[str, str, float]]) -> str:
     lines = ["[[connections]]", f'name = "{name}"', f'type = "{kind}"']
     lines += [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
     for channel, address, mps in senders:
@@ -342,4 +349,7 @@ def _connection(
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     async with AsyncExitStack() as stack:
-        yield Rig(tmp_path, stack)
+        made = Rig(tmp_path, stack)
+        yield made
+    # Shown where the test failed.
+    print(made.tails())

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sendpool.simulate.centre import MessageCentre
     from tests.journeys.conftest import Rig, Server
+
+    from sendpool.simulate.centre import MessageCentre
 
 SMS, OTHER_SMS, WHATSAPP = "+12034458910", "+12034458911", "+12034458912"
 #: 3GPP 23.038: a long text in the GSM alphabet has 153 septets in each part, in UCS-2 67 units.

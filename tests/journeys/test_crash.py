@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sendpool.simulate.script import NoAnswer, Undelivered
 
 if TYPE_CHECKING:
     from tests.journeys.conftest import Rig
+
+    from sendpool.simulate.centre import MessageCentre
 
 SENDERS = [("+12034458910", 100.0), ("+12034458911", 100.0)]
 #: The `error.code` of an attempt whose fate is or was unknown.
@@ -22,7 +25,7 @@ async def test_two_kills_lose_nothing_and_double_only_what_is_marked(rig: Rig) -
     operations = [await server.send(pool, rig.phones(100, first)) for first in range(0, 400, 100)]
 
     for reached in (80, 220):
-        await rig.until(lambda reached=reached: len(centre.submits) >= reached, what=f"{reached} are at the carrier")
+        await rig.until(partial(arrived, centre, reached), what=f"{reached} are at the carrier")
         await server.kill()
         await server.start()
         stored = {found["id"] for found in await server.pages("/v1/Messages/Operations", "operations")}
@@ -37,9 +40,7 @@ async def test_two_kills_lose_nothing_and_double_only_what_is_marked(rig: Rig) -
     await rig.until(lambda: centre.totals().receipts_waiting == 0, what="the receipts are delivered")
 
     marked = {
-        phone_of(message)
-        for operation in operations
-        for message in await server.messages(operation, "&ambiguous=true")
+        phone_of(message) for operation in operations for message in await server.messages(operation, "&ambiguous=true")
     }
     once_marked = server.rows("SELECT count(*) FROM attempt WHERE marks & 2")[0][0]
     assert once_marked > 0
@@ -84,6 +85,10 @@ async def test_receipt_after_a_restart_settles_what_was_ambiguous_when_its_id_is
         assert len(message["attempts"]) == 1
         assert (message["attempts"][0]["error"]["code"] == AMBIGUOUS) is was_ambiguous
     assert len(centre.submits) == 20
+
+
+def arrived(centre: MessageCentre, number: int) -> bool:
+    return len(centre.submits) >= number
 
 
 def phone_of(message: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tests.journeys.conftest import Rig
 
 GOOD, REFUSED, CUT_OFF = "+12034458910", "+12034458911", "+12034458912"
-#: ESME_RSYSERR and ESME_RSUBMITFAIL: the route's fault, so another sender's turn.
+#: ESME_RSUBMITFAIL: the route's fault, so another sender's turn.
 SUBMIT_FAILED = "0x45"
 #: What the black hole may pull before it is stopped: 10 in flight, and what a probe or a race adds.
 MOST_REFUSED = 30

@@ -8,8 +8,9 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sendpool.simulate.centre import MessageCentre
     from tests.journeys.conftest import Rig, Server
+
+    from sendpool.simulate.centre import MessageCentre
 
 FIRST, SECOND, THIRD = "+12034458910", "+12034458911", "+12034458912"
 

@@ -74,6 +74,11 @@ class Carrier:
             await asyncio.wait(self._reports)
         self.link(up=False)
 
+    def hush(self) -> None:
+        """Owe nobody anything any more."""
+        for task in self._reports:
+            task.cancel()
+
     def _answer(self, batch: Sequence[Submission]) -> None:
         assert self.inbox is not None
         answered = []

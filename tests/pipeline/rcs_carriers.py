@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 from tests.pipeline.carriers import Carrier
+from tests.pipeline.worlds import Line, World, world
 
 from sendpool.connectors.base import Outcome, Rejected, Submission
 from sendpool.domain.failures import classify
+from sendpool.domain.sender import Channel
 
 AGENT, SMS = "agent@rbm.goog", "+12034458910"
 
@@ -50,3 +54,9 @@ class RcsCarrier(Carrier):
         self.revoked.append(carrier_id)
         await asyncio.sleep(self.revoke_after)
         return self.takes_back
+
+
+def between(path: Path, rcs: RcsCarrier, sms: Carrier, **more: Line) -> AbstractAsyncContextManager[World]:
+    """A world with an agent and a number, each as fast as a test needs, and with *more* lines."""
+    lines = {"rcs": Line(rcs, {AGENT: 1000.0}, Channel.RCS), "sms": Line(sms, {SMS: 1000.0}), **more}
+    return world(path, **lines)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from tests.pipeline.carriers import Carrier
-from tests.pipeline.rcs_carriers import AGENT, SMS, RcsCarrier, no_rcs
+from tests.pipeline.rcs_carriers import AGENT, SMS, RcsCarrier, between, no_rcs
 from tests.pipeline.worlds import Line, World, everyone, virtually, world
 
 from sendpool.connectors.base import ReceiptState
@@ -17,10 +18,8 @@ OTHER = "+12034458920"
 BY_RCS, BY_SMS = [(AGENT, "DELIVERED")], [(SMS, "DELIVERED")]
 
 
-def lines(rcs: RcsCarrier, sms: Carrier | None = None) -> dict[str, Line]:
-    """An agent, and where *sms* is given a number too, each as fast as the tests need."""
-    found = {"rcs": Line(rcs, {AGENT: 1000.0}, Channel.RCS)}
-    return found if sms is None else {**found, "sms": Line(sms, {SMS: 1000.0})}
+def has_left(rcs: RcsCarrier, number: str) -> bool:
+    return bool(rcs.sent) and rcs.sent[-1].submission.recipient == number
 
 
 def with_rcs(number: str) -> bool:
@@ -36,7 +35,7 @@ async def made(one: World, operation: Accepted, number: int) -> list[list[tuple[
 async def test_phones_without_rcs_get_one_attempt_by_sms_and_the_others_one_by_rcs(fresh: Path) -> None:
     rcs, sms = RcsCarrier(), Carrier()
     rcs.reaches = with_rcs
-    async with world(fresh, **lines(rcs, sms)) as one:
+    async with between(fresh, rcs, sms) as one:
         numbers = everyone(100)
         operation = await one.send(*numbers)
         await one.until_states(DELIVERED=100, within=5.0)
@@ -49,11 +48,11 @@ async def test_phones_without_rcs_get_one_attempt_by_sms_and_the_others_one_by_r
 @virtually
 async def test_row_is_asked_about_at_once_and_not_when_the_sweep_finds_it(fresh: Path) -> None:
     rcs = RcsCarrier()
-    async with world(fresh, **lines(rcs, Carrier())) as one:
+    async with between(fresh, rcs, Carrier()) as one:
         for number in everyone(20):
             began = one.now
             await one.send(number)
-            await one.until(lambda number=number: rcs.sent and rcs.sent[-1].submission.recipient == number)
+            await one.until(partial(has_left, rcs, number))
             assert rcs.sent[-1].at - began < 0.3
 
 
@@ -61,7 +60,7 @@ async def test_row_is_asked_about_at_once_and_not_when_the_sweep_finds_it(fresh:
 async def test_rows_that_come_while_others_are_looked_up_are_asked_about_too(fresh: Path) -> None:
     rcs, sms = RcsCarrier(look_up_after=1.0), Carrier()
     rcs.reaches = with_rcs
-    async with world(fresh, **lines(rcs, sms)) as one:
+    async with between(fresh, rcs, sms) as one:
         await one.send(*everyone(100))
         await one.until(lambda: rcs.look_ups)
         # Its rank is far before most of those that are being looked up.
@@ -78,7 +77,7 @@ async def test_rows_that_come_while_others_are_looked_up_are_asked_about_too(fre
 @virtually
 async def test_slow_look_up_delays_no_other_pool(fresh: Path) -> None:
     rcs, other = RcsCarrier(look_up_after=4.0), Carrier()
-    async with world(fresh, **lines(rcs, Carrier()), other=Line(other, {OTHER: 1000.0})) as one:
+    async with between(fresh, rcs, Carrier(), other=Line(other, {OTHER: 1000.0})) as one:
         apart = await one.make_pool([one.sender(OTHER).uid])
         await one.send(*everyone(400))
         await one.until(lambda: rcs.look_ups)
@@ -94,7 +93,7 @@ async def test_slow_look_up_delays_no_other_pool(fresh: Path) -> None:
 @virtually
 async def test_answers_are_remembered_and_a_refused_send_corrects_them(fresh: Path) -> None:
     rcs, sms = RcsCarrier(), Carrier()
-    async with world(fresh, **lines(rcs, sms)) as one:
+    async with between(fresh, rcs, sms) as one:
         number = everyone(1)
         first = await one.send(*number)
         await one.until_states(DELIVERED=1)
@@ -115,7 +114,7 @@ async def test_where_nobody_can_say_rcs_is_tried_and_the_question_comes_up_again
     rcs, sms = RcsCarrier(), Carrier()
     rcs.reaches = lambda _: None
     rcs.answer = no_rcs
-    async with world(fresh, **lines(rcs, sms)) as one:
+    async with between(fresh, rcs, sms) as one:
         operation = await one.send(*everyone(10))
         await one.until_states(DELIVERED=10)
         assert await made(one, operation, 10) == [[(AGENT, "REJECTED"), *BY_SMS]] * 10
@@ -134,7 +133,7 @@ async def test_where_nobody_can_say_rcs_is_tried_and_the_question_comes_up_again
 async def test_messages_that_only_rcs_could_carry_end_with_the_documented_code(fresh: Path) -> None:
     rcs = RcsCarrier()
     rcs.reaches = lambda _: False
-    async with world(fresh, **lines(rcs)) as one:
+    async with world(fresh, rcs=Line(rcs, {AGENT: 1000.0}, Channel.RCS)) as one:
         # More than are made due at once: those that ended make room for the next.
         await one.send(*[f"+4477{n:08}" for n in range(5_000)])
         await one.until_states(FAILED=5_000)
@@ -148,7 +147,7 @@ async def test_message_that_was_sent_by_sms_and_cannot_go_on_by_rcs_ends_as_unde
     rcs, sms = RcsCarrier(), Carrier()
     rcs.reaches = lambda _: False
     sms.report = lambda submission, part: (ReceiptState.UNDELIVERED,)
-    async with world(fresh, **lines(rcs, sms)) as one:
+    async with between(fresh, rcs, sms) as one:
         first_sms = PoolOrigin(one.pool, priority=((Channel.SMS, 1), (Channel.RCS, 2)))
         operation = await one.send(*everyone(1), origin=first_sms)
         await one.until_states(UNDELIVERED=1)
@@ -161,7 +160,7 @@ async def test_message_that_was_sent_by_sms_and_cannot_go_on_by_rcs_ends_as_unde
 async def test_verdicts_that_could_not_be_stored_are_found_again(fresh: Path) -> None:
     rcs, sms = RcsCarrier(), Carrier()
     rcs.reaches = with_rcs
-    async with world(fresh, **lines(rcs, sms)) as one:
+    async with between(fresh, rcs, sms) as one:
         await one.send(*everyone(10))
         await one.until(lambda: rcs.look_ups)
         one.store.failures = 1
@@ -173,7 +172,7 @@ async def test_verdicts_that_could_not_be_stored_are_found_again(fresh: Path) ->
 @virtually
 async def test_rows_that_wait_for_an_answer_survive_a_restart(fresh: Path, tmp_path: Path) -> None:
     rcs, sms = RcsCarrier(look_up_after=3.0), Carrier()
-    async with world(fresh, **lines(rcs, sms)) as one:
+    async with between(fresh, rcs, sms) as one:
         operation = await one.send(*everyone(10))
         await one.until(lambda: rcs.look_ups)
         left = await one.copy(tmp_path / "crashed.db")
@@ -181,7 +180,7 @@ async def test_rows_that_wait_for_an_answer_survive_a_restart(fresh: Path, tmp_p
 
     rcs, sms = RcsCarrier(), Carrier()
     rcs.reaches = with_rcs
-    async with world(left, **lines(rcs, sms)) as one:
+    async with between(left, rcs, sms) as one:
         await one.until_states(DELIVERED=10)
         expected = [BY_RCS if with_rcs(number) else BY_SMS for number in everyone(10)]
         assert await made(one, operation, 10) == expected
@@ -191,7 +190,7 @@ async def test_rows_that_wait_for_an_answer_survive_a_restart(fresh: Path, tmp_p
 @virtually
 async def test_message_canceled_by_its_end_while_it_waits_is_not_sent(fresh: Path) -> None:
     rcs, sms = RcsCarrier(look_up_after=4.5), Carrier()
-    async with world(fresh, **lines(rcs, sms)) as one:
+    async with between(fresh, rcs, sms) as one:
         await one.send(*everyone(3), validity=2)
         await one.until_states(FAILED=3, within=15.0)
 

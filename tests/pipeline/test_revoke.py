@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 
 from tests.pipeline.carriers import Carrier, receipt
-from tests.pipeline.rcs_carriers import AGENT, SMS, RcsCarrier
-from tests.pipeline.worlds import Line, World, everyone, virtually, world
+from tests.pipeline.rcs_carriers import AGENT, SMS, RcsCarrier, between
+from tests.pipeline.worlds import World, everyone, virtually
 
 from sendpool.connectors.base import ReceiptState, Submission
 from sendpool.domain.message import Category
@@ -32,10 +32,6 @@ def silent() -> RcsCarrier:
     return rcs
 
 
-def lines(rcs: RcsCarrier, sms: Carrier) -> dict[str, Line]:
-    return {"rcs": Line(rcs, {AGENT: 100.0}, Channel.RCS), "sms": Line(sms, {SMS: 100.0})}
-
-
 def delivered(rcs: RcsCarrier, submission: Submission) -> None:
     """The platform says after all that it has delivered."""
     rcs.say([receipt(rcs.name_of(submission, 1), ReceiptState.DELIVERED)])
@@ -48,7 +44,7 @@ async def until_asked_back(one: World, rcs: RcsCarrier, within: float = 60.0) ->
 @virtually
 async def test_silent_otp_is_taken_back_and_goes_by_sms_within_its_budget_and_twelve_seconds(fresh: Path) -> None:
     rcs, sms = silent(), Carrier()
-    async with world(fresh, **lines(rcs, sms)) as one:
+    async with between(fresh, rcs, sms) as one:
         began = one.now
         operation = await one.send(*everyone(20), category=OTP)
         await one.until_states(DELIVERED=20)
@@ -64,7 +60,7 @@ async def test_silent_otp_is_taken_back_and_goes_by_sms_within_its_budget_and_tw
 @virtually
 async def test_delivery_that_races_the_revocation_wins(fresh: Path) -> None:
     rcs, sms = silent(), Carrier()
-    async with world(fresh, **lines(rcs, sms)) as one:
+    async with between(fresh, rcs, sms) as one:
         operation = await one.send(*everyone(1), category=OTP)
         await until_asked_back(one, rcs)
         await asyncio.sleep(RACE - 1)
@@ -80,7 +76,7 @@ async def test_delivery_that_races_the_revocation_wins(fresh: Path) -> None:
 async def test_what_came_too_late_to_be_taken_back_is_waited_for(fresh: Path) -> None:
     rcs, sms = silent(), Carrier()
     rcs.takes_back = False
-    async with world(fresh, **lines(rcs, sms)) as one:
+    async with between(fresh, rcs, sms) as one:
         operation = await one.send(*everyone(1), category=OTP)
         await until_asked_back(one, rcs)
         await asyncio.sleep(DELIVERED_WITHIN - 2)
@@ -97,7 +93,7 @@ async def test_what_came_too_late_to_be_taken_back_is_waited_for(fresh: Path) ->
 async def test_what_is_not_delivered_after_all_goes_by_sms_when_the_wait_is_over(fresh: Path) -> None:
     rcs, sms = silent(), Carrier()
     rcs.takes_back = False
-    async with world(fresh, **lines(rcs, sms)) as one:
+    async with between(fresh, rcs, sms) as one:
         operation = await one.send(*everyone(1), category=OTP)
         await one.until_states(DELIVERED=1, within=120)
 
@@ -110,7 +106,7 @@ async def test_what_is_not_delivered_after_all_goes_by_sms_when_the_wait_is_over
 async def test_carrier_that_cannot_be_asked_costs_only_the_race(fresh: Path) -> None:
     rcs, sms = silent(), Carrier()
     rcs.takes_back = None
-    async with world(fresh, **lines(rcs, sms)) as one:
+    async with between(fresh, rcs, sms) as one:
         await one.send(*everyone(1), category=OTP)
         await one.until_states(DELIVERED=1)
 
@@ -120,7 +116,7 @@ async def test_carrier_that_cannot_be_asked_costs_only_the_race(fresh: Path) -> 
 @virtually
 async def test_late_double_delivery_is_recorded_on_its_attempt_and_as_an_event(fresh: Path) -> None:
     rcs, sms = silent(), Carrier()
-    async with world(fresh, **lines(rcs, sms)) as one:
+    async with between(fresh, rcs, sms) as one:
         operation = await one.send(*everyone(1), category=OTP)
         key = operation.operation_id
         await one.until_states(DELIVERED=1)
@@ -138,7 +134,7 @@ async def test_late_double_delivery_is_recorded_on_its_attempt_and_as_an_event(f
 @virtually
 async def test_sms_that_follows_a_late_rcs_delivery_is_the_late_one(fresh: Path) -> None:
     rcs, sms = silent(), Carrier(report_after=20.0)
-    async with world(fresh, **lines(rcs, sms)) as one:
+    async with between(fresh, rcs, sms) as one:
         operation = await one.send(*everyone(1), category=OTP)
         key = operation.operation_id
         await one.until(lambda: sms.sent)
@@ -154,7 +150,7 @@ async def test_sms_that_follows_a_late_rcs_delivery_is_the_late_one(fresh: Path)
 @virtually
 async def test_transactional_message_is_not_timed_unless_its_pool_says_so(fresh: Path) -> None:
     rcs, sms = silent(), Carrier()
-    async with world(fresh, **lines(rcs, sms)) as one:
+    async with between(fresh, rcs, sms) as one:
         await one.send(*everyone(1))
         await asyncio.sleep(3600)
 
@@ -166,7 +162,7 @@ async def test_transactional_message_is_not_timed_unless_its_pool_says_so(fresh:
 @virtually
 async def test_timed_wait_goes_on_after_a_crash(fresh: Path, tmp_path: Path) -> None:
     rcs, sms = silent(), Carrier()
-    async with world(fresh, **lines(rcs, sms)) as one:
+    async with between(fresh, rcs, sms) as one:
         operation = await one.send(*everyone(5), category=OTP)
         await one.until_states(SENT=5)
         await asyncio.sleep(10)
@@ -174,7 +170,7 @@ async def test_timed_wait_goes_on_after_a_crash(fresh: Path, tmp_path: Path) -> 
         began = rcs.sent[0].at
 
     again, sms = silent(), Carrier()
-    async with world(left, **lines(again, sms)) as one:
+    async with between(left, again, sms) as one:
         await one.until_states(DELIVERED=5)
         assert abs(sms.sent[0].at - began - ASKED_BACK_AT - RACE) < SOON
         assert not again.sent
@@ -185,14 +181,14 @@ async def test_timed_wait_goes_on_after_a_crash(fresh: Path, tmp_path: Path) -> 
 @virtually
 async def test_wait_that_ended_while_the_server_was_down_still_takes_back_first(fresh: Path, tmp_path: Path) -> None:
     rcs, sms = silent(), Carrier()
-    async with world(fresh, **lines(rcs, sms)) as one:
+    async with between(fresh, rcs, sms) as one:
         operation = await one.send(*everyone(1), category=OTP)
         await one.until_states(SENT=1)
         left = await one.copy(tmp_path / "crashed.db")
     await asyncio.sleep(100)
 
     again, sms = silent(), Carrier()
-    async with world(left, **lines(again, sms)) as one:
+    async with between(left, again, sms) as one:
         await one.until_states(DELIVERED=1)
         assert len(again.revoked) == 1
         assert await one.attempts(operation.operation_id) == TAKEN_BACK
@@ -201,13 +197,13 @@ async def test_wait_that_ended_while_the_server_was_down_still_takes_back_first(
 @virtually
 async def test_question_that_a_crash_cut_off_is_asked_again(fresh: Path, tmp_path: Path) -> None:
     rcs, sms = silent(), Carrier()
-    async with world(fresh, **lines(rcs, sms)) as one:
+    async with between(fresh, rcs, sms) as one:
         operation = await one.send(*everyone(1), category=OTP)
         await until_asked_back(one, rcs)
         left = await one.copy(tmp_path / "crashed.db")
 
     again, sms = silent(), Carrier()
-    async with world(left, **lines(again, sms)) as one:
+    async with between(left, again, sms) as one:
         await one.until_states(DELIVERED=1)
         assert len(again.revoked) == 1
         assert await one.attempts(operation.operation_id) == TAKEN_BACK

@@ -291,6 +291,8 @@ async def world(path: Path, audit: bool = True, /, **lines: Line) -> AsyncIterat
             await store.write(store.look())
         assert store.found == []
     finally:
+        for line in made.lines.values():
+            line.carrier.hush()
         if made.engine._running is not None:
             made.engine._running.cancel()
         for loop in (made.sweeper, made.capability, made.revoker):

@@ -14,15 +14,28 @@ def test_a_small_demo_accounts_for_every_message(
     monkeypatch.setattr(demo, "read_recipients", lambda: recipients)
     monkeypatch.setattr(demo, "REQUEST_SIZE", 100)
     monkeypatch.setattr(demo, "OUTAGE_SECONDS", 1.0)
+    monkeypatch.setattr(demo, "SILENCE_SECONDS", 1.0)
+    monkeypatch.setattr(demo, "FALLBACK_AFTER", 5.0)
 
     status = demo.run()
 
     said = capsys.readouterr().out
     assert status == 0, said
     assert "240 messages accepted in 3 requests" in said
+    assert "RCS falls silent" in said
     assert "carrier-b goes down" in said
     assert "Who delivered what" in said
+    _, tried, delivered, _, fallbacks, revokes = _row(said, "RCS")
+    assert int(tried) == int(delivered) + int(fallbacks)
+    assert int(fallbacks) == int(revokes) > 0
+    assert _row(said, "all")[-1] == "0"
     assert "0 unaccounted for" in said
+
+
+def _row(said: str, channel: str) -> list[str]:
+    """The row of a channel in the closing table."""
+    table = said[said.index("By channel") :]
+    return next(cells for line in table.splitlines() if (cells := line.split()) and cells[0] == channel)
 
 
 def test_the_recipients_are_named_as_requests_name_them() -> None:

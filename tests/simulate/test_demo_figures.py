@@ -15,9 +15,14 @@ def listed(number: int, status: str, sender: str | None = "A", **more: Any) -> d
 
 
 def fetched(status: str, *attempts: tuple[str, str, int | None], **more: Any) -> dict[str, Any]:
-    """A fetched message; an attempt is (sender, status, error code)."""
+    """A fetched message; an attempt is (sender, status, error code). The sender "R" is an RCS agent."""
     tried = [
-        {"from": {"senderId": sender}, "status": state, **({"error": {"code": code}} if code else {})}
+        {
+            "from": {"senderId": sender},
+            "channel": "RCS" if sender == "R" else "SMS",
+            "status": state,
+            **({"error": {"code": code}} if code else {}),
+        }
         for sender, state, code in attempts
     ]
     return {"id": "message", "status": status, "attempts": tried, **more}
@@ -115,5 +120,22 @@ def test_failovers_are_counted_where_they_left_and_where_they_arrived() -> None:
     )
 
     assert account.failovers == 3
-    assert account.senders["A"] == SenderAccount(attempts=4, delivered=1, failed_over=2, taken_over=1)
-    assert account.senders["B"] == SenderAccount(attempts=2, delivered=1, failed_over=1, taken_over=2)
+    assert account.senders["A"] == SenderAccount(attempts=4, delivered=1, failed_over=2, fell_back=0, taken_over=1)
+    assert account.senders["B"] == SenderAccount(attempts=2, delivered=1, failed_over=1, fell_back=0, taken_over=2)
+    assert account.fallbacks == 0
+
+
+def test_another_channel_is_a_fallback_and_what_two_attempts_delivered_is_a_double() -> None:
+    account = account_for(
+        [
+            fetched("DELIVERED", ("R", "UNDELIVERED", 30036), ("A", "DELIVERED", None)),
+            fetched("DELIVERED", ("R", "DELIVERED", None), ("A", "FAILED", 1), ("B", "DELIVERED", None)),
+            fetched("DELIVERED", ("R", "DELIVERED", None)),
+        ]
+    )
+
+    assert (account.failovers, account.fallbacks, account.doubles) == (1, 2, 1)
+    assert account.channels == {
+        "RCS": SenderAccount(attempts=3, delivered=2, failed_over=0, fell_back=2, taken_over=0),
+        "SMS": SenderAccount(attempts=3, delivered=2, failed_over=1, fell_back=0, taken_over=3),
+    }

@@ -8,13 +8,14 @@ import pytest
 
 from sendpool.config import load
 from sendpool.simulate.demo import SENDERS
-from sendpool.simulate.demo_server import DemoCarrier, DemoFailed, DemoServer, write_config
+from sendpool.simulate.demo_server import DemoCarrier, DemoFailed, DemoPlatform, DemoServer, write_config
 
 CARRIERS = (DemoCarrier("carrier-a", 2775), DemoCarrier("carrier-b", 2776))
+PLATFORM = DemoPlatform("rcs", "http://127.0.0.1:8790", "token", "client-token")
 
 
 def test_the_configuration_has_the_demos_connections_and_senders(tmp_path: Path) -> None:
-    config = load(write_config(tmp_path, CARRIERS, SENDERS), {}, {})
+    config = load(write_config(tmp_path, CARRIERS, PLATFORM, SENDERS), {}, {})
 
     declared = {
         (sender.channel.value, sender.address, sender.mps, connection.name)
@@ -23,6 +24,7 @@ def test_the_configuration_has_the_demos_connections_and_senders(tmp_path: Path)
     }
     assert declared == {tuple(sender) for sender in SENDERS}
     assert [connection.options["port"] for connection in config.connections[:2]] == [2775, 2776]
+    assert config.connections[2].options["base_url"] == PLATFORM.url
 
 
 async def test_a_server_that_does_not_start_is_explained_with_its_own_words(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from sendpool.simulate.demo_figures import SenderAccount, Watch, account_for
 from sendpool.simulate.demo_server import DemoSender
-from sendpool.simulate.demo_view import SenderLine, View, account_table, senders_table
+from sendpool.simulate.demo_view import SenderLine, View, account_table, channels_table, senders_table
 
 SENDERS = (
     SenderLine("sender-a", DemoSender("SMS", "+12025550101", 16, "carrier-a")),
@@ -57,17 +57,34 @@ def test_the_tables_name_who_delivered_what() -> None:
     out = io.StringIO()
     console = Console(file=out, width=80)
     tried = [
-        {"from": {"senderId": "sender-a"}, "status": "FAILED", "error": {"code": 21606}},
-        {"from": {"senderId": "sender-b"}, "status": "DELIVERED"},
+        {"from": {"senderId": "sender-a"}, "channel": "SMS", "status": "FAILED", "error": {"code": 21606}},
+        {"from": {"senderId": "sender-b"}, "channel": "SMS", "status": "DELIVERED"},
     ]
     account = account_for([{"id": "1", "status": "DELIVERED", "attempts": tried}])
 
     console.print(senders_table(SENDERS))
     console.print(account_table(SENDERS, account, {"+14045550101": 1}, seconds=2.0))
 
-    assert account.senders["sender-b"] == SenderAccount(1, 1, 0, 1)
+    assert account.senders["sender-b"] == SenderAccount(1, 1, 0, 0, 1)
     lines = out.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
     first, second = lines[-2:]
     assert first.split() == ["+12025550101", "carrier-a", "SMS", "1", "0", "1", "0", "-", "0.0", "of", "16"]
     assert second.split() == ["+14045550101", "carrier-b", "SMS", "1", "1", "0", "1", "1", "0.5", "of", "16"]
+
+
+def test_the_table_of_channels_sums_up_what_passed_between_them() -> None:
+    out = io.StringIO()
+    console = Console(file=out, width=80)
+    taken_back = {"from": {"senderId": "agent"}, "channel": "RCS", "status": "UNDELIVERED", "error": {"code": 30036}}
+    followed = {"from": {"senderId": "sender-a"}, "channel": "SMS", "status": "DELIVERED"}
+    account = account_for([{"id": "1", "status": "DELIVERED", "attempts": [taken_back, followed]}])
+
+    console.print(channels_table(account, taken_back=1, doubles=0))
+
+    rows = [line.split() for line in out.getvalue().splitlines()[2:]]
+    assert rows == [
+        ["RCS", "1", "0", "0", "1", "1"],
+        ["SMS", "1", "1", "0", "0", "-"],
+        ["all", "2", "1", "0", "1", "1", "0"],
+    ]

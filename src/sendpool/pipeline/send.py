@@ -11,6 +11,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from math import ceil
 from typing import Any, NamedTuple
 
 import structlog
@@ -30,7 +31,7 @@ from sendpool.domain import ids
 from sendpool.domain.dealing import LinkOffer, Offer, References
 from sendpool.domain.failures import FailureClass
 from sendpool.domain.inflight import is_route_fault
-from sendpool.domain.message import Category, on_channel
+from sendpool.domain.message import Category, Content, on_channel
 from sendpool.domain.policy import policy_for
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import AttemptState, MessageState
@@ -53,6 +54,8 @@ _QUEUED = int(MessageState.QUEUED)
 SHORTEST_VALIDITY = 10
 #: Departures closer than this leave together: a timer is no finer.
 _TOGETHER = 0.001
+#: The part of such a step that floating-point arithmetic may be off by.
+_ROUNDING = 1e-6
 #: Operations whose content is kept in memory; others are read again when one of their messages is claimed.
 _KNOWN_OPERATIONS = 10_000
 
@@ -68,6 +71,19 @@ class _Room(NamedTuple):
     room: int
     slots: int
     weight: float
+
+
+class _Terms(NamedTuple):
+    """What submissions of one operation share."""
+
+    content: Content
+    category: Category
+    #: Seconds that the carrier may try: what is left of the message's time, or of its time on this channel.
+    validity: int
+    #: The wait for a receipt has an end.
+    timed: bool
+    #: The connector names attempts itself.
+    named: bool
 
 
 class Sending:
@@ -234,6 +250,7 @@ class Sending:
         for one in claimed:
             self._account(one)
         ready: dict[Link, dict[int, list[Submission]]] = defaultdict(lambda: defaultdict(list))
+        known: dict[tuple[int, int, int, Link], _Terms] = {}
         now = self._clock()
         for one in claimed:
             for started in one.started:
@@ -241,11 +258,16 @@ class Sending:
                 if link is None:
                     self._strand(started)
                     continue
-                slot = max(0, int((started.departure - now) / _TOGETHER))
-                timed = self._budget(started, one.claim.channel) is not None
-                flight = Flight(started, link, timed=timed)
-                self.flights[started.row.message_id, started.n] = flight
-                ready[link][slot].append(self._submission(started, flight.missing))
+                # Up, never down: a segment may be late, but not early.
+                slot = max(0, ceil((started.departure - now) / _TOGETHER - _ROUNDING))
+                row = started.row
+                shared = (row.operation_id, row.step, len(row.plan), link)
+                terms = known.get(shared)
+                if terms is None:
+                    terms = known[shared] = self._terms(started, one.claim.channel, link)
+                flight = Flight(started, link, timed=terms.timed)
+                self.flights[row.message_id, started.n] = flight
+                ready[link][slot].append(self._submission(started, flight.missing, terms))
         for link, slots in ready.items():
             for slot, batch in slots.items():
                 if slot:
@@ -274,54 +296,47 @@ class Sending:
         self.gates[started.sender_id].flights.ended(started.row.cost)
         self.results.append(_withdrawn(started, None, "connection removed"))
 
-    def _submission(self, started: Started, parts: int) -> Submission:
+    def _submission(self, started: Started, parts: int, terms: _Terms) -> Submission:
         row = started.row
         gate = self.gates[started.sender_id]
-        context = started.context
+        sender = gate.sender
         return Submission(
             AttemptKey(row.message_id, started.n),
-            gate.sender.channel,
-            gate.sender.address,
+            sender.channel,
+            sender.address,
             row.address,
-            on_channel(context.content, gate.sender.channel) if context.content.modules else context.content,
+            terms.content,
             row.cost,
             started.reference,
-            self._validity(started, gate.sender.channel),
+            terms.validity,
             parts,
             gate.options,
-            Category(context.category),
-            self._public_id(started),
+            terms.category,
+            _public_id(started) if terms.named else "",
         )
 
-    def _public_id(self, started: Started) -> str:
-        """The attempt's own id where its connector names attempts by it; it costs too much to make for all."""
-        link = self.links.get(started.connection_id)
-        if link is None or not link.names:
-            return ""
-        context = started.context
-        index = started.row.message_id - context.operation_id
-        return ids.attempt_id(bytes.fromhex(context.uid), index, started.n)
-
-    def _budget(self, started: Started, channel: Channel) -> float | None:
-        """Seconds that the policy stays on this channel, where a later step waits behind it."""
-        row, context = started.row, started.context
-        if row.step + 1 >= len(row.plan):
-            return None
-        pool = self.roster.pools.get(context.pool_id)
-        return policy_for(Category(context.category), pool.rules if pool else None).budget(channel)
-
-    def _validity(self, started: Started, channel: Channel) -> int:
-        """Seconds that the carrier may try: what is left of the message's time, or of its time on this channel."""
-        now = self._wall()
-        context = started.context
+    def _terms(self, started: Started, channel: Channel, link: Link) -> _Terms:
+        """What all messages of one operation have in common that stand at the same step."""
+        context, now = started.context, self._wall()
+        content = on_channel(context.content, channel) if context.content.modules else context.content
+        category = Category(context.category)
         left = max(1, (context.deadline - now) // 1_000_000)
-        budget = self._budget(started, channel)
+        budget = self._budget(started, channel, category)
         if budget is None:
-            return left
+            return _Terms(content, category, left, timed=False, named=link.names)
         if started.row.step == 0:
             # The time on the first channel began with the message; what it waited for a sender is gone.
             budget -= (now - context.deadline) / 1e6 + context.validity
-        return max(1, min(left, max(SHORTEST_VALIDITY, round(budget))))
+        validity = max(1, min(left, max(SHORTEST_VALIDITY, round(budget))))
+        return _Terms(content, category, validity, timed=True, named=link.names)
+
+    def _budget(self, started: Started, channel: Channel, category: Category) -> float | None:
+        """Seconds that the policy stays on this channel, where a later step waits behind it."""
+        row = started.row
+        if row.step + 1 >= len(row.plan):
+            return None
+        pool = self.roster.pools.get(started.context.pool_id)
+        return policy_for(category, pool.rules if pool else None).budget(channel)
 
     def _submit(self, link: Link, batch: list[Submission]) -> None:
         task = asyncio.get_running_loop().create_task(link.connector.submit(batch))
@@ -467,7 +482,9 @@ class Sending:
         when = max(gate.bucket.take(count, now), flight.link.bucket.take(count, now), now + 0.05)
         gate.flights.started(count)
         flight.link.in_flight += count
-        submission = self._submission(flight.started, parts)
+        submission = self._submission(
+            flight.started, parts, self._terms(flight.started, gate.sender.channel, flight.link)
+        )
         asyncio.get_running_loop().call_later(when - now, self._submit, flight.link, [submission])
 
     def _late(self, key: AttemptKey, outcome: Outcome) -> None:
@@ -528,6 +545,11 @@ def _condition(gate: Gate, link: Link, now: float) -> str:
     if gate.flights.stopped:
         return "stopped"
     return "paused" if max(gate.bucket.paused_until, link.bucket.paused_until) > now else "ready"
+
+
+def _public_id(started: Started) -> str:
+    context = started.context
+    return ids.attempt_id(bytes.fromhex(context.uid), started.row.message_id - context.operation_id, started.n)
 
 
 def _key(key: Any) -> tuple[int, Channel, str]:

@@ -41,7 +41,7 @@ SEED = 20261122
 MPS = 16
 RCS = "rcs"
 SENDERS = (
-    DemoSender("RCS", "parcels@rbm.goog", 60, RCS),
+    DemoSender("RCS", "parcel_agent", 60, RCS),
     *(DemoSender("SMS", f"+1202555010{n}", MPS, "carrier-a") for n in (1, 2, 3)),
     *(DemoSender("SMS", f"+1404555010{n}", MPS, "carrier-b") for n in (1, 2, 3)),
     DemoSender("WHATSAPP", "+13235550100", 20, "sandbox"),
