@@ -44,6 +44,7 @@ class Carrier:
         self.sent: list[Sent] = []
         self.inbox: Inbox | None = None
         self.up = True
+        self._closed = False
         self._reports: set[asyncio.Task[None]] = set()
 
     @staticmethod
@@ -70,6 +71,7 @@ class Carrier:
 
     async def close(self) -> None:
         """Say everything that is owed, then be down."""
+        self._closed = True
         while self._reports:
             await asyncio.wait(self._reports)
         self.link(up=False)
@@ -99,7 +101,7 @@ class Carrier:
 
     def _report(self, taken: Sequence[tuple[Submission, int, str]]) -> None:
         receipts = [receipt(name, state) for s, part, name in taken for state in self.report(s, part)]
-        if receipts:
+        if receipts and not self._closed:
             self.say(receipts)
 
     def say(self, receipts: Sequence[Receipt]) -> None:

