@@ -107,8 +107,13 @@ class Runtime:
 
     async def _until_stopped(self, serving: asyncio.Task[None]) -> None:
         stopped = asyncio.create_task(self._stopped.wait())
-        await asyncio.wait([stopped, serving], return_when=asyncio.FIRST_COMPLETED)
+        # Without its engine the server would take requests and answer none: better to end, and be started again.
+        ended = asyncio.create_task(self._engine.wait_ended())
+        await asyncio.wait([stopped, serving, ended], return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
+        if ended.done():
+            ended.result()
+        ended.cancel()
 
     async def _drain(
         self, web: uvicorn.Server, serving: asyncio.Task[None], *loops: Sweeper | CapabilityLoop | Revoker

@@ -99,6 +99,7 @@ class Batch:
             or self.expansions
             or self.claims
             or self.sweep
+            or self.acknowledge
         )
 
 
@@ -206,6 +207,11 @@ class Engine:
     def start(self) -> None:
         """Begin to commit."""
         self._running = asyncio.get_running_loop().create_task(self._run(), name="engine")
+
+    async def wait_ended(self) -> None:
+        """Return when the engine has stopped; raises what made it fail, which only a fault of ours can."""
+        if self._running is not None:
+            await asyncio.shield(self._running)
 
     def drain(self) -> None:
         """Take no new request and start no new attempt; what is under way goes on."""
