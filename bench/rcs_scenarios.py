@@ -283,18 +283,19 @@ def look_ups_beside_others(sizes: RcsSizes) -> list[Figure]:
     for asks, asked in rounds:
         waited = [(came[number] - at) * 1000 for number, at in asked.items()]
         p99[asks].append(round(quantile(waited, 0.99), 2))
-    with_, without = statistics.median(p99[True]), statistics.median(p99[False])
-    change = round(with_ / without - 1, 3)
+    # Neighbours in time are compared, for what else the machine does changes from minute to minute.
+    changes = [with_ / without - 1 for with_, without in zip(p99[True], p99[False], strict=True)]
+    change = round(statistics.median(changes), 3)
     return [
         Figure(
             f"look-ups for {LARGE:,} recipients of one request: change of the p99 of other pools' queue time",
-            "at most 0.1",
+            "at most 0.1, median of the rounds",
             change,
             change <= 0.1 and told["totals"]["looked_up"] >= LARGE * sizes.rounds,
             {
                 "with_ms": p99[True],
                 "without_ms": p99[False],
-                "medians_ms": [with_, without],
+                "medians_ms": [statistics.median(p99[True]), statistics.median(p99[False])],
                 "looked_up": told["totals"]["looked_up"],
             },
         )

@@ -17,6 +17,7 @@ from sendpool.domain.sender import Channel
 from sendpool.domain.states import AttemptState
 from sendpool.pipeline.decide import ASK_QUEUE, UNANSWERED, expire, replan
 from sendpool.pipeline.engine import Engine
+from sendpool.pipeline.leave import Timed, leave_channels, timed_queues
 from sendpool.pipeline.settle import Ask, Changes, Result, settle_receipts, settle_results, told_again
 from sendpool.store.database import Script
 from sendpool.store.messages import chunks_of, expanding_operations, next_operation_id, started_attempts
@@ -104,6 +105,10 @@ def leave_lanes(changes: Changes, engine: Engine, lanes: list[tuple[int, float]]
         yield from remove([(queue_id, row.rank, row.message_id) for row in moved])
 
 
+def _leave(changes: Changes, engine: Engine, queues: list[Timed]) -> Script[None]:
+    yield from leave_channels(queues, engine.bench(changes.now), changes)
+
+
 class Sweeper:
     """Runs the rounds. Everything it does goes through the engine's next batch."""
 
@@ -158,6 +163,9 @@ class Sweeper:
         lanes = self._lanes()
         if lanes:
             steps.append(partial(leave_lanes, engine=engine, lanes=lanes))
+        timed = timed_queues(engine.book, engine.roster)
+        if timed:
+            steps.append(partial(_leave, engine=engine, queues=timed))
         engine.expander.hurry_orphans()
         orphans = self._orphans()
         if orphans:
