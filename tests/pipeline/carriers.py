@@ -45,6 +45,8 @@ class Carrier:
         self.inbox: Inbox | None = None
         self.up = True
         self._closed = False
+        #: Batches that wait for their answer.
+        self._owed = 0
         self._reports: set[asyncio.Task[None]] = set()
 
     @staticmethod
@@ -67,10 +69,13 @@ class Carrier:
         """Take note; the answers come after a while."""
         loop = asyncio.get_running_loop()
         self.sent += [Sent(loop.time(), submission) for submission in batch]
-        loop.call_later(self.answer_after, self._answer, batch)
+        self._owed += 1
+        loop.call_later(self.answer_after, self._answer_all, batch)
 
     async def close(self) -> None:
-        """Say everything that is owed, then be down."""
+        """Answer what was submitted, say everything that is owed, then be down."""
+        while self._owed:
+            await asyncio.sleep(0.01)
         self._closed = True
         while self._reports:
             await asyncio.wait(self._reports)
@@ -80,6 +85,10 @@ class Carrier:
         """Owe nobody anything any more."""
         for task in self._reports:
             task.cancel()
+
+    def _answer_all(self, batch: Sequence[Submission]) -> None:
+        self._owed -= 1
+        self._answer(batch)
 
     def _answer(self, batch: Sequence[Submission]) -> None:
         assert self.inbox is not None

@@ -18,7 +18,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 #: Commits in one instant of virtual time above which somebody spins.
-MOST_AT_ONCE = 100
+MOST_AT_ONCE = 1000
 
 
 class Watched:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from tests.pipeline.carriers import Carrier, receipt, refused
 from tests.pipeline.worlds import LONG_TEXT, Line, World, everyone, virtually, world
 
-from sendpool.connectors.base import CarrierId, ReceiptState, Throttled, Uncertain
+from sendpool.connectors.base import CarrierId, Outcome, ReceiptState, Submission, Throttled, Uncertain
 from sendpool.domain.failures import by_rule
 from sendpool.domain.request import AddressOrigin, PoolOrigin, Refused
 from sendpool.domain.sender import Channel
@@ -208,6 +208,7 @@ async def test_shutting_down_ends_although_the_disk_does_not_come_back(fresh: Pa
 
         async with asyncio.timeout(60):
             await w.engine.stop()
+        carrier.hush()
         w.store.failures = 0
 
 
@@ -233,28 +234,28 @@ async def test_draining_takes_no_request_and_starts_nothing_but_ends_what_flies(
 
 @pytest.mark.parametrize("text", ["Hello", LONG_TEXT])
 @virtually
-async def test_a_restart_in_order_leaves_nothing_ambiguous(text: str, fresh: Path) -> None:
+async def test_a_restart_in_order_leaves_nothing_ambiguous_and_sends_nothing_twice(text: str, fresh: Path) -> None:
     sent: list[str] = []
-    for _ in range(4):
+    # Some of these end a life while what was claimed waits for its time to leave.
+    for moment in (1.345, 1.301, 0.955, 0.5, 2.04, 100.0):
         carrier = Carrier(answer_after=0.05)
         async with world(fresh, a=Line(carrier, {NUMBER: 12.5}, burst=3)) as w:
             if not sent:
                 await w.send(*everyone(60), text=text)
-            await asyncio.sleep(1.33)
+            await asyncio.sleep(moment)
         sent += [one.submission.recipient for one in carrier.sent]
-    carrier = Carrier()
-    async with world(fresh, a=Line(carrier, {NUMBER: 1000})) as w:
-        await w.until_states(DELIVERED=60)
+        connection = sqlite3.connect(fresh)
+        assert connection.execute("SELECT count(*) FROM attempt WHERE state IN (1, 3) OR marks & 2").fetchone() == (0,)
+        connection.close()
 
-        sent += [one.submission.recipient for one in carrier.sent]
-        assert sorted(sent) == everyone(60)
-        assert await w.rows("SELECT count(*) FROM attempt WHERE marks & 2") == [(0,)]
+    assert sorted(sent) == everyone(60)
 
 
 # ---------------------------------------------------------------- crashes
 
 
-@settings(max_examples=12, deadline=None)
+# Not shrunk: each life is seconds of work, and the shortest failing one says no more than the first.
+@settings(max_examples=8, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(
     moments=st.lists(st.floats(0.01, 2.5), min_size=1, max_size=3),
     text=st.sampled_from(["Hello", LONG_TEXT]),
@@ -295,7 +296,7 @@ async def _crash_again_and_again(path: Path, moments: list[float], text: str, an
     assert len(rows) == 540, "nothing was lost"
     for address, state, ambiguous in rows:
         if arrived[address]:
-            assert state == 4 or (state == 3 and ambiguous), (address, state)
+            assert state in (3, 4), (address, state)
         else:
             assert state == 7 or (state == 3 and ambiguous), (address, state)
 
@@ -384,10 +385,18 @@ async def _plan(w: World, sql: str) -> list[str]:
 
 async def _do_everything(w: World, a: Carrier, b: Carrier) -> None:
     """Whatever the pipeline can be led to do."""
-    fates = {"1": refused("0x0a"), "2": Uncertain("cut"), "3": refused("0x08"), "4": Throttled("sender", 0.1, "0x58")}
-    a.answer = lambda s, part: (
-        (fates.get(s.recipient[-1]) if s.attempt.n == 1 and w.now < 8 else None) or CarrierId(a.name_of(s, part))
-    )
+    fates: dict[str, Outcome] = {
+        "1": refused("0x0a"),
+        "2": Uncertain("cut"),
+        "3": refused("0x08"),
+        "4": Throttled("sender", 0.1, "0x58"),
+    }
+
+    def answer(submission: Submission, part: int) -> Outcome:
+        unusual = fates.get(submission.recipient[-1]) if submission.attempt.n == 1 and w.now < 8 else None
+        return unusual or CarrierId(a.name_of(submission, part))
+
+    a.answer = answer
     blocked = by_rule("class/SENDER")
     a.report = lambda s, part: {"5": [ReceiptState.UNDELIVERED], "6": [ReceiptState.READ, ReceiptState.EXPIRED]}.get(
         s.recipient[-1], [ReceiptState.DELIVERED]

@@ -52,6 +52,8 @@ log = structlog.get_logger()
 
 #: Seconds before a failed commit is tried again, with what cannot be refused.
 AFTER_FAILURE = 0.5
+#: Failed commits after which a server that is to stop gives up.
+LAST_TRIES = 10
 
 
 SYSTEM_CLOCK = Clock(time.monotonic, lambda: time.time_ns() // 1000)
@@ -216,16 +218,18 @@ class Engine:
     def drain(self) -> None:
         """Take no new request and start no new attempt; what is under way goes on."""
         self._draining = True
+        self.sending.halt()
 
     async def stop(self) -> None:
-        """Commit what is there, and end."""
+        """Commit what is there, and end. What a disk that stays full does not take is of unknown fate afterwards."""
         self._draining = self._stopping = True
         self._woken.set()
         if self._running is not None:
             await self._running
 
     async def _run(self) -> None:
-        while True:
+        tries = LAST_TRIES
+        while tries:
             await self._woken.wait()
             self._woken.clear()
             batch = self._gather()
@@ -237,7 +241,8 @@ class Engine:
                 self.idle.set()
                 continue
             self.idle.clear()
-            await self._commit(batch)
+            if not await self._commit(batch) and self._stopping:
+                tries -= 1
 
     def _gather(self) -> Batch:
         batch, self._batch = self._batch, Batch()
@@ -258,7 +263,8 @@ class Engine:
         batch.scenes = sending.scenes.unsaved(self.clock.wall())
         return batch
 
-    async def _commit(self, batch: Batch) -> None:
+    async def _commit(self, batch: Batch) -> bool:
+        """False: it failed."""
         began = time.monotonic()
         try:
             brought = await self.database.write(self._apply(batch))
@@ -266,9 +272,10 @@ class Engine:
             log.error("commit failed", error=str(error))
             self._fail(batch, error)
             await asyncio.sleep(AFTER_FAILURE)
-            return
+            return False
         self.metrics.commit(time.monotonic() - began, len(batch.results) + len(batch.told) + len(batch.accepts))
         self._give_back(batch, brought)
+        return True
 
     def _apply(self, batch: Batch) -> Script[Brought]:
         """The whole commit, in an order in which each part sees what the earlier ones wrote."""

@@ -37,6 +37,7 @@ from sendpool.domain.sender import Channel
 from sendpool.domain.states import AttemptState, MessageState
 from sendpool.pipeline.book import ANYONE, QueueBook
 from sendpool.pipeline.claim import HORIZON, Claim, Claimed, Started
+from sendpool.pipeline.departures import Departures
 from sendpool.pipeline.links import Flight, Gate, Link
 from sendpool.pipeline.reach import Reachability
 from sendpool.pipeline.roster import Roster
@@ -114,6 +115,8 @@ class Sending:
         self._wall = wall
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._departures = Departures(self._submit)
+        self._halted = False
         self._turn = 0
 
     # ---------------------------------------------------------------- plan
@@ -270,10 +273,31 @@ class Sending:
                 ready[link][slot].append(self._submission(started, flight.missing, terms))
         for link, slots in ready.items():
             for slot, batch in slots.items():
-                if slot:
-                    asyncio.get_running_loop().call_later(slot * _TOGETHER, self._submit, link, batch)
-                else:
+                if not slot:
                     self._submit(link, batch)
+                elif self._halted:
+                    self._recall(link, batch)
+                else:
+                    self._departures.later(slot * _TOGETHER, link, batch)
+
+    def halt(self) -> None:
+        """Start nothing more: what was to leave later stays here, and its row goes back to where it stood."""
+        self._halted = True
+        for link, batch in self._departures.recall():
+            self._recall(link, batch)
+        self._wake()
+
+    def _recall(self, link: Link, batch: Sequence[Submission]) -> None:
+        for submission in batch:
+            flight = self.flights[submission.attempt]
+            if flight.accepted:
+                # The rest of a text that the carrier has a part of: it follows all the same.
+                self._submit(link, [submission])
+                continue
+            del self.flights[submission.attempt]
+            link.in_flight -= submission.segments
+            self.gates[flight.started.sender_id].flights.ended(submission.segments)
+            self.results.append(_withdrawn(flight.started, None, "shutting down"))
 
     def _account(self, claimed: Claimed) -> None:
         claim = claimed.claim
@@ -338,12 +362,12 @@ class Sending:
         pool = self.roster.pools.get(started.context.pool_id)
         return policy_for(category, pool.rules if pool else None).budget(channel)
 
-    def _submit(self, link: Link, batch: list[Submission]) -> None:
+    def _submit(self, link: Link, batch: Sequence[Submission]) -> None:
         task = asyncio.get_running_loop().create_task(link.connector.submit(batch))
         self._tasks.add(task)
         task.add_done_callback(partial(self._submitted, link, batch))
 
-    def _submitted(self, link: Link, batch: list[Submission], task: asyncio.Task[None]) -> None:
+    def _submitted(self, link: Link, batch: Sequence[Submission], task: asyncio.Task[None]) -> None:
         """A connector never raises; where one does all the same, nobody knows what of the batch has left."""
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
@@ -485,7 +509,7 @@ class Sending:
         submission = self._submission(
             flight.started, parts, self._terms(flight.started, gate.sender.channel, flight.link)
         )
-        asyncio.get_running_loop().call_later(when - now, self._submit, flight.link, [submission])
+        self._departures.later(when - now, flight.link, [submission])
 
     def _late(self, key: AttemptKey, outcome: Outcome) -> None:
         if isinstance(outcome, Rejected):
