@@ -13,6 +13,7 @@ from sendpool.connectors.base import ReceiptState
 from sendpool.domain.request import Accepted, PoolOrigin
 from sendpool.domain.sender import Channel
 from sendpool.pipeline.reach import UNSAID_FOR
+from sendpool.pipeline.send import ASSUMED_VALIDITY
 
 OTHER = "+12034458920"
 BY_RCS, BY_SMS = [(AGENT, "DELIVERED")], [(SMS, "DELIVERED")]
@@ -196,3 +197,16 @@ async def test_message_canceled_by_its_end_while_it_waits_is_not_sent(fresh: Pat
 
         assert not rcs.sent
         assert not sms.sent
+
+
+@virtually
+async def test_message_that_only_counts_as_reachable_is_not_kept_long_where_sms_waits_behind(fresh: Path) -> None:
+    rcs = RcsCarrier()
+    rcs.reaches = lambda number: None if number.endswith("1") else True
+    async with between(fresh, rcs, Carrier()) as one:
+        await one.send("+447700900551", "+447700900552")
+        await one.until_states(DELIVERED=2)
+
+        kept = {sent.submission.recipient: sent.submission.validity for sent in rcs.sent}
+        assert kept["+447700900551"] == ASSUMED_VALIDITY
+        assert (kept["+447700900552"] or 0) > ASSUMED_VALIDITY

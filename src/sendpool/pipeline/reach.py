@@ -19,12 +19,12 @@ class Reachability:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._known: OrderedDict[tuple[int, str], tuple[bool, float]] = OrderedDict()
+        self._known: OrderedDict[tuple[int, str], tuple[bool | None, float]] = OrderedDict()
 
     def learn(self, connection_id: int, address: str, *, reachable: bool | None) -> None:
         """Remember an answer, or what a refused submit has shown. None: nobody could say, so assume the best."""
         lasting = UNSAID_FOR if reachable is None else REACHABLE_FOR if reachable else UNREACHABLE_FOR
-        self._known[connection_id, address] = (reachable is not False, self._clock() + lasting)
+        self._known[connection_id, address] = (reachable, self._clock() + lasting)
         self._known.move_to_end((connection_id, address))
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
@@ -32,4 +32,9 @@ class Reachability:
     def ask(self, connection_id: int, address: str) -> bool | None:
         """Whether an address is reachable; None: not known, or not any more."""
         known = self._known.get((connection_id, address))
-        return known[0] if known is not None and known[1] > self._clock() else None
+        return known[0] is not False if known is not None and known[1] > self._clock() else None
+
+    def is_assumed(self, connection_id: int, address: str) -> bool:
+        """Whether an address only counts as reachable because nobody could say."""
+        known = self._known.get((connection_id, address))
+        return known is not None and known[0] is None and known[1] > self._clock()

@@ -53,6 +53,8 @@ log = structlog.get_logger()
 _QUEUED = int(MessageState.QUEUED)
 #: Seconds that a carrier gets at least: with less, RCS reports both a revocation and a delivery too often.
 SHORTEST_VALIDITY = 10
+#: Seconds that a carrier gets at most where a look-up failed and another channel waits behind it (design §4).
+ASSUMED_VALIDITY = 60
 #: Departures closer than this leave together: a timer is no finer.
 _TOGETHER = 0.001
 #: The part of such a step that floating-point arithmetic may be off by.
@@ -268,6 +270,12 @@ class Sending:
                 terms = known.get(shared)
                 if terms is None:
                     terms = known[shared] = self._terms(started, one.claim.channel, link)
+                if (
+                    link.asks
+                    and row.step + 1 < len(row.plan)
+                    and self.reach.is_assumed(link.connection_id, row.address)
+                ):
+                    terms = terms._replace(validity=min(terms.validity, ASSUMED_VALIDITY))
                 flight = Flight(started, link, timed=terms.timed)
                 self.flights[row.message_id, started.n] = flight
                 ready[link][slot].append(self._submission(started, flight.missing, terms))
