@@ -255,7 +255,7 @@ async def test_a_restart_in_order_leaves_nothing_ambiguous_and_sends_nothing_twi
 
 
 # Not shrunk: each life is seconds of work, and the shortest failing one says no more than the first.
-@settings(max_examples=8, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@settings(max_examples=6, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 @given(
     moments=st.lists(st.floats(0.01, 2.5), min_size=1, max_size=3),
     text=st.sampled_from(["Hello", LONG_TEXT]),
@@ -274,9 +274,9 @@ def test_a_crash_at_any_moment_loses_nothing_and_doubles_nothing(
 async def _crash_again_and_again(path: Path, moments: list[float], text: str, answer_after: float) -> None:
     arrived: Counter[str] = Counter()
     names: dict[tuple[int, int], list[str]] = {}
-    for life, moment in enumerate([*moments, 60.0]):
+    for life, moment in enumerate([*moments, 30.0]):
         a, b = Carrier(answer_after=answer_after), Carrier(answer_after=answer_after)
-        async with world(path, a=Line(a, {NUMBER: 20}), b=Line(b, {"+12030000002": 20})) as w:
+        async with world(path, False, a=Line(a, {NUMBER: 20}), b=Line(b, {"+12030000002": 20})) as w:
             if life == 0:
                 await w.send(*everyone(30), text=text)
                 await w.send(*everyone(510, first=1_000), text=text, validity=8)
@@ -285,8 +285,6 @@ async def _crash_again_and_again(path: Path, moments: list[float], text: str, an
             for sent in (*a.sent, *b.sent):
                 arrived[sent.submission.recipient] += 1
                 names.setdefault(sent.key, []).append(sent.submission.recipient)
-            if life < len(moments):
-                w.store.found.clear()
         path = left
 
     assert max(arrived.values()) == 1, "nobody got it twice"
@@ -359,7 +357,7 @@ async def test_no_statement_of_the_pipeline_walks_a_large_table_or_sorts_a_queue
         plans = {sql: await _plan(w, sql) for sql in statements.values() if _has_plan(sql)}
 
     assert len(plans) > 50
-    bad = [(line, shape(sql)[:400]) for sql, plan in plans.items() for line in plan if _is_walk(line)]
+    bad = [(line, shape(sql)[:400]) for sql, plan in plans.items() for line in plan if _is_walk(line, plan)]
     assert bad == []
     heads = [plan for sql, plan in plans.items() if "FROM outq WHERE queue_id" in sql and "LIMIT" in sql]
     assert heads
@@ -370,10 +368,12 @@ def _has_plan(sql: str) -> bool:
     return sql.lstrip().split(None, 1)[0].upper() in ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 
 
-def _is_walk(line: str) -> bool:
+def _is_walk(line: str, plan: list[str]) -> bool:
     found = re.match(r"SCAN (\w+)( USING (?:COVERING )?INDEX (\w+))?", line)
     if found is None or found[1] not in {*LARGE, "m", "a", "q", "s", "e", "o", "c"}:
         return False
+    if f"CO-ROUTINE {found[1]}" in plan or f"MATERIALIZE {found[1]}" in plan:
+        return False  # What a subquery with a limit brings.
     # Partial indexes hold only what is open: a few rows, or as many operations.
     return found[3] not in ("attempt_started", "operation_open")
 

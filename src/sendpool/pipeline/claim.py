@@ -15,6 +15,8 @@ from sendpool.store.queue import DueRow, NewAttempt, head, remove, remove_up_to,
 
 #: Seconds before its time that a row may be claimed: shorter, and late wake-ups lose throughput.
 HORIZON = 0.05
+#: Rows that a claim looks at, at least: those that need no attempt any more go together, not each in a commit.
+LOOK = 100
 
 _SETTLED = frozenset(int(state) for state in SETTLED_MESSAGES)
 #: Attempts after which no other may begin while they stand so (promise I3); an ambiguous one is superseded by policy.
@@ -87,8 +89,8 @@ def claim_due(claim: Claim, contexts: dict[int, Context], references: References
         room = min(sum(min(offer.room, offer.slots) for offer in offers), in_flight)
         if room <= 0:
             continue
-        rows = yield from head(queue_id, room)
-        outcome = yield from _start(claim, queue_id, rows, offers, contexts, references, clock, full=len(rows) == room)
+        rows = yield from head(queue_id, max(room, LOOK))
+        outcome = yield from _start(claim, queue_id, rows, room, offers, contexts, references, clock)
         started += outcome[0]
         expired += outcome[1]
         taken.append(outcome[2])
@@ -107,12 +109,11 @@ def _start(
     claim: Claim,
     queue_id: int,
     rows: list[DueRow],
+    room: int,
     offers: list[Offer],
     contexts: dict[int, Context],
     references: References,
     clock: Clock,
-    *,
-    full: bool,
 ) -> Script[tuple[list[Started], list[DueRow], tuple[int, int, bool]]]:
     missing = {row.operation_id for row in rows} - contexts.keys()
     if missing:
@@ -120,7 +121,7 @@ def _start(
             contexts[context.operation_id] = context
     now = clock.wall()
     ended, expired, live = yield from _sort(rows, contexts, now)
-    dealt = deal(live, offers, clock.monotonic(), HORIZON)
+    dealt = deal(live[:room] if len(live) > room else live, offers, clock.monotonic(), HORIZON)
     started = [
         Started(
             row := live[one.place],
@@ -139,7 +140,7 @@ def _start(
     elif gone:
         leaving = [*ended, *expired, *(one.row for one in started)]
         yield from remove([(queue_id, row.rank, row.message_id) for row in leaving])
-    return started, expired, (queue_id, gone, gone == len(rows) and not full)
+    return started, expired, (queue_id, gone, gone == len(rows) < max(room, LOOK))
 
 
 def _holds(attempt: PastAttempt) -> bool:
