@@ -71,7 +71,8 @@ async def only(server: Server, operation: str) -> dict[str, Any]:
 
 
 def revoked(platform: RcsPlatform) -> Sequence[str]:
-    return [message.phone for message in platform.messages if message.state == "revoked"]
+    """Phones that will not get their message by RCS: it was taken back, or its time was over just before that."""
+    return [message.phone for message in platform.messages if message.state in ("revoked", "expired")]
 
 
 async def test_phones_with_rcs_get_it_and_others_a_single_sms(rig: Rig, platforms: Platforms) -> None:
