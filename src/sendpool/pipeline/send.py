@@ -55,6 +55,7 @@ _QUEUED = int(MessageState.QUEUED)
 SHORTEST_VALIDITY = 10
 #: Seconds that a carrier gets at most where a look-up failed and another channel waits behind it (design §4).
 ASSUMED_VALIDITY = 60
+EXPIRED_RULE = "sendpool/deadline"
 #: Departures closer than this leave together: a timer is no finer.
 _TOGETHER = 0.001
 #: The part of such a step that floating-point arithmetic may be off by.
@@ -506,11 +507,19 @@ class Sending:
         A handset drops a part that it has already (same reference and number), so this doubles nothing.
         """
         parts, flight.throttled = flight.throttled, 0
-        flight.missing = parts
-        self.flights[key] = flight
         count = parts.bit_count()
         gate = self.gates[flight.started.sender_id]
         now = self._clock()
+        soonest = max(gate.bucket.earliest(count, now), flight.link.bucket.earliest(count, now))
+        if self._wall() + int((soonest - now) * 1e6) >= flight.started.context.deadline:
+            # A text that lacks a part is no text, and its time is over: no part is sent late.
+            state, row = AttemptState.EXPIRED, flight.started.row
+            self.results.append(
+                Result(key[0], key[1], state, FailureClass.EXPIRED, "deadline", EXPIRED_RULE, rank=row.rank)
+            )
+            return
+        flight.missing = parts
+        self.flights[key] = flight
         when = max(gate.bucket.take(count, now), flight.link.bucket.take(count, now), now + 0.05)
         gate.flights.started(count)
         flight.link.in_flight += count
