@@ -272,7 +272,6 @@ def test_a_crash_at_any_moment_loses_nothing_and_doubles_nothing(
 
 
 async def _crash_again_and_again(path: Path, moments: list[float], text: str, answer_after: float) -> None:
-    print("ARGS", moments, text[:5], answer_after)
     arrived: Counter[str] = Counter()
     names: dict[tuple[int, int], list[str]] = {}
     for life, moment in enumerate([*moments, 30.0]):

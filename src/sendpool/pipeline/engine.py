@@ -241,8 +241,11 @@ class Engine:
                 self.idle.set()
                 continue
             self.idle.clear()
-            if not await self._commit(batch) and self._stopping:
-                tries -= 1
+            stored = await self._commit(batch)
+            if self._stopping:
+                # Nothing else may wake it any more.
+                self._woken.set()
+                tries -= not stored
 
     def _gather(self) -> Batch:
         batch, self._batch = self._batch, Batch()
