@@ -434,3 +434,7 @@ async def _live_through(path: Path, carriers: Sequence[Carrier], messages: int, 
         assert waiting == [], "what is still SENT waits for a carrier's word"
         events = await w.events(operation.operation_id)
         assert events.count(1027) == 1
+        sending = w.engine.sending
+        assert sending.flights == {}
+        assert {link.in_flight for link in sending.links.values()} == {0}
+        assert {gate.flights.in_flight for gate in sending.gates.values()} == {0}

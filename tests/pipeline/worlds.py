@@ -192,7 +192,7 @@ class World:
         return await self.engine.accept(
             SendRequest(
                 account_id=self.account_id,
-                origin=origin or PoolOrigin(self.pool),
+                origin=PoolOrigin(self.pool) if origin is None else origin,
                 recipients=[Recipient(recipient, space) for recipient in recipients],
                 content=Content(text=text),
                 validity=validity,

@@ -103,7 +103,8 @@ async def test_waiting_rows_are_counted_by_queue_and_empty_ones_left_out(databas
 async def test_the_lowest_rank_of_each_pool_seeds_its_clock(database: Sqlite) -> None:
     keys = [QueueKey(7, "SMS", ""), QueueKey(7, "SMS", "5"), QueueKey(8, "SMS", ""), QueueKey(9, "SMS", "")]
     await database.write(queue.insert_queues(list(enumerate(keys, 1))))
-    await database.write(queue.enqueue([(1, 70, 1, 1, AT), (2, 60, 2, 1, AT), (3, 90, 3, 1, AT), (3, 80, 4, 1, AT)]))
+    rows = [(1, 70, 1), (1, 0, 9), (2, 60, 2), (3, 90, 3), (3, 80, 4)]
+    await database.write(queue.enqueue([(*row, 1, AT) for row in rows]))
 
     assert dict(await database.read(queue.lowest_ranks())) == {7: 60, 8: 80}
 

@@ -123,7 +123,8 @@ class QueueBook:
 
     def quiet(self) -> list[int]:
         """Queues thought to be empty: what the sweep checks."""
-        return [queue_id for queue_id in self.keys if queue_id not in self._waiting]
+        # A copy: the writer's thread may be numbering a lane just now.
+        return [queue_id for queue_id in list(self.keys) if queue_id not in self._waiting]
 
     def lanes(self) -> list[tuple[int, QueueKey]]:
         """Queues of single senders that are thought to hold rows."""

@@ -211,7 +211,7 @@ class Sweeper:
         for queue_id in left:
             if queue_id not in counts:
                 engine.book.empty(queue_id)
-        waiting = [queue_id for queue_id in engine.book.keys if engine.book.waiting(queue_id)]
+        waiting = [queue_id for queue_id in list(engine.book.keys) if engine.book.waiting(queue_id)]
         ages = dict(await engine.database.read(oldest_due(waiting))) if waiting else {}
         oldest = (engine.clock.wall() - min(ages.values())) / 1e6 if ages else 0.0
         engine.metrics.queue(engine.book.total(), max(0.0, oldest))

@@ -242,9 +242,12 @@ def overdue_in_lane(queue_id: int, before: int, limit: int) -> Script[list[DueRo
 
 
 def lowest_ranks() -> Script[list[tuple[int, int]]]:
-    """(pool, rank of the row that waits first) of pools with rows in queues."""
+    """(pool, rank of the row that waits first) of pools with rows in queues.
+
+    Rank 0 is that of rows that go before all others (a failure that a receipt told), and says nothing.
+    """
     rows = yield Query(
         "SELECT pool_id, min(head) FROM (SELECT pool_id, (SELECT rank FROM outq WHERE queue_id = queue.id"
-        " ORDER BY rank, message_id LIMIT 1) AS head FROM queue) WHERE head IS NOT NULL GROUP BY pool_id"
+        " AND rank > 0 ORDER BY rank, message_id LIMIT 1) AS head FROM queue) WHERE head IS NOT NULL GROUP BY pool_id"
     )
     return [(pool_id, rank) for pool_id, rank in rows]
