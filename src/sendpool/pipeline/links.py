@@ -66,7 +66,7 @@ class Gate:
 class Flight:
     """An attempt whose bytes are on their way: what is still missing, and how to put its row back."""
 
-    __slots__ = ("accepted", "carrier_id", "link", "missing", "started", "throttled", "timed", "verdict")
+    __slots__ = ("accepted", "carrier_id", "link", "missing", "started", "throttled", "timed", "verdict", "wait")
 
     def __init__(self, started: Started, link: Link, *, timed: bool) -> None:
         self.started = started
@@ -81,3 +81,5 @@ class Flight:
         self.throttled = 0
         #: The worst that a part met: a rejection, or an unknown fate.
         self.verdict: Result | None = None
+        #: Seconds that its recipient is to be left alone, as the carrier asked.
+        self.wait = 0.0

@@ -33,6 +33,7 @@ from sendpool.domain.failures import FailureClass
 from sendpool.domain.inflight import is_route_fault
 from sendpool.domain.message import Category, Content, on_channel
 from sendpool.domain.policy import policy_for
+from sendpool.domain.routing import PAIR_BACKOFF
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import AttemptState, MessageState
 from sendpool.pipeline.book import ANYONE, QueueBook
@@ -410,14 +411,17 @@ class Sending:
                     self.results.append(Result(key[0], key[1], AttemptState.ACCEPTED))
                     continue
                 sender_id = flight.started.sender_id
-                good[sender_id] += 1
                 row = flight.started.row
                 if row.cost == 1 and row.attempts == 0 and row.state == _QUEUED and not flight.timed:
+                    good[sender_id] += 1
                     del flights[key]
                     usual = (row.message_id, row.operation_id)
                     self.accepted.append(usual)
                     link.await_receipt(outcome.id, *usual)
                     continue
+                if not flight.missing >> part - 1 & 1:
+                    continue  # Late, for a part that counts as of unknown fate; its receipt will tell.
+                good[sender_id] += 1
                 flight.accepted += 1
                 flight.carrier_id = outcome.id
                 flight.missing &= ~(1 << part - 1)
@@ -427,6 +431,8 @@ class Sending:
                 continue
             if flight is None:
                 self._late(key, outcome)
+                continue
+            if not flight.missing >> part - 1 & 1:
                 continue
             faulty = self._refused(flight, key, part, outcome, now)
             (bad if faulty else rest)[flight.started.sender_id] += 1
@@ -488,6 +494,9 @@ class Sending:
             flight.link.bucket.pause(now, throttled.retry_after)
         elif throttled.scope == "sender":
             self.gates[flight.started.sender_id].bucket.pause(now, throttled.retry_after)
+        else:
+            # Only this recipient is to wait: no bucket is held up for it.
+            flight.wait = max(flight.wait, throttled.retry_after or PAIR_BACKOFF)
 
     def _land(self, key: AttemptKey, flight: Flight) -> None:
         """Every part has an outcome: say what became of the attempt, or send again only what did not get through."""
@@ -499,7 +508,8 @@ class Sending:
         elif flight.accepted:
             self._send_parts_again(key, flight)
         else:
-            self.results.append(_withdrawn(flight.started, FailureClass.THROTTLED, "throttled"))
+            withdrawn = _withdrawn(flight.started, FailureClass.THROTTLED, "throttled")
+            self.results.append(withdrawn._replace(wait=flight.wait) if flight.wait else withdrawn)
 
     def _send_parts_again(self, key: AttemptKey, flight: Flight) -> None:
         """Some parts are at the carrier: the others follow by the same sender with the same reference.
@@ -520,7 +530,7 @@ class Sending:
             return
         flight.missing = parts
         self.flights[key] = flight
-        when = max(gate.bucket.take(count, now), flight.link.bucket.take(count, now), now + 0.05)
+        when = max(gate.bucket.take(count, now), flight.link.bucket.take(count, now), now + max(0.05, flight.wait))
         gate.flights.started(count)
         flight.link.in_flight += count
         submission = self._submission(

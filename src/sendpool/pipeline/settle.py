@@ -82,6 +82,8 @@ class Result(NamedTuple):
     due: int = 0
     #: Set where a wait for its receipt has an end, after which it may have to be taken back.
     carrier_id: str = ""
+    #: Seconds until the row of a withdrawn attempt is due again.
+    wait: float = 0.0
 
 
 class Ask(NamedTuple):
@@ -289,7 +291,11 @@ def _withdraw(attempt: OpenAttempt, result: Result, changes: Changes) -> None:
             "later",
         )
     )
-    changes.due.append((result.queue_id, result.rank, result.message_id, result.cost, result.due))
+    if result.wait:
+        due = changes.now + int(result.wait * 1e6)
+        changes.later.append((due, result.message_id, result.queue_id, result.rank, result.cost))
+    else:
+        changes.due.append((result.queue_id, result.rank, result.message_id, result.cost, result.due))
 
 
 def _end(attempt: OpenAttempt, result: Result, changes: Changes) -> None:
