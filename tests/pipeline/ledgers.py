@@ -41,6 +41,8 @@ class Ledger:
     ) -> None:
         """*members*: (sender, connection) on each channel of pool 7."""
         self.connection = connect(path)
+        # Nothing here is about power cuts.
+        self.connection.execute("PRAGMA synchronous=OFF")
         senders = [
             Sender(
                 id=sender_id,

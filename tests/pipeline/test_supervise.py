@@ -1,0 +1,197 @@
+"""Connections that come, change and go while the server runs: with real sandbox connectors."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from tests.pipeline.worlds import World, everyone, virtually, world
+
+from sendpool.connectors.base import ConnectionSettings, SenderSettings
+from sendpool.domain.request import AccountOrigin
+from sendpool.domain.sender import Channel
+from sendpool.pipeline.supervise import Supervisor
+from sendpool.store.database import Script
+from sendpool.store.pools import ensure_hidden_pools
+from sendpool.store.roster import load_connections
+from sendpool.store.senders import store_inventory
+
+NUMBER, OTHER = "+12030000001", "+12030000002"
+BY_SENDER = "SELECT count(*) FROM attempt WHERE sender_id = ?"
+#: Magic recipients of the sandbox, and where a message to each ends where duplicates are to be avoided.
+MAGIC = {
+    "0001": "UNDELIVERED",
+    "0003": "FAILED",
+    "0004": "SENT",
+    "0005": "SENT",
+    "0006": "DELIVERED",
+    "0014": "DELIVERED",
+}
+
+
+def sandbox(
+    name: str, *addresses: str, mps: float | None = None, sender_mps: float = 100.0, **options: float
+) -> ConnectionSettings:
+    senders = tuple(SenderSettings(channel=Channel.SMS, address=one, mps=sender_mps) for one in addresses)
+    return ConnectionSettings(name=name, type="sandbox", mps=mps, senders=senders, options=options)
+
+
+class Switchboard:
+    """A world whose connections are supervised, as a running server's are."""
+
+    def __init__(self, w: World) -> None:
+        self.w = w
+        self.supervisor = Supervisor(w.engine)
+
+    async def apply(self, *settings: ConnectionSettings) -> None:
+        """Make these all connections there are, as a changed configuration does."""
+        w = self.w
+
+        def inventory() -> Script[None]:
+            yield from store_inventory(w.account_id, settings, w.engine.clock.wall())
+            yield from ensure_hidden_pools(w.account_id, w.engine.clock.wall())
+
+        await w.engine.change(inventory)
+        keys = await w.store.read(load_connections())
+        await self.supervisor.apply({keys[w.account_id, one.name]: (one, w.account_id) for one in settings})
+
+    def links(self) -> dict[str, object]:
+        """Connectors by name."""
+        return {link.name: link.connector for link in self.w.engine.sending.links.values()}
+
+    async def send(self, number: int, first: int = 0) -> None:
+        """Send from any sender of the account."""
+        await self.w.send(*everyone(number, first=first), origin=AccountOrigin())
+
+
+@contextlib.asynccontextmanager
+async def switchboard(path: Path) -> AsyncIterator[Switchboard]:
+    async with world(path) as w:
+        made = Switchboard(w)
+        yield made
+        w.engine.drain()
+        await made.supervisor.close()
+
+
+@virtually
+async def test_connections_are_opened_and_their_senders_send(fresh: Path) -> None:
+    async with switchboard(fresh) as board:
+        await board.apply(sandbox("a", NUMBER), sandbox("b", OTHER))
+        await board.send(20)
+        await board.w.until_states(DELIVERED=20)
+
+        assert sorted(board.supervisor.names()) == ["a", "b"]
+        used = await board.w.rows("SELECT DISTINCT sender_id FROM attempt")
+        assert len(used) == 2
+
+
+@virtually
+async def test_a_changed_rate_is_taken_over_without_dialling_anew(fresh: Path) -> None:
+    async with switchboard(fresh) as board:
+        await board.apply(sandbox("a", NUMBER, sender_mps=2))
+        before = board.links()
+        await board.apply(sandbox("a", NUMBER, sender_mps=50, mps=40))
+
+        assert board.links() == before
+        began = board.w.now
+        await board.send(80)
+        await board.w.until_states(DELIVERED=80)
+        assert 1.5 <= board.w.now - began <= 3.5, "forty a second now"
+
+
+@virtually
+async def test_a_lower_rate_holds_from_then_on(fresh: Path) -> None:
+    async with switchboard(fresh) as board:
+        await board.apply(sandbox("a", NUMBER, sender_mps=100))
+        await board.send(300)
+        await asyncio.sleep(1)
+        await board.apply(sandbox("a", NUMBER, sender_mps=5))
+        sent = (await board.w.rows("SELECT count(*) FROM attempt"))[0][0]
+        await asyncio.sleep(10)
+
+        more = (await board.w.rows("SELECT count(*) FROM attempt"))[0][0] - sent
+        assert more <= 5 * 10 + 6
+
+
+@virtually
+async def test_a_connection_whose_own_settings_change_is_replaced_and_loses_nothing(fresh: Path) -> None:
+    async with switchboard(fresh) as board:
+        await board.apply(sandbox("a", NUMBER, OTHER))
+        before = board.links()
+        await board.send(100)
+        await asyncio.sleep(0.3)
+        await board.apply(sandbox("a", NUMBER, OTHER, delay=0.01))
+
+        assert board.links()["a"] is not before["a"]
+        await board.w.until_states(DELIVERED=100)
+        assert await board.w.rows("SELECT count(*), max(id & 63) FROM attempt") == [(100, 1)]
+
+
+@virtually
+async def test_a_new_sender_takes_what_already_waits(fresh: Path) -> None:
+    async with switchboard(fresh) as board:
+        await board.apply(sandbox("a", NUMBER, sender_mps=1))
+        await board.send(60)
+        await asyncio.sleep(2)
+        await board.apply(sandbox("a", NUMBER, sender_mps=1), sandbox("b", OTHER, sender_mps=50))
+
+        await board.w.until_states(within=5, DELIVERED=60)
+
+
+@virtually
+async def test_a_removed_connection_stops_and_its_senders_are_switched_off(fresh: Path) -> None:
+    async with switchboard(fresh) as board:
+        await board.apply(sandbox("a", NUMBER, sender_mps=20), sandbox("b", OTHER, sender_mps=20))
+        await board.send(100)
+        await asyncio.sleep(0.5)
+        await board.apply(sandbox("b", OTHER, sender_mps=20))
+
+        assert list(board.links()) == ["b"]
+        assert await board.w.rows("SELECT address FROM sender WHERE active = 0") == [(NUMBER,)]
+        gone = board.w.sender(NUMBER).id
+        before = (await board.w.rows(BY_SENDER, gone))[0][0]
+        await board.w.until_states(DELIVERED=100)
+        assert (await board.w.rows(BY_SENDER, gone))[0][0] <= before
+
+
+@virtually
+async def test_a_sender_that_moves_to_another_connection_keeps_its_identity(fresh: Path) -> None:
+    async with switchboard(fresh) as board:
+        await board.apply(sandbox("a", NUMBER, sender_mps=30))
+        before = board.w.sender(NUMBER)
+        await board.send(90)
+        await asyncio.sleep(1)
+        await board.apply(sandbox("b", NUMBER, sender_mps=30))
+
+        after = board.w.sender(NUMBER)
+        assert (after.id, after.uid) == (before.id, before.uid)
+        assert after.connection_id != before.connection_id
+        await board.w.until_states(DELIVERED=90)
+        used = await board.w.rows("SELECT DISTINCT connection_id FROM attempt ORDER BY 1")
+        assert len(used) == 2
+
+
+@virtually
+async def test_a_connection_that_comes_back_goes_on(fresh: Path) -> None:
+    async with switchboard(fresh) as board:
+        await board.apply(sandbox("a", NUMBER))
+        await board.apply()
+        await board.w.engine.change(lambda: ensure_hidden_pools(board.w.account_id, 1))
+        assert board.links() == {}
+        await board.apply(sandbox("a", NUMBER))
+        await board.send(10)
+
+        await board.w.until_states(DELIVERED=10)
+
+
+@virtually
+async def test_the_magic_recipients_of_the_sandbox_end_as_its_table_says(fresh: Path) -> None:
+    async with switchboard(fresh) as board:
+        await board.apply(sandbox("a", NUMBER), sandbox("b", OTHER))
+        operations = {number: await board.w.send(f"+1500555{number}", origin=AccountOrigin()) for number in MAGIC}
+        await asyncio.sleep(20)
+
+        for number, state in MAGIC.items():
+            assert await board.w.states(operations[number]) == {state: 1}, number
