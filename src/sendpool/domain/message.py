@@ -24,6 +24,8 @@ class Content(msgspec.Struct, frozen=True, kw_only=True, eq=False, omit_defaults
     """What one operation says. Compared by identity, so that connectors can key caches by it."""
 
     text: str = ""
+    #: URLs of pictures and the like that go with the text.
+    media: tuple[str, ...] = ()
     #: What it says on single channels instead, by channel: the API's module as it came, and then nothing elsewhere.
     modules: Mapping[str, Mapping[str, Any]] = {}
     #: On the way to a connector: its channel's own module, where that is more than a text.
@@ -31,7 +33,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True, eq=False, omit_defaults
 
     def says_on(self, channel: Channel) -> bool:
         """Whether it says anything on this channel; a channel without content drops out of the plan."""
-        return channel in self.modules if self.modules else bool(self.text)
+        return channel in self.modules if self.modules else bool(self.text or self.media)
 
 
 @lru_cache(maxsize=4096)

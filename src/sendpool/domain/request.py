@@ -42,10 +42,17 @@ Origin = PoolOrigin | SenderOrigin | AddressOrigin | AccountOrigin
 
 
 class Recipient(NamedTuple):
-    """One address of one person. `space` is "P", "W" or "E" (PHONE, WHATSAPP, EMAIL)."""
+    """One person. `space` is "P", "W" or "E" (PHONE, WHATSAPP, EMAIL).
+
+    A person with several addresses has them all in `address`, with blanks between, and as many letters in `space`.
+    """
 
     address: str
     space: str
+    #: Values for the templates of the content: text by name.
+    variables: Mapping[str, str] | None = None
+    #: The name beside an email address.
+    name: str | None = None
 
 
 class SendRequest(msgspec.Struct, frozen=True, kw_only=True):

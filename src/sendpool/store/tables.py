@@ -41,6 +41,89 @@ account = Table(
     #: Encrypted, not hashed: it signs the account's webhooks.
     _required("auth_token", Text),
     _required("created_at", Time),
+    #: The token before the last change, encrypted, while both are taken.
+    Column("old_auth_token", Text),
+    Column("old_auth_token_until", Time),
+    #: Since when nobody may use it; None: in use.
+    Column("closed_at", Time),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", Key, primary_key=True),
+    #: "SK" and 32 hex digits.
+    _required("sid", Text, unique=True),
+    _required("account_id", Key),
+    _required("name", Text),
+    #: SHA-256 of the secret, which is long and random: a slow hash would gain nothing.
+    _required("digest", LargeBinary),
+    _required("created_at", Time),
+    Column("revoked_at", Time),
+)
+
+admin_log = Table(
+    "admin_log",
+    metadata,
+    Column("id", Key, primary_key=True),
+    _required("at", Time),
+    #: Who did it: "command line", "configuration", an API key's or account's sid.
+    _required("actor", Text),
+    #: What was done: "account.created", "key.revoked", "pool.deleted".
+    _required("action", Text),
+    #: What it was done to: a public id.
+    _required("subject", Text),
+    _required("detail", Json),
+)
+
+profile = Table(
+    "profile",
+    metadata,
+    Column("id", Key, primary_key=True),
+    _required("account_id", Key),
+    #: "mem_profile_..." and "mem_store_...".
+    _required("profile_id", Text),
+    _required("store_id", Text),
+    #: [[address, space letter], ...] in order of preference.
+    _required("addresses", Json),
+    #: What `${Twilio.Profile.name}` may name: text by name.
+    _required("fields", Json),
+    _required("updated_at", Time),
+    UniqueConstraint("account_id", "store_id", "profile_id"),
+    Index("profile_account", "account_id", "profile_id"),
+)
+
+template = Table(
+    "template",
+    metadata,
+    Column("id", Key, primary_key=True),
+    #: "HX" and 32 hex digits.
+    _required("sid", Text, unique=True),
+    _required("account_id", Key),
+    _required("name", Text),
+    _required("language", Text),
+    #: Defaults of its slots: text by ordinal.
+    _required("variables", Json),
+    #: What it says by content type: {"text": {...}, "card": {...}}.
+    _required("types", Json),
+    _required("created_at", Time),
+    _required("updated_at", Time),
+    Column("deleted_at", Time),
+    Index("template_account", "account_id", "id"),
+)
+
+idempotency_key = Table(
+    "idempotency_key",
+    metadata,
+    Column("account_id", Key, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    #: SHA-256 of method, path and body.
+    _required("digest", LargeBinary),
+    #: The operation that the request made.
+    _required("operation_uid", LargeBinary),
+    _required("created_at", Time),
+    Index("idempotency_key_age", "created_at"),
+    sqlite_with_rowid=False,
 )
 
 connection = Table(
@@ -155,6 +238,8 @@ operation = Table(
     _required("deadline", Time),
     _required("created_at", Time),
     _required("updated_at", Time),
+    #: When the first of its messages is due, where the request was for later.
+    Column("scheduled_for", Time),
     # By uid, not by id: nodes take integers in blocks, and only the uid orders by the time of creation.
     Index("operation_account", "account_id", "uid"),
     # State 2 is PROCESSING: what expansion, expiry and completion look at.
@@ -191,8 +276,11 @@ chunk = Table(
     Column("operation_id", Key, primary_key=True, autoincrement=False),
     Column("first_id", Key, primary_key=True, autoincrement=False),
     _required("count", Integer),
-    #: Recipients as a JSON array of [address, space letter, plan, segments, variables].
+    #: Recipients as a JSON array of [addresses, space letters, plan, segments, variables, name]; the last two may be
+    #: null or left out.
     _required("body", Json),
+    #: When they are to become rows; 0: as soon as it is their turn.
+    _required("due", Time, server_default="0"),
     sqlite_with_rowid=False,
 )
 
@@ -202,8 +290,9 @@ message = Table(
     Column("id", Key, primary_key=True, autoincrement=False),
     _required("operation_id", Key),
     _required("state", SmallInteger),
+    #: The recipient's address; where the steps of the plan have several, that of each step, with blanks between.
     _required("address", Text),
-    #: "P", "W" or "E": the recipient's address space.
+    #: The address space "P", "W" or "E"; a letter per step where `address` has one per step.
     _required("space", Text),
     #: One letter per step, in order: "RS" is RCS, then SMS.
     _required("plan", Text),
@@ -217,8 +306,15 @@ message = Table(
     _required("ambiguous", SmallInteger),
     #: Wire code of how it ended, where it failed.
     Column("error_code", Integer),
+    #: The recipient's own values for the templates of the content: text by name.
     Column("variables", Json),
     _required("updated_at", Time),
+    #: The recipient's name beside an email address.
+    Column("name", Text),
+    #: When it is or was due, where the request was for later.
+    Column("scheduled_for", Time),
+    #: Since when its text, variables and address are gone.
+    Column("deleted_at", Time),
 )
 
 queue = Table(
