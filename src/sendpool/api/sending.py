@@ -97,7 +97,7 @@ def _quickly(body: bytes) -> tuple[dict[str, Any], Sequence[Recipient]] | None:
         "validity": send.validity,
     }
     given = {name: value for name, value in fields.items() if value is not UNSET}
-    return given, list(map(Recipient._make, zip(addresses, spaces, strict=True)))
+    return given, list(map(Recipient, addresses, spaces))
 
 
 def _thoroughly(body: bytes, findings: Findings) -> tuple[dict[str, Any], Sequence[Recipient]]:
