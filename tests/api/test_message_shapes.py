@@ -48,6 +48,16 @@ async def test_once_a_sender_is_bound_from_is_complete_and_keeps_the_pool(world:
     }
 
 
+async def test_times_that_do_not_apply_to_every_message_show_where_they_do(world: Any, conforms: Any) -> None:
+    operation_id = await world.client.sent()
+    await world.change(operation_id, 0, scheduled_for=1_800_000_000_000_000, deleted_at=1_800_000_001_500_000)
+
+    (one,) = await world.client.listed()
+
+    conforms(one, "MessageMetadata")
+    assert (one["scheduledFor"], one["deletedAt"]) == ("2027-01-15T08:00:00.000Z", "2027-01-15T08:00:01.500Z")
+
+
 @pytest.mark.parametrize("by", ["senderId", "address"])
 async def test_with_one_sender_from_is_complete_from_the_start_and_never_a_pool(
     by: str, client: Any, conforms: Any

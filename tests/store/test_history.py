@@ -134,11 +134,13 @@ def filled(seed: int, count: int = 60) -> Script[list[dict[str, Any]]]:
     return written
 
 
-def expected(written: list[dict[str, Any]], passes: Callable[[dict[str, Any], dict[str, Any]], bool]) -> list[Any]:
+def expected(
+    written: list[dict[str, Any]], passes: Callable[[dict[str, Any], dict[str, Any]], bool], *, emails: bool = False
+) -> list[Any]:
     return [
         row["place"]
         for one in reversed(written)
-        if one["account_id"] == 1 and one["kind"] != "email"
+        if one["account_id"] == 1 and (one["kind"] == "email") is emails
         for row in reversed(one["messages"])
         if passes(one, row)
     ]
@@ -175,6 +177,8 @@ FILTERS: list[tuple[MessageFilter, Callable[[Any, Any], bool]]] = [
         lambda one, row: row["channel"] == "WHATSAPP" and '"a":"1"' in one["tags"],
     ),
     (MessageFilter(channel="RCS"), lambda one, row: False),
+    (MessageFilter(emails=True), lambda one, row: True),
+    (MessageFilter(emails=True, state=STATES[1]), lambda one, row: row["state"] == STATES[1]),
 ]
 
 
@@ -188,7 +192,7 @@ async def test_every_page_size_and_every_bound_shows_the_same_messages(
     written = await database.write(filled(seed))
 
     for wanted, passes in FILTERS:
-        places = expected(written, passes)
+        places = expected(written, passes, emails=wanted.emails)
         for size in (1, 3, 1000):
             found = await walk(database, wanted, size)
             assert [row.place for row in found] == places, (wanted, size)
@@ -198,9 +202,10 @@ async def test_a_list_of_one_operation_shows_only_its_own_messages(database: Sql
     written = await database.write(filled(1))
 
     for one in written:
-        wanted = MessageFilter(operation_uid=one["uid"])
-        places = expected([one], lambda one, row: True)
-        assert [row.place for row in await walk(database, wanted, 3)] == places
+        for emails in (False, True):
+            wanted = MessageFilter(operation_uid=one["uid"], emails=emails)
+            places = expected([one], lambda one, row: True, emails=emails)
+            assert [row.place for row in await walk(database, wanted, 3)] == places
 
 
 async def test_dates_are_those_of_the_operations_creation(database: Sqlite) -> None:
@@ -299,10 +304,11 @@ async def test_messages_of_a_deleted_pool_still_show_it(database: Sqlite) -> Non
     assert row.pool_uid == pool.uid
 
 
+@pytest.mark.parametrize("kind", ["message", "email"])
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("scan", "step"), [(20_000, 5_000), (3, 2)])
 async def test_operations_are_listed_in_pages_under_every_filter(
-    scan: int, step: int, seed: int, database: Sqlite, monkeypatch: pytest.MonkeyPatch
+    scan: int, step: int, seed: int, kind: str, database: Sqlite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(operations, "SCAN", scan)
     monkeypatch.setattr(operations, "_STEP", step)
@@ -314,7 +320,7 @@ async def test_operations_are_listed_in_pages_under_every_filter(
             uids = [
                 one["uid"]
                 for one in reversed(written)
-                if (one["account_id"], one["kind"]) == (1, "message")
+                if (one["account_id"], one["kind"]) == (1, kind)
                 and state in (None, one["state"])
                 and (dates[0] is None or start <= one["at"] < end)
             ]
@@ -322,7 +328,7 @@ async def test_operations_are_listed_in_pages_under_every_filter(
                 found: list[bytes] = []
                 before = None
                 while True:
-                    page = await database.read(list_operations(1, Slice(size, before, *dates), state))
+                    page = await database.read(list_operations(1, Slice(size, before, *dates), state, kind=kind))
                     assert len(page.rows) <= size
                     found += [row.uid for row in page.rows]
                     if page.next is None:
@@ -341,3 +347,18 @@ async def test_an_operation_is_only_found_in_its_own_account(database: Sqlite) -
     assert await database.read(fetch_operation(2, uid)) is None
     assert await database.read(history.fetch_message(2, MessagePlace(uid, 0))) is None
     assert await database.read(history.fetch_message(1, MessagePlace(uid, 1))) is None
+
+
+async def test_emails_and_messages_do_not_show_each_other(database: Sqlite) -> None:
+    choose = random.Random(0)
+    uids = {kind: uid_at(START + i * 1000, choose) for i, kind in enumerate(("message", "email"))}
+    for key, (kind, uid) in enumerate(uids.items(), 1):
+        await database.write(add_operation(key, uid, START, kind=kind, messages=[{"name": "Ana"}]))
+
+    for kind, uid in uids.items():
+        for emails in (False, True):
+            found = await database.read(history.fetch_message(1, MessagePlace(uid, 0), email=emails))
+            assert (found is not None) is ((kind == "email") is emails)
+            assert found is None or found.row.name == "Ana"
+            row = await database.read(fetch_operation(1, uid, emails=emails))
+            assert (row is not None) is ((kind == "email") is emails)

@@ -15,6 +15,7 @@ from sendpool.api.schemas import (
     Party,
     RelatedResource,
     instant,
+    maybe_instant,
 )
 from sendpool.domain import ids
 from sendpool.domain.failures import FailureClass, api_code, by_rule, of_class
@@ -78,10 +79,10 @@ def message_metadata(row: MessageRow, base: str) -> MessageMetadata:
         status=MessageState(row.state).name,
         related=[related],
         tags=Raw(row.tags.encode()),
-        scheduled_for=None,
+        scheduled_for=maybe_instant(row.scheduled_for),
         created_at=instant(row.created_at),
         updated_at=instant(row.updated_at),
-        deleted_at=None,
+        deleted_at=maybe_instant(row.deleted_at),
         ambiguous=True if row.ambiguous else UNSET,
     )
 

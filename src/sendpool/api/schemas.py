@@ -18,6 +18,11 @@ def instant(microseconds: int) -> str:
     return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
+def maybe_instant(microseconds: int | None) -> str | None:
+    """The same of a time that may never come."""
+    return None if microseconds is None else instant(microseconds)
+
+
 class Shape(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
     """Anything that is answered."""
 

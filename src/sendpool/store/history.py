@@ -48,7 +48,7 @@ class MessageRow(NamedTuple):
     """A message as lists show it. Times are microseconds since 1970."""
 
     place: MessagePlace
-    #: "message" or "inbound".
+    #: "message", "inbound" or "email".
     kind: str
     state: int
     address: str
@@ -67,6 +67,10 @@ class MessageRow(NamedTuple):
     origin: str
     created_at: int
     updated_at: int
+    #: The recipient's name beside an email address.
+    name: str | None
+    scheduled_for: int | None
+    deleted_at: int | None
 
 
 class AttemptRow(NamedTuple):
@@ -92,13 +96,14 @@ class FoundMessage(NamedTuple):
 
 
 class MessageFilter(NamedTuple):
-    """Which messages are wanted; None: any. `channel` is that of the sender in use."""
+    """Which messages are wanted; None: any. `channel` is that of the sender in use, `emails`: emails alone, or none."""
 
     operation_uid: bytes | None = None
     state: int | None = None
     channel: str | None = None
     ambiguous: bool | None = None
     tags: Mapping[str, str] = {}
+    emails: bool = False
 
     def conditions(self) -> tuple[str, list[Any]]:
         """The part that concerns messages, as SQL over `m` and `o`, and its values."""
@@ -168,6 +173,20 @@ class _Message(NamedTuple):
     ambiguous: int
     sender_id: int | None
     updated_at: int
+    name: str | None
+    scheduled_for: int | None
+    deleted_at: int | None
+
+
+#: The columns of a message's own row, as `_Message` has them after the operation.
+_COLUMNS = (
+    f"m.id, m.state, m.address, m.space, m.ambiguous, {_BOUND}, m.updated_at, m.name, m.scheduled_for, m.deleted_at"
+)
+
+
+def _kind(*, emails: bool) -> str:
+    """Emails are messages that no list or fetch shows together with others."""
+    return " AND o.kind = 'email'" if emails else " AND o.kind <> 'email'"
 
 
 def list_messages(account_id: int, wanted: MessageFilter, part: MessageSlice) -> Script[MessagePage]:
@@ -211,7 +230,7 @@ def _operations(
     rows = yield Query(
         "SELECT o.id, o.uid, o.kind, o.total, o.pool_id, o.created_at, p.uid, p.kind, c.tags, c.origin FROM operation o"
         " JOIN operation_content c ON c.operation_id = o.id LEFT JOIN sender_pool p ON p.id = o.pool_id"
-        f" WHERE o.account_id = ? AND o.kind <> 'email'{sql} ORDER BY o.uid DESC LIMIT ?",
+        f" WHERE o.account_id = ?{_kind(emails=wanted.emails)}{sql} ORDER BY o.uid DESC LIMIT ?",
         (account_id, *values, _STEP),
     )
     return [_Operation(*row) for row in rows]
@@ -246,8 +265,8 @@ def _messages(
     # messages by key, so nothing is sorted and the limit stops the walk (`o.id` only tells SQLite that no two share
     # a uid).
     rows = yield Query(
-        f"SELECT o.id, m.id, m.state, m.address, m.space, m.ambiguous, {_BOUND}, m.updated_at FROM operation o"
-        " CROSS JOIN message m WHERE o.account_id = ? AND o.uid BETWEEN ? AND ? AND o.kind <> 'email'"
+        f"SELECT o.id, {_COLUMNS} FROM operation o CROSS JOIN message m"
+        f" WHERE o.account_id = ? AND o.uid BETWEEN ? AND ?{_kind(emails=wanted.emails)}"
         f" AND m.id BETWEEN o.id AND o.id + o.total - 1{sql} ORDER BY o.uid DESC, o.id DESC, m.id DESC LIMIT ?",
         (account_id, run[-1].uid, first.uid, *values, limit),
     )
@@ -288,18 +307,21 @@ def _row(message: _Message, sender_name: SenderName | None) -> MessageRow:
         operation.origin,
         operation.created_at,
         message.updated_at,
+        message.name,
+        message.scheduled_for,
+        message.deleted_at,
     )
 
 
 _FETCH = (
-    "SELECT o.id, o.uid, o.kind, o.total, o.pool_id, o.created_at, p.uid, p.kind, c.tags, c.origin, m.id, m.state,"
-    f" m.address, m.space, m.ambiguous, {_BOUND}, m.updated_at, s.uid, s.address, s.channel, c.content"
+    "SELECT o.id, o.uid, o.kind, o.total, o.pool_id, o.created_at, p.uid, p.kind, c.tags, c.origin,"
+    f" {_COLUMNS}, s.uid, s.address, s.channel, c.content"
     " FROM operation o"
     " JOIN message m ON m.id = o.id + ? JOIN operation_content c ON c.operation_id = o.id"
     " LEFT JOIN sender_pool p ON p.id = o.pool_id"
     " LEFT JOIN pool_member pm ON pm.pool_id = p.id AND p.kind = 'sender'"
     f" LEFT JOIN sender s ON s.id = coalesce({_BOUND}, pm.sender_id)"
-    " WHERE o.uid = ? AND o.account_id = ? AND o.kind <> 'email' AND ? < o.total"
+    " WHERE o.uid = ? AND o.account_id = ? AND ? < o.total"
 )
 _ATTEMPTS = (
     "SELECT a.id & 63, a.state, a.marks, a.failure, a.code, a.rule, a.started_at, a.updated_at, s.uid, s.address,"
@@ -308,16 +330,19 @@ _ATTEMPTS = (
 )
 
 
-def fetch_message(account_id: int, place: MessagePlace) -> Script[FoundMessage | None]:
-    """One message of an account with its content and its attempts (withdrawn ones are none), or None."""
-    rows = yield Query(_FETCH, (place.position, place.operation_uid, account_id, place.position))
+def fetch_message(account_id: int, place: MessagePlace, *, email: bool = False) -> Script[FoundMessage | None]:
+    """One message (*email*: one email) of an account with its content and its attempts, or None.
+
+    Withdrawn attempts are none.
+    """
+    rows = yield Query(_FETCH + _kind(emails=email), (place.position, place.operation_uid, account_id, place.position))
     if not rows:
         return None
     found = rows[0]
-    message = _Message(_Operation(*found[:10]), *found[10:17])
+    message = _Message(_Operation(*found[:10]), *found[10:20])
     attempts = yield Query(_ATTEMPTS, (message.id * 64, message.id * 64 + ids.MAX_ATTEMPTS))
     return FoundMessage(
-        _row(message, SenderName(*found[17:20]) if found[17] is not None else None),
-        found[20],
+        _row(message, SenderName(*found[20:23]) if found[20] is not None else None),
+        found[23],
         [AttemptRow._make((*row[:8], SenderName(*row[8:]))) for row in attempts],
     )

@@ -1,4 +1,4 @@
-"""What clients read of message operations. Reads only, and a bounded amount of work for each page."""
+"""What clients read of message and email operations. Reads only, and a bounded amount of work for each page."""
 
 from __future__ import annotations
 
@@ -45,17 +45,23 @@ class OperationPage(NamedTuple):
 _OPERATION_COLUMNS = ", ".join(f"o.{name}" for name in OperationRow._fields)
 
 
-def fetch_operation(account_id: int, uid: bytes) -> Script[OperationRow | None]:
-    """One operation of an account with its counters, or None; that of an inbound message too, which lists leave out."""
+def fetch_operation(account_id: int, uid: bytes, *, emails: bool = False) -> Script[OperationRow | None]:
+    """One operation of an account with its counters, or None. *emails*: one that made emails, else any but those.
+
+    That of an inbound message is found too, which lists leave out.
+    """
+    kind = "= 'email'" if emails else "<> 'email'"
     rows = yield Query(
-        f"SELECT {_OPERATION_COLUMNS} FROM operation o WHERE o.uid = ? AND o.account_id = ? AND o.kind <> 'email'",
+        f"SELECT {_OPERATION_COLUMNS} FROM operation o WHERE o.uid = ? AND o.account_id = ? AND o.kind {kind}",
         (uid, account_id),
     )
     return OperationRow(*rows[0]) if rows else None
 
 
-def list_operations(account_id: int, part: Slice, state: OperationState | None = None) -> Script[OperationPage]:
-    """Message operations of an account, newest first. Like messages, a page gives up after a bounded walk."""
+def list_operations(
+    account_id: int, part: Slice, state: OperationState | None = None, *, kind: str = "message"
+) -> Script[OperationPage]:
+    """Operations of one kind of an account, newest first. Like messages, a page gives up after a bounded walk."""
     rows: list[OperationRow] = []
     before = part.before
     scanned, window = 0, part.limit + 1
@@ -76,9 +82,9 @@ def list_operations(account_id: int, part: Slice, state: OperationState | None =
             sql += " AND o.state = ?"
             values.append(int(state))
         found = yield Query(
-            f"SELECT {_OPERATION_COLUMNS} FROM operation o WHERE o.account_id = ? AND o.kind = 'message'{sql}"
+            f"SELECT {_OPERATION_COLUMNS} FROM operation o WHERE o.account_id = ? AND o.kind = ?{sql}"
             " AND o.uid >= ? ORDER BY o.uid DESC LIMIT ?",
-            (account_id, *values, last, part.limit + 1 - len(rows)),
+            (account_id, kind, *values, last, part.limit + 1 - len(rows)),
         )
         rows += [OperationRow(*row) for row in found]
         if len(rows) > part.limit:
