@@ -4,9 +4,31 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, UnsetType
+
+from sendpool.api.fields import (
+    OURS,
+    AttemptId,
+    Count,
+    MaybeTimestamp,
+    MessageChannel,
+    MessageId,
+    MessageStatus,
+    OperationId,
+    OperationStatus,
+    PoolId,
+    PoolOperationStatus,
+    ResolvedContent,
+    SenderChannel,
+    SenderId,
+    SenderStatus,
+    Tags,
+    Timestamp,
+    Url,
+)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -37,28 +59,28 @@ class Pagination(Shape, frozen=True, kw_only=True):
 class OperationReference(Shape, frozen=True, kw_only=True):
     """The body of a 202 that made an operation."""
 
-    operation_id: str
-    operation_location: str
+    operation_id: OperationId
+    operation_location: Url
 
 
 class ResourceReference(Shape, frozen=True, kw_only=True):
     """The body of a 202 that changed a resource."""
 
     resource_id: str
-    resource_location: str
+    resource_location: Url
 
 
 class Sender(Shape, frozen=True, kw_only=True):
     """A sender."""
 
-    id: str
+    id: SenderId
     display_name: str | None
     address: str
-    channel: str
-    status: str
-    tags: Raw
-    created_at: str
-    updated_at: str
+    channel: SenderChannel
+    status: SenderStatus
+    tags: Tags
+    created_at: Timestamp
+    updated_at: Timestamp
 
 
 class SenderPage(Shape, frozen=True, kw_only=True):
@@ -71,13 +93,13 @@ class SenderPage(Shape, frozen=True, kw_only=True):
 class SenderPool(Shape, frozen=True, kw_only=True):
     """A pool. `category` and `fallback_after` (seconds) are our extensions, present only when set."""
 
-    id: str
+    id: PoolId
     name: str
-    tags: Raw
-    created_at: str
-    updated_at: str
-    category: str | UnsetType = UNSET
-    fallback_after: float | UnsetType = UNSET
+    tags: Tags
+    created_at: Timestamp
+    updated_at: Timestamp
+    category: Annotated[str, OURS] | UnsetType = UNSET
+    fallback_after: Annotated[float, OURS] | UnsetType = UNSET
 
 
 class SenderPoolPage(Shape, frozen=True, kw_only=True):
@@ -90,20 +112,20 @@ class SenderPoolPage(Shape, frozen=True, kw_only=True):
 class SenderPoolOperationStats(Shape, frozen=True, kw_only=True):
     """Memberships by what became of them."""
 
-    total: int
-    queued: int
-    created: int
-    failed: int
+    total: Count
+    queued: Count
+    created: Count
+    failed: Count
 
 
 class SenderPoolOperation(Shape, frozen=True, kw_only=True):
     """An operation that changed a pool."""
 
-    id: str
-    status: str
+    id: OperationId
+    status: PoolOperationStatus
     stats: SenderPoolOperationStats
-    created_at: str
-    updated_at: str
+    created_at: Timestamp
+    updated_at: Timestamp
 
 
 class SenderPoolOperationPage(Shape, frozen=True, kw_only=True):
@@ -116,28 +138,28 @@ class SenderPoolOperationPage(Shape, frozen=True, kw_only=True):
 class MessageOperationStats(Shape, frozen=True, kw_only=True):
     """The twelve counters of a message operation."""
 
-    total: int
-    recipients: int
-    attempts: int
-    scheduled: int
-    queued: int
-    sent: int
-    delivered: int
-    read: int
-    undelivered: int
-    unaddressable: int
-    failed: int
-    canceled: int
+    total: Count
+    recipients: Count
+    attempts: Count
+    scheduled: Count
+    queued: Count
+    sent: Count
+    delivered: Count
+    read: Count
+    undelivered: Count
+    unaddressable: Count
+    failed: Count
+    canceled: Count
 
 
 class MessageOperation(Shape, frozen=True, kw_only=True):
     """An operation that made messages."""
 
-    id: str
-    status: str
+    id: OperationId
+    status: OperationStatus
     stats: MessageOperationStats
-    created_at: str
-    updated_at: str
+    created_at: Timestamp
+    updated_at: Timestamp
 
 
 class MessageOperationPage(Shape, frozen=True, kw_only=True):
@@ -152,8 +174,8 @@ class Party(Shape, frozen=True, kw_only=True):
 
     address: str | UnsetType = UNSET
     channel: str | UnsetType = UNSET
-    sender_id: str | UnsetType = UNSET
-    sender_pool_id: str | UnsetType = UNSET
+    sender_id: SenderId | UnsetType = UNSET
+    sender_pool_id: PoolId | UnsetType = UNSET
 
 
 class RelatedResource(Shape, frozen=True, kw_only=True):
@@ -161,23 +183,23 @@ class RelatedResource(Shape, frozen=True, kw_only=True):
 
     name: str
     id: str
-    uri: str
+    uri: Url
 
 
 class MessageMetadata(Shape, frozen=True, kw_only=True):
     """A message as lists show it. `ambiguous` is our extension, present only when true."""
 
-    id: str
+    id: MessageId
     from_: Party = msgspec.field(name="from")
     to: list[Party]
-    status: str
+    status: MessageStatus
     related: list[RelatedResource]
-    tags: Raw
-    scheduled_for: str | None
-    created_at: str
-    updated_at: str
-    deleted_at: str | None
-    ambiguous: bool | UnsetType = UNSET
+    tags: Tags
+    scheduled_for: MaybeTimestamp
+    created_at: Timestamp
+    updated_at: Timestamp
+    deleted_at: MaybeTimestamp
+    ambiguous: Annotated[bool, OURS] | UnsetType = UNSET
 
 
 class AttemptError(Shape, frozen=True, kw_only=True):
@@ -185,22 +207,22 @@ class AttemptError(Shape, frozen=True, kw_only=True):
 
     code: int
     message: str
-    info_url: str
+    info_url: Url
 
 
 class MessageAttempt(Shape, frozen=True, kw_only=True):
     """One try: the documented fields and those that one client reads, which repeat them."""
 
-    id: str
+    id: AttemptId
     from_: Party = msgspec.field(name="from")
     to: list[Party]
-    status: str
-    channel: str
-    sender_id: str
-    attempted_at: str
-    created_at: str
-    updated_at: str
-    info_url: str
+    status: MessageStatus
+    channel: MessageChannel
+    sender_id: SenderId
+    attempted_at: Timestamp
+    created_at: Timestamp
+    updated_at: Timestamp
+    info_url: Url
     error: AttemptError | UnsetType = UNSET
 
 
@@ -208,7 +230,7 @@ class Message(MessageMetadata, frozen=True, kw_only=True):
     """A message as a fetch shows it."""
 
     attempts: list[MessageAttempt]
-    content: Raw
+    content: ResolvedContent
 
 
 class MessagePage(Shape, frozen=True, kw_only=True):
