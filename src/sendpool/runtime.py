@@ -5,22 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import os
-import secrets
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import structlog
 import uvicorn
 import uvloop
 
 from sendpool import logs
+from sendpool.admin.context import Context
+from sendpool.admin.protocol import socket_path
+from sendpool.admin.server import CommandServer
 from sendpool.api.app import create_app
 from sendpool.api.auth import Accounts
 from sendpool.api.services import Services
 from sendpool.config import Config, ConfigError
+from sendpool.config.places import database_path, secret_key
 from sendpool.connectors.base import ConnectionSettings
 from sendpool.metrics import Metrics
 from sendpool.pipeline.capability import CapabilityLoop
@@ -86,6 +87,7 @@ class Runtime:
         await database.write(self._inventory(self._config))
         engine.use_roster(await database.read(load_roster()))
         self._accounts = Accounts(await database.read(load_accounts(key)))
+        self._refreshing = asyncio.Lock()
         revoker = Revoker(engine)
         engine.revoke = revoker.ask
         capability = CapabilityLoop(engine)
@@ -95,6 +97,8 @@ class Runtime:
         # What an earlier run left to ask or to take back needs the connections.
         sweeper.start()
         capability.start()
+        commands = self._commands(database, key)
+        await commands.open()
         listener = _listen(self._config.server.host, self._config.server.port)
         web = _Server(self._uvicorn())
         serving = asyncio.create_task(web.serve(sockets=[listener]))
@@ -103,6 +107,7 @@ class Runtime:
         _announce(listener, account)
         await self._until_stopped(serving)
         self._ready = False
+        await commands.close()
         return await self._drain(web, serving, sweeper, capability, revoker)
 
     async def _until_stopped(self, serving: asyncio.Task[None]) -> None:
@@ -131,6 +136,16 @@ class Runtime:
         return 0
 
     # ------------------------------------------------------------ parts
+
+    def _commands(self, database: Sqlite, key: bytes) -> CommandServer:
+        async def changed() -> None:
+            # One at a time: a later change must not be hidden by an earlier look.
+            async with self._refreshing:
+                self._accounts.replace(await database.read(load_accounts(key)))
+
+        return CommandServer(
+            socket_path(database.path), database, self._engine.change, lambda: Context(self._now(), key), changed
+        )
 
     def _first_account(self, key: bytes) -> Script[FirstAccount]:
         server = self._config.server
@@ -200,32 +215,6 @@ class Runtime:
         self._config = config
         _configure_logs(config)
         log.info("configuration applied", connections=len(config.connections))
-
-
-def database_path(url: str) -> Path:
-    """The file of an `sqlite:///path` URL. Raises `ConfigError` for any other."""
-    prefix = "sqlite:///"
-    if not url.startswith(prefix) or len(url) == len(prefix):
-        raise ConfigError(
-            f'server.database: "{url}" is not available; use sqlite:///PATH, for example sqlite:///sendpool.db'
-        )
-    return Path(url.removeprefix(prefix))
-
-
-def secret_key(configured: str | None, database: Path) -> bytes:
-    """The key that stored secrets are encrypted with: SENDPOOL_SECRET_KEY, or a file that only we can read."""
-    if configured:
-        return configured.encode()
-    path = Path(f"{database}.key")
-    try:
-        return path.read_bytes().strip()
-    except FileNotFoundError:
-        pass
-    key = secrets.token_urlsafe(32).encode()
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key + b"\n")
-    return key
 
 
 def _calm_the_collector() -> None:

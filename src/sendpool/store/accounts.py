@@ -6,6 +6,7 @@ import base64
 import binascii
 import secrets
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 from cryptography.fernet import Fernet, InvalidToken
@@ -95,13 +96,43 @@ def ensure_first_account(sid: str | None, token: str | None, key: bytes, now: in
     return wanted
 
 
-def _insert(sid: str | None, token: str | None, key: bytes, now: int) -> Script[FirstAccount]:
+def _insert(sid: str | None, token: str | None, key: bytes, now: int, name: str = "") -> Script[FirstAccount]:
     new_sid = sid or f"AC{secrets.token_hex(16)}"
     new_token = token or secrets.token_hex(16)
-    values = {"sid": new_sid, "name": "", "auth_token": encrypt(new_token, key), "created_at": now}
+    values = {"sid": new_sid, "name": name, "auth_token": encrypt(new_token, key), "created_at": now}
     rows = yield insert(account).values(**values).returning(account.c.id)
     shown = new_token if sid is None or token is None else None
     return FirstAccount(id=rows[0][0], sid=new_sid, auth_token=new_token, shown_token=shown)
+
+
+class AccountRow(NamedTuple):
+    """An account as lists show it. Times are microseconds since 1970."""
+
+    id: int
+    sid: str
+    name: str
+    created_at: int
+
+
+_COLUMNS = tuple(account.c[name] for name in AccountRow._fields)
+
+
+def list_accounts() -> Script[list[AccountRow]]:
+    """Every account, oldest first."""
+    rows = yield select(*_COLUMNS).order_by(account.c.id)
+    return [AccountRow(*row) for row in rows]
+
+
+def create_account(name: str, key: bytes, now: int) -> Script[Account]:
+    """Make an account with a sid and an auth token of its own."""
+    made = yield from _insert(None, None, key, now, name)
+    return made
+
+
+def rename_account(sid: str, name: str) -> Script[AccountRow | None]:
+    """Give an account another name. None: there is no such account."""
+    rows = yield update(account).where(account.c.sid == sid).values(name=name).returning(*_COLUMNS)
+    return AccountRow(*rows[0]) if rows else None
 
 
 def load_accounts(key: bytes) -> Script[list[Account]]:

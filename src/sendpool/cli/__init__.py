@@ -12,17 +12,9 @@ from typing import Annotated, Literal, NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 from sendpool import __version__
-from sendpool.config import Config, ConfigError, load, reload
-
-#: Exit statuses besides 0: it did not work; it was asked for wrongly.
-FAILED = 1
-MISUSED = 2
-
-ConfigPath = Annotated[
-    Path | None,
-    Parameter(help="The configuration file. Else the one that SENDPOOL_CONFIG names, else sendpool.toml."),
-]
-DatabaseUrl = Annotated[str | None, Parameter(help="Where everything is kept: sqlite:/// and a path.")]
+from sendpool.cli.accounts import accounts
+from sendpool.cli.options import MISUSED, ConfigPath, DatabaseUrl, failed, load_config
+from sendpool.config import ConfigError, reload
 
 
 def _in_a_line(error: CycloptsError) -> str:
@@ -36,6 +28,7 @@ app = App(
     help_format="plaintext",
     error_formatter=_in_a_line,
 )
+app.command(accounts)
 
 
 @app.command
@@ -48,7 +41,7 @@ def serve(
     role: Annotated[str | None, Parameter(help="What this process does: all.")] = None,
 ) -> int:
     """Run the server until SIGTERM, which lets it finish what it began. SIGHUP applies a changed configuration."""
-    settings = _load(config, host=host, port=port, database=database, role=role)
+    settings = load_config(config, host=host, port=port, database=database, role=role)
     if settings.source is None:
         print("sendpool: no sendpool.toml here and none named by --config: no connection, no senders", file=sys.stderr)
     from sendpool import runtime
@@ -59,14 +52,14 @@ def serve(
     try:
         return runtime.serve(settings, lambda: reload(settings, os.environ))
     except (DatabaseInUse, SchemaTooNew, WrongSecretKey, OSError) as error:
-        return _failed(error)
+        return failed(error)
 
 
 @app.command
 def migrate(*, config: ConfigPath = None, database: DatabaseUrl = None) -> int:
     """Bring the database to the schema of this version. `serve` does so by itself; the server must not be running."""
-    settings = _load(config, database=database)
-    from sendpool.runtime import database_path
+    settings = load_config(config, database=database)
+    from sendpool.config.places import database_path
     from sendpool.store.migrate import SchemaTooNew
     from sendpool.store.migrate import migrate as migrate_schema
     from sendpool.store.sqlite import DatabaseInUse, Owner
@@ -79,7 +72,7 @@ def migrate(*, config: ConfigPath = None, database: DatabaseUrl = None) -> int:
         finally:
             owner.release()
     except (DatabaseInUse, SchemaTooNew, OSError) as error:
-        return _failed(error)
+        return failed(error)
     print(f"{path} has schema {now}" + (" already" if before == now else f", before {before or 'none'}"))
     return 0
 
@@ -121,9 +114,9 @@ def simulate(
     try:
         return asyncio.run(run(options))
     except ScriptError as error:
-        return _failed(error, MISUSED)
+        return failed(error, MISUSED)
     except OSError as error:
-        return _failed(error)
+        return failed(error)
 
 
 @app.command
@@ -148,14 +141,5 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         status: int = app(words, result_action="return_value")
     except ConfigError as error:
-        status = _failed(error, MISUSED)
+        status = failed(error, MISUSED)
     sys.exit(status)
-
-
-def _load(path: Path | None, **flags: object) -> Config:
-    return load(path, os.environ, {key: str(value) for key, value in flags.items() if value is not None})
-
-
-def _failed(error: Exception, status: int = FAILED) -> int:
-    print(f"sendpool: {' '.join(str(error).split())}", file=sys.stderr)
-    return status

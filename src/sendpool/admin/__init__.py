@@ -1,0 +1,1 @@
+"""Administration: named commands that the running server carries out, or the command line itself where none runs."""

@@ -1,0 +1,50 @@
+"""The table of commands. A new one is a function that makes a store script, and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from sendpool.admin import accounts
+from sendpool.admin.context import Context
+from sendpool.admin.protocol import Ask, CommandRefused
+from sendpool.store.database import Script
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class Command(NamedTuple, Generic[T]):
+    """One command: what it takes, and the script that carries it out and brings what is answered, fit for JSON."""
+
+    arguments: type[T]
+    script: Callable[[T, Context], Script[Any]]
+    #: False: it only reads, on a snapshot of its own.
+    writes: bool = True
+
+
+COMMANDS: Mapping[str, Command[Any]] = {
+    "accounts.list": Command(accounts.ListAccounts, accounts.list_accounts, writes=False),
+    "accounts.create": Command(accounts.CreateAccount, accounts.create_account),
+    "accounts.rename": Command(accounts.RenameAccount, accounts.rename_account),
+}
+
+
+class Prepared(NamedTuple):
+    """A command with its arguments, ready to run. `script` makes a fresh one at each call."""
+
+    script: Callable[[], Script[Any]]
+    writes: bool
+
+
+def prepare(ask: Ask, context: Context) -> Prepared:
+    """The command that is asked for. Raises CommandRefused for one that does not exist, or wrong arguments."""
+    command = COMMANDS.get(ask.command)
+    if command is None:
+        raise CommandRefused(f'there is no command "{ask.command[:40]}"; is the server of another version?')
+    try:
+        arguments = msgspec.convert(ask.arguments, command.arguments)
+    except msgspec.ValidationError as error:
+        raise CommandRefused(f"{ask.command}: {error}; is the server of another version?") from None
+    return Prepared(lambda: command.script(arguments, context), command.writes)

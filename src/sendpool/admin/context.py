@@ -1,0 +1,31 @@
+"""What every command gets besides its arguments."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import msgspec
+
+#: Who changes things by a command, as the log of changes names it.
+COMMAND_LINE = "command line"
+
+
+class Context(NamedTuple):
+    """When a command runs, and what it needs of the configuration."""
+
+    #: Microseconds since 1970.
+    now: int
+    #: Encrypts secrets.
+    key: bytes
+
+
+class Arguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a command takes. A field that this version does not know is an error, not ignored."""
+
+
+def instant(microseconds: int | None) -> str | None:
+    """A time as commands answer it: RFC 3339 in UTC."""
+    if microseconds is None:
+        return None
+    return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"

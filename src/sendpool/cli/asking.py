@@ -1,0 +1,72 @@
+"""Commands that the server carries out: ask, then print what it answered, as a table or as JSON."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sendpool.cli.options import failed, load_config
+
+Row = Mapping[str, Any]
+
+
+def ask(
+    show: Callable[[Any], None], command: str, *, config: Path | None, database: str | None, **arguments: object
+) -> int:
+    """Have *command* carried out, by the running server or here, and show its result; returns the exit status."""
+    settings = load_config(config, database=database)
+    from sendpool.admin.client import carry_out
+    from sendpool.admin.context import Context
+    from sendpool.admin.protocol import Ask, CommandRefused
+    from sendpool.config.places import database_path, secret_key
+    from sendpool.store.accounts import WrongSecretKey
+    from sendpool.store.migrate import SchemaTooNew
+    from sendpool.store.sqlite import DatabaseInUse
+
+    path = database_path(settings.server.database)
+
+    def context() -> Context:
+        return Context(time.time_ns() // 1000, secret_key(settings.server.secret_key, path))
+
+    try:
+        result = carry_out(path, Ask(command, arguments), context)
+    except (CommandRefused, DatabaseInUse, SchemaTooNew, WrongSecretKey, OSError) as error:
+        return failed(error)
+    show(result)
+    return 0
+
+
+def show_json(result: Any) -> None:
+    """Print a result as JSON."""
+    print(json.dumps(result, indent=2, ensure_ascii=False))
+
+
+def show_table(rows: Sequence[Row], columns: Mapping[str, str], nothing: str) -> None:
+    """Print rows under the titles that *columns* gives to their keys; *nothing* where there are none."""
+    if not rows:
+        print(nothing)
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in columns.values():
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        # As text: what people write is no markup.
+        table.add_row(*(Text("" if row.get(key) is None else str(row[key])) for key in columns))
+    Console().print(table)
+
+
+def listing(columns: Mapping[str, str], nothing: str, *, as_json: bool) -> Callable[[Any], None]:
+    """How a list is shown."""
+    return show_json if as_json else lambda rows: show_table(rows, columns, nothing)
+
+
+def one(lines: Callable[[Any], str], *, as_json: bool) -> Callable[[Any], None]:
+    """How a single thing is shown: in the words that *lines* makes of it."""
+    return show_json if as_json else lambda result: print(lines(result))
