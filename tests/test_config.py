@@ -61,6 +61,7 @@ def test_whole_file_is_read(read: Read) -> None:
         [server]
         database = "sqlite:///here.db"
         public_url = "https://sms.example.com/comms/"
+        trusted_proxies = ["10.0.0.0/8"]
         allow_private_networks = ["127.0.0.0/8", "fd00::/8"]
 
         [[connections]]
@@ -92,6 +93,7 @@ def test_whole_file_is_read(read: Read) -> None:
     )
 
     assert config.server.public_url == "https://sms.example.com/comms"
+    assert config.server.trusted_proxies == ("10.0.0.0/8",)
     assert config.server.allow_private_networks == ("127.0.0.0/8", "fd00::/8")
     assert config.connections == (
         ConnectionSettings(

@@ -8,6 +8,7 @@ import gc
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from ipaddress import ip_network
 
 import structlog
 import uvicorn
@@ -173,6 +174,7 @@ class Runtime:
             metrics=self._metrics.render,
             metrics_token=server.metrics_token,
             public_url=server.public_url,
+            trusted_proxies=tuple(map(ip_network, server.trusted_proxies)),
             observe=self._metrics.request,
             callbacks=self._supervisor.callbacks,
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from starlette.routing import Route, Router
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sendpool.api import messages, monitoring, pools, senders
 from sendpool.api.addresses import possible_lengths
@@ -41,6 +42,19 @@ class _Nowhere:
     __call__ = staticmethod(nowhere)
 
 
+class _Below:
+    """An app whose paths may also begin with a prefix: that of the public URL, where a proxy leaves it on."""
+
+    def __init__(self, prefix: str, app: ASGIApp) -> None:
+        self._prefix = prefix
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("path", "").startswith(f"{self._prefix}/"):
+            scope = {**scope, "root_path": self._prefix}
+        await self._app(scope, receive, send)
+
+
 def create_app(services: Services) -> ASGIApp:
     """The API as an ASGI app. No middleware: what a request needs is in `Resource`."""
     possible_lengths()  # Now, not in the middle of the first request.
@@ -56,4 +70,6 @@ def create_app(services: Services) -> ASGIApp:
         Route("/docs/errors/{code}", monitoring.readable(monitoring.error_page)),
         Route(PATH, Callbacks(services)),
     ]
-    return Router(routes, redirect_slashes=False, default=nowhere)
+    router = Router(routes, redirect_slashes=False, default=nowhere)
+    prefix = urlsplit(services.public_url or "").path.rstrip("/")
+    return _Below(prefix, router) if prefix else router

@@ -8,7 +8,8 @@ from __future__ import annotations
 from starlette.types import Receive, Scope, Send
 
 from sendpool.api.bodies import ClientGone, read_any_body
-from sendpool.api.exchange import Reply, origin_of, refusal, respond
+from sendpool.api.exchange import Reply, refusal, respond
+from sendpool.api.forwarded import origin_of
 from sendpool.api.problems import METHOD_NOT_ALLOWED, NOT_FOUND
 from sendpool.api.services import Services
 from sendpool.connectors.base import CallbackRequest
@@ -46,9 +47,11 @@ class Callbacks:
             raise Refused(Problem(METHOD_NOT_ALLOWED, "this path does not take this method"), status=405)
         headers: dict[bytes, bytes] = dict(scope["headers"])
         body = await read_any_body(headers, receive, MAX_REPORT)
-        origin = origin_of(scope, headers, self._services.public_url)
+        services = self._services
+        origin = origin_of(scope, headers, services.public_url, services.trusted_proxies)
         query = scope["query_string"].decode("latin-1")
-        url = f"{origin}{scope['path']}" + (f"?{query}" if query else "")
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        url = f"{origin}{path}" + (f"?{query}" if query else "")
         texts = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers.items()}
         answer = await route.handle(CallbackRequest(url, texts, body))
         return Reply(answer.status, answer.body, (), answer.media_type.encode())

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from functools import lru_cache
 from typing import NamedTuple
-from urllib.parse import quote
 
 import structlog
 from starlette.types import Receive, Scope, Send
 
 from sendpool.api.bodies import ClientGone, read_body
+from sendpool.api.forwarded import origin_of
 from sendpool.api.problems import (
     INTERNAL,
     METHOD_NOT_ALLOWED,
@@ -33,7 +31,6 @@ JSON = b"application/json"
 _CHALLENGE: Headers = ((b"www-authenticate", b'Basic realm="sendpool", charset="UTF-8"'),)
 #: Seconds; a failed commit is tried again sooner.
 _RETRY: Headers = ((b"retry-after", b"1"),)
-_HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
 class Reply(NamedTuple):
@@ -69,7 +66,7 @@ class Request:
     @property
     def origin(self) -> str:
         """The absolute URL that the versions lie below."""
-        return origin_of(self.scope, self.headers, self.services.public_url)
+        return origin_of(self.scope, self.headers, self.services.public_url, self.services.trusted_proxies)
 
     @property
     def base(self) -> str:
@@ -84,27 +81,6 @@ class Request:
     async def body(self) -> bytes:
         """The JSON text of the body. Raises Refused with 413 or 415, and ClientGone."""
         return await read_body(self.headers, self._receive, self.services.max_body)
-
-
-def origin_of(scope: Scope, headers: Mapping[bytes, bytes], public_url: str | None) -> str:
-    """The absolute URL that the versions lie below: the public one, else what this request used."""
-    if public_url is not None:
-        return public_url.rstrip("/")
-    return _origin(
-        scope.get("scheme", "http"), headers.get(b"host", b""), scope.get("root_path", ""), scope.get("server")
-    )
-
-
-@lru_cache(maxsize=256)
-def _origin(scheme: str, host: bytes, root_path: str, server: tuple[str, int | None] | None) -> str:
-    if _HOST.fullmatch(host):
-        name = host.decode("ascii")
-    else:
-        # Whoever sends no usable Host gets the address that the connection came to.
-        address, port = server or ("localhost", None)
-        name = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-        name = name if port is not None else "localhost"
-    return f"{scheme}://{name}{quote(root_path.rstrip('/'))}"
 
 
 Handler = Callable[[Request], Awaitable[Reply]]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from sendpool.api.auth import Accounts
+from sendpool.api.forwarded import Network
 from sendpool.connectors.base import CallbackRoute
 from sendpool.domain.request import Accepted, SendRequest
 from sendpool.store.database import Database, Script
@@ -59,6 +60,8 @@ class Services:
     metrics_token: str | None = None
     #: The base of absolute URLs, with a path prefix if there is one; None: what the request used.
     public_url: str | None = None
+    #: Networks of the proxies that are believed about what clients used.
+    trusted_proxies: tuple[Network, ...] = ()
     #: Bytes of a request's body.
     max_body: int = MAX_BODY
     #: The callback endpoints of a connection, by its name; none for one that is not there.

@@ -42,6 +42,15 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
             "https://sms.example.com",
         ),
     ] = None
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        described(
+            "a list of networks",
+            "Proxies that may say in `Forwarded` or `X-Forwarded-Proto`, `-Host`, `-Port` and `-Prefix` what clients"
+            " used, so that URLs in answers begin with it. They have to remove such headers of clients.",
+            ["10.0.0.0/8"],
+        ),
+    ] = ()
     role: Annotated[
         str,
         described('"all", "api" or "send"', "What this process does. On SQLite one process does all.", "all"),
@@ -187,6 +196,7 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "database": _check_database,
     "public_url": _check_public_url,
+    "trusted_proxies": _check_networks,
     "allow_private_networks": _check_networks,
     "role": _check_role,
     "log_level": _one_of("debug", "info", "warning", "error"),
