@@ -22,7 +22,9 @@ from sendpool.domain.policy import OpenOutcome, PoolRules
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import AttemptState, MessageState
 from sendpool.pipeline.settle import Result
+from sendpool.store.history import MessagePlace
 from sendpool.store.pools import delete_pool, remove_member
+from sendpool.store.redaction import Redaction, redact_message
 from sendpool.testing.store_rows import AT
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "failover.json").read_text(encoding="utf-8"))["vectors"]
@@ -432,3 +434,57 @@ async def test_a_deleted_pool_with_nobody_left_fails_every_message_by_name(fresh
         assert await w.rows("SELECT count(*) FROM event WHERE number = 7") == [(3_800,)]
         assert (await w.events(small.operation_id))[-1] == (await w.events(large.operation_id))[-1] == 1027
         assert await w.rows("SELECT count(*) FROM outq") == [(0,)]
+
+
+# ---------------------------------------------------------------- redacted messages
+
+
+def redact(ledger: Ledger) -> Redaction:
+    """Delete message KEY, the first of its operation."""
+    return ledger.run(redact_message(1, MessagePlace(KEY.to_bytes(16, "big"), 0), ledger.now))
+
+
+@pytest.mark.parametrize("told", [ReceiptState.UNDELIVERED, ReceiptState.EXPIRED])
+def test_a_redacted_message_is_tried_no_more_and_ends_with_what_its_carrier_says(
+    told: ReceiptState, ledger: Ledger
+) -> None:
+    ledger.accept(KEY, plan="SR")
+    ledger.start(KEY)
+    ledger.results(Result(KEY, 1, AttemptState.ACCEPTED))
+
+    assert redact(ledger) is Redaction.DONE
+    # Blocked for this sender: another one would have had its turn.
+    ledger.receipts(receipt(f"{KEY}.1.1", told)._replace(failure=FailureClass.SENDER, rule="class/SENDER"))
+
+    assert ledger.message(KEY) is MessageState.UNDELIVERED
+    assert ledger.waits(KEY) == []
+
+
+@pytest.mark.parametrize("redacted", [False, True])
+def test_the_time_of_a_redacted_message_brings_no_fallback(redacted: bool, fresh: Path) -> None:
+    ledger = Ledger(fresh, {Channel.RCS: [(1, 1)], Channel.SMS: [(2, 2)]})
+    ledger.accept(KEY, plan="RS", category="otp", validity=600)
+    ledger.start(KEY)
+    ledger.results(Result(KEY, 1, AttemptState.ACCEPTED, carrier_id=f"{KEY}.1.1"))
+
+    if redacted:
+        redact(ledger)
+    ledger.now += 60_000_000
+    ledger.ask(KEY, 1, Trigger.TIME_OVER)
+
+    assert ledger.message(KEY) is MessageState.SENT
+    assert [channel for channel, _, _ in ledger.waits(KEY)] == ([] if redacted else ["SMS"])
+    ledger.close()
+
+
+@pytest.mark.parametrize("state", [AttemptState.ACCEPTED, AttemptState.AMBIGUOUS])
+def test_a_receipt_that_comes_after_the_redaction_counts(state: AttemptState, ledger: Ledger) -> None:
+    ledger.accept(KEY)
+    ledger.start(KEY)
+    ledger.results(Result(KEY, 1, state, FailureClass.AMBIGUOUS if state is AttemptState.AMBIGUOUS else None))
+
+    redact(ledger)
+    ledger.receipts(receipt(f"{KEY}.1.1", ReceiptState.DELIVERED))
+
+    assert ledger.message(KEY) is MessageState.DELIVERED
+    assert ledger.rows("SELECT delivered, sent FROM operation") == [(1, 0)]

@@ -21,7 +21,7 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/Messages": {"POST": messages.post_messages, "GET": messages.get_messages},
     "/Messages/Operations": {"GET": messages.get_operations},
     "/Messages/Operations/{operation_id}": {"GET": messages.get_operation},
-    "/Messages/{message_id}": {"GET": messages.get_message},
+    "/Messages/{message_id}": {"GET": messages.get_message, "DELETE": messages.delete_message},
     "/Senders": {"GET": senders.get_senders},
     "/Senders/{sender_id}": {"GET": senders.get_sender},
     "/SenderPools": {"POST": pools.post_pool, "GET": pools.get_pools},

@@ -29,6 +29,9 @@ _TAKEN, _ONCE_AMBIGUOUS = 1, 2
 #: The wire code of an attempt whose fate is or was unknown, and of one that failed without saying why.
 _AMBIGUOUS_CODE, _UNEXPLAINED_CODE = 30410, 30008
 
+#: The content of a deleted message.
+_NOTHING = "{}"
+
 _SPACE = {space[0]: space.value for space in AddressSpace}
 #: The address space that a channel's own addresses are seen in, and the channel of a space where none is known.
 _SPACE_OF = {Channel.SMS: "PHONE", Channel.RCS: "PHONE", Channel.WHATSAPP: "WHATSAPP", Channel.EMAIL: "EMAIL"}
@@ -92,7 +95,8 @@ def message(found: FoundMessage, base: str, origin: str) -> Message:
     metadata = message_metadata(found.row, base)
     attempts = [_attempt(found.row, attempt, base, origin) for attempt in found.attempts]
     fields = {name: getattr(metadata, name) for name in metadata.__struct_fields__}
-    return Message(**fields, attempts=attempts, content=_content(found.content))
+    content = _content(found.content if found.row.deleted_at is None else _NOTHING)
+    return Message(**fields, attempts=attempts, content=content)
 
 
 def _content(stored: str) -> Raw:

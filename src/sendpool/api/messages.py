@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from sendpool.api.accepted import operation_accepted
+from sendpool.api.accepted import operation_accepted, resource_accepted
 from sendpool.api.exchange import Reply, Request
 from sendpool.api.idempotency import refuse_key
 from sendpool.api.message_shapes import message, message_metadata, message_operation
 from sendpool.api.paging import Listing
-from sendpool.api.problems import not_found
+from sendpool.api.problems import CONFLICT, not_found
 from sendpool.api.query import Query
 from sendpool.api.references import PROFILE, operation_in_path
 from sendpool.api.schemas import MessageOperationPage, MessagePage, encode
 from sendpool.api.sending import read_send
 from sendpool.domain import ids
+from sendpool.domain.request import Problem, Refused
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import MessageState, OperationState
 from sendpool.store import history
 from sendpool.store.history import MessageFilter, MessagePlace, MessageSlice
 from sendpool.store.operations import fetch_operation, list_operations
+from sendpool.store.redaction import Redaction, redact_message
 from sendpool.store.slices import Slice
 
 _CHANNELS = {name: name for name in Channel.__members__}
@@ -85,6 +87,34 @@ async def get_message(request: Request) -> Reply:
     if found is None:
         raise not_found("message")
     return Reply(200, encode(message(found, request.base, request.origin)))
+
+
+#: Why a message is not deleted yet, and what to do.
+_NOT_YET = {
+    Redaction.WAITING: "this message is still to be sent; cancel it first (POST .../Cancel), or delete it once it has"
+    " been sent",
+    Redaction.UNDER_WAY: "an attempt to send this message is under way; delete it once that has ended",
+}
+
+
+def redacted(outcome: Redaction, what: str) -> None:
+    """Return if a *what* was redacted. Raises Refused: 404 where there is none, 409 where it is still to be sent."""
+    if outcome is Redaction.UNKNOWN:
+        raise not_found(what)
+    if outcome in _NOT_YET:
+        raise Refused(Problem(CONFLICT, _NOT_YET[outcome].replace("message", what)), status=409)
+
+
+async def delete_message(request: Request) -> Reply:
+    """Take text, variables and address out of a message for good; its states, attempts and counters stay."""
+    place = ids.parse_message(request.path("message_id"))
+    if place is None:
+        raise not_found("message")
+    now = request.services.now()
+    outcome = await request.services.write(lambda: redact_message(request.account_id, MessagePlace(*place), now))
+    redacted(outcome, "message")
+    message_id = ids.message_id(*place)
+    return resource_accepted(message_id, f"{request.base}/Messages/{message_id}")
 
 
 async def get_operations(request: Request) -> Reply:

@@ -143,7 +143,8 @@ def facts_of(message: Standing, past: Sequence[PastAttempt], connection_id: int,
     return MessageFacts(
         created_at=message.created_at / 1e6,
         step_at=_step_began(past, plan[message.step]) if message.step else None,
-        deadline=message.deadline / 1e6,
+        # A redacted message has no address any more, so its time is over.
+        deadline=message.deadline / 1e6 if message.address else 0.0,
         plan=plan,
         step=message.step,
         attempts=made,

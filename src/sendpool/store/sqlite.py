@@ -82,6 +82,8 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode=WAL")
     # FULL: a commit is on the disk before it is answered (promise I1).
     connection.execute("PRAGMA synchronous=FULL")
+    # What is redacted or removed is overwritten, not only unlinked; some builds of SQLite leave that off.
+    connection.execute("PRAGMA secure_delete=ON")
     connection.execute("PRAGMA cache_size=-65536")
     connection.execute("PRAGMA wal_autocheckpoint=16000")
     return connection
