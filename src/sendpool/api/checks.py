@@ -8,7 +8,7 @@ from typing import Any
 
 from sendpool.api.bodies import kind_of
 from sendpool.api.problems import Findings
-from sendpool.domain.message import Category
+from sendpool.domain.message import Category, has_markup
 
 MAX_TAGS = 10
 _TAG_KEY = re.compile(r"[A-Za-z0-9._~-]{1,128}")
@@ -51,11 +51,6 @@ def check_text(
         findings.add(f"{what} holds a control character", context)
         return None
     return value
-
-
-def has_markup(text: str) -> bool:
-    """Whether a text holds Liquid markup."""
-    return "{{" in text or "{%" in text
 
 
 def check_tags(value: object, findings: Findings) -> dict[str, str]:

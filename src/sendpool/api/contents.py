@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from sendpool.api.checks import check_fields, entries, has_markup, wrong_kind
+from sendpool.api.checks import check_fields, entries, wrong_kind
 from sendpool.api.problems import TEXT_TOO_LONG, Findings
-from sendpool.domain.message import Content
+from sendpool.domain.message import Content, has_markup
 from sendpool.domain.rcs_content import LARGEST_MESSAGE, LONGEST_TEXT, Height, read_module
 
 #: Characters of a text; the longest that the hosted API takes.

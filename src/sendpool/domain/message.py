@@ -20,6 +20,11 @@ class Category(StrEnum):
     BULK = "bulk"
 
 
+def has_markup(text: str) -> bool:
+    """Whether a text holds Liquid markup."""
+    return "{{" in text or "{%" in text
+
+
 class Content(msgspec.Struct, frozen=True, kw_only=True, eq=False, omit_defaults=True):
     """What one operation says. Compared by identity, so that connectors can key caches by it."""
 
