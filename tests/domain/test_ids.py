@@ -100,8 +100,16 @@ def test_an_attempt_id_holds_its_message_and_number(operation_uid: bytes, index:
 
     assert len(text) == 34
     assert text.startswith("SM")
-    assert ids.split(bytes.fromhex(text[2:])) == (operation_uid, index, n)
+    for spelling in (text, "MM" + text[2:], "SM" + text[2:].upper()):
+        assert ids.parse_attempt(spelling) == (operation_uid, index, n)
     assert ids.parse_message(ids.encode(ids.MESSAGE, bytes.fromhex(text[2:]))) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "SM", "sm" + "0" * 32, "SM" + "0" * 31, "SM" + "0" * 33, "SM" + "g" * 32, "SM" + "0" * 31 + "\n"]
+)
+def test_anything_else_is_no_attempts_id(text: str) -> None:
+    assert ids.parse_attempt(text) is None
 
 
 @given(uids)

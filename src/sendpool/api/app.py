@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sendpool.api import messages, monitoring, pools, senders
+from sendpool.api import lookups, messages, monitoring, pools, senders
 from sendpool.api.addresses import possible_lengths
 from sendpool.api.callbacks import PATH, Callbacks
 from sendpool.api.exchange import Handler, Resource, nowhere
@@ -21,7 +21,10 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/Messages": {"POST": messages.post_messages, "GET": messages.get_messages},
     "/Messages/Operations": {"GET": messages.get_operations},
     "/Messages/Operations/{operation_id}": {"GET": messages.get_operation},
+    "/Messages/Operations/{operation_id}/Errors": {"GET": lookups.get_errors},
+    "/Messages/Seek/{message_sid}": {"GET": lookups.seek_message},
     "/Messages/{message_id}": {"GET": messages.get_message, "DELETE": messages.delete_message},
+    "/Messages/{message_id}/Receipts": {"GET": lookups.get_receipts},
     "/Senders": {"GET": senders.get_senders},
     "/Senders/{sender_id}": {"GET": senders.get_sender},
     "/SenderPools": {"POST": pools.post_pool, "GET": pools.get_pools},

@@ -27,7 +27,7 @@ from sendpool.store.operations import OperationRow
 #: Bits of an attempt's `marks`.
 _TAKEN, _ONCE_AMBIGUOUS = 1, 2
 #: The wire code of an attempt whose fate is or was unknown, and of one that failed without saying why.
-_AMBIGUOUS_CODE, _UNEXPLAINED_CODE = 30410, 30008
+_AMBIGUOUS_CODE, UNEXPLAINED_CODE = 30410, 30008
 
 #: The content of a deleted message.
 _NOTHING = "{}"
@@ -42,6 +42,11 @@ def _sender(name: SenderName, pool_id: str | UnsetType = UNSET) -> Party:
     return Party(
         address=name.address, channel=name.channel, sender_id=ids.encode(ids.SENDER, name.uid), sender_pool_id=pool_id
     )
+
+
+def recipient(address: str, space: str) -> Party:
+    """Whom to, by the letter of the address space."""
+    return Party(address=address, channel=_SPACE[space])
 
 
 def _from(row: MessageRow) -> Party:
@@ -72,7 +77,7 @@ def message_metadata(row: MessageRow, base: str) -> MessageMetadata:
     if row.kind == "inbound":
         writer, receiver = _inbound_parties(row)
     else:
-        writer, receiver = _from(row), Party(address=row.address, channel=_SPACE[row.space])
+        writer, receiver = _from(row), recipient(row.address, row.space)
     operation_id = ids.operation_id(row.place.operation_uid)
     related = RelatedResource(name="OPERATION", id=operation_id, uri=f"{base}/Messages/Operations/{operation_id}")
     return MessageMetadata(
@@ -116,7 +121,7 @@ def _attempt(row: MessageRow, attempt: AttemptRow, base: str, origin: str) -> Me
     return MessageAttempt(
         id=sid,
         from_=sender,
-        to=[Party(address=row.address, channel=_SPACE[row.space])],
+        to=[recipient(row.address, row.space)],
         status=status,
         channel=attempt.sender.channel,
         sender_id=ids.encode(ids.SENDER, attempt.sender.uid),
@@ -147,7 +152,7 @@ def _wire_code(attempt: AttemptRow) -> int:
     found = by_rule(attempt.rule) if attempt.rule else None
     if (found is None or not found.known) and attempt.failure is not None:
         found = of_class(FailureClass(attempt.failure))
-    return (found.wire_code if found else None) or _UNEXPLAINED_CODE
+    return (found.wire_code if found else None) or UNEXPLAINED_CODE
 
 
 def message_operation(row: OperationRow) -> MessageOperation:

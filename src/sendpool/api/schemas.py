@@ -240,5 +240,39 @@ class MessagePage(Shape, frozen=True, kw_only=True):
     pagination: Pagination
 
 
+class Receipt(Shape, frozen=True, kw_only=True):
+    """How far a message has come with one recipient."""
+
+    to: Party
+    status: MessageStatus
+    updated_at: Timestamp
+
+
+class ReceiptPage(Shape, frozen=True, kw_only=True):
+    """A page of receipts."""
+
+    receipts: list[Receipt]
+    pagination: Pagination
+
+
+class OperationError(Shape, frozen=True, kw_only=True):
+    """A recipient that got no message (`context`: its place in the request), or a message that failed."""
+
+    code: int
+    message: str
+    context: str | UnsetType = UNSET
+    info_url: Url
+    message_id: MessageId | UnsetType = UNSET
+    to: Party
+    created_at: Timestamp
+
+
+class OperationErrorPage(Shape, frozen=True, kw_only=True):
+    """A page of errors."""
+
+    errors: list[OperationError]
+    pagination: Pagination
+
+
 #: The bytes of any shape.
 encode = msgspec.json.Encoder().encode

@@ -12,6 +12,7 @@ import re
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUE = {letter: i for i, letter in enumerate(ALPHABET)}
 _BODY = re.compile(r"[0-7][0-9a-hjkmnp-tv-z]{25}")
+_ATTEMPT = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
 
 MESSAGE = "comms_message"
 OPERATION = "comms_operation"
@@ -92,3 +93,11 @@ def parse_message(text: str) -> tuple[bytes, int] | None:
         return None
     operation_uid, index, attempt = split(uid)
     return (operation_uid, index) if attempt == 0 and index != MAX_MESSAGES else None
+
+
+def parse_attempt(text: str) -> tuple[bytes, int, int] | None:
+    """The operation's uid, the index and the number that an attempt's public id names, or None where it is not one.
+
+    `MM` names the same attempt as `SM`: which of them a client met depends on whether media went along.
+    """
+    return split(bytes.fromhex(text[2:])) if _ATTEMPT.fullmatch(text) else None
