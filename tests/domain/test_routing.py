@@ -426,6 +426,53 @@ def test_tolerated_doubt_uses_the_same_sender_first_then_others_and_then_the_nex
     assert seen == ["Later", "Later", "Failover", "Later", "Later", "Fallback"]
 
 
+RCS_AND_SMS = {RCS: [(1, 1), (2, 2)], SMS: [(9, 9)]}
+
+
+@pytest.mark.parametrize(
+    ("category", "rules", "doubt_at", "until"),
+    [
+        (Category.OTP, None, 2.0, 12.0),  # The grace.
+        (Category.OTP, None, 15.0, 20.0),  # Its time on the channel is over before.
+        (Category.OTP, None, 21.0, 21.0),
+        (Category.TRANSACTIONAL, PoolRules(fallback_after=10.0), 2.0, 15.0),  # The carrier gives up first.
+        (Category.TRANSACTIONAL, PoolRules(fallback_after=10.0), 30.0, 35.0),
+        (Category.TRANSACTIONAL, None, 2.0, 2 * DAY + 3600.0),
+    ],
+)
+def test_doubt_waits_no_longer_than_the_time_on_the_channel(
+    category: Category, rules: PoolRules | None, doubt_at: float, until: float
+) -> None:
+    journey = Journey(policy_for(category, rules), (RCS, SMS), RCS_AND_SMS)
+    found = of_class(F.AMBIGUOUS)
+
+    wait = journey.decide(journey.outcome(1, A.AMBIGUOUS, found, doubt_at), found, doubt_at)
+
+    assert wait == Wait("6", until)
+
+
+def test_doubt_whose_time_on_the_channel_is_over_takes_back_and_leaves_it() -> None:
+    for category, rules in ((Category.OTP, None), (Category.TRANSACTIONAL, PoolRules(fallback_after=20.0))):
+        journey = Journey(policy_for(category, rules), (RCS, SMS), RCS_AND_SMS)
+        found = of_class(F.AMBIGUOUS)
+        place = journey.outcome(1, A.AMBIGUOUS, found, 15.0)
+
+        assert journey.decide(place, found, 20.0, Trigger.TIME_OVER) == Fallback("timer", 20.0, 1, revoke=True)
+
+
+@pytest.mark.parametrize("state", [A.ACCEPTED, A.AMBIGUOUS])
+def test_carrier_that_is_silent_after_its_own_time_is_asked_before_the_next_channel(state: AttemptState) -> None:
+    journey = Journey(policy_for(Category.TRANSACTIONAL), (RCS, SMS), RCS_AND_SMS)
+    found = of_class(F.OK if state is A.ACCEPTED else F.AMBIGUOUS)
+    place = journey.outcome(1, state, found, 1.0)
+    outcome = OutcomeFacts(place, found, expires_at=61.0)
+
+    wait = next_step(journey.facts(place), outcome, journey.policy, 1.0)
+    assert isinstance(wait, Wait)
+    assert (wait.until, wait.lapses) == (121.0, True)
+    assert journey.decide(place, found, 121.0, Trigger.LAPSED) == Fallback("timer", 121.0, 1, revoke=True)
+
+
 def test_message_with_an_open_attempt_does_not_end() -> None:
     journey = Journey(policy_for(Category.OTP), (SMS,), TWO_ALONE)
     unsure, refused = of_class(F.AMBIGUOUS), of_class(F.CONTENT)

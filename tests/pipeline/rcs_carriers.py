@@ -38,6 +38,16 @@ class RcsCarrier(Carrier):
         self.look_ups: list[list[str]] = []
         self.revoked: list[str] = []
 
+    @staticmethod
+    def name_of(submission: Submission, part: int) -> str:
+        """The id that this carrier gives a message: the attempt's own."""
+        return f"rcs-{submission.public_id}"
+
+    @staticmethod
+    def carrier_id(public_id: str) -> str:
+        """The same, before it has answered."""
+        return f"rcs-{public_id}"
+
     @property
     def asked(self) -> list[str]:
         """Every number that was looked up, as often as it was."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from tests.pipeline.carriers import Carrier
+from tests.pipeline.carriers import Carrier, refused
 from tests.pipeline.rcs_carriers import AGENT, SMS, RcsCarrier, between, no_rcs
 from tests.pipeline.worlds import Line, World, everyone, virtually, world
 
@@ -210,3 +210,41 @@ async def test_message_that_only_counts_as_reachable_is_not_kept_long_where_sms_
         kept = {sent.submission.recipient: sent.submission.validity for sent in rcs.sent}
         assert kept["+447700900551"] == ASSUMED_VALIDITY
         assert (kept["+447700900552"] or 0) > ASSUMED_VALIDITY
+
+
+# ---------------------------------------------------------------- several agents
+
+SECOND = "second@rbm.goog"
+
+
+@virtually
+async def test_each_agent_is_asked_and_only_takes_the_phones_that_it_reaches(fresh: Path) -> None:
+    rcs, second, sms = RcsCarrier(), RcsCarrier(), Carrier()
+    # Those that end in 1 or 2 by the first, in 2 or 3 by the second, others by none.
+    rcs.reaches = lambda number: number[-1] in "12"
+    second.reaches = lambda number: number[-1] in "23"
+    line = Line(second, {SECOND: 1000.0}, Channel.RCS)
+    async with between(fresh, rcs, sms, second=line) as one:
+        numbers = everyone(100)
+        operation = await one.send(*numbers)
+        await one.until_states(DELIVERED=100, within=5.0)
+
+        for number, tries in zip(numbers, await made(one, operation, 100), strict=True):
+            able = {"1": [AGENT], "2": [AGENT, SECOND], "3": [SECOND]}.get(number[-1], [SMS])
+            assert len(tries) == 1
+            assert tries[0][0] in able
+        assert sorted(rcs.asked) == sorted(second.asked) == numbers
+
+
+@virtually
+async def test_failover_takes_no_agent_that_does_not_reach_the_phone(fresh: Path) -> None:
+    rcs, second, sms = RcsCarrier(), RcsCarrier(), Carrier()
+    rcs.answer = lambda submission, part: refused("0x0a")
+    second.reaches = lambda _: False
+    line = Line(second, {SECOND: 1000.0}, Channel.RCS)
+    async with between(fresh, rcs, sms, second=line) as one:
+        operation = await one.send(*everyone(5))
+        await one.until_states(DELIVERED=5, within=30)
+
+        assert await made(one, operation, 5) == [[(AGENT, "REJECTED"), *BY_SMS]] * 5
+        assert not second.sent

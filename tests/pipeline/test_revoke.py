@@ -9,12 +9,15 @@ from tests.pipeline.carriers import Carrier, receipt
 from tests.pipeline.rcs_carriers import AGENT, SMS, RcsCarrier, between
 from tests.pipeline.worlds import World, everyone, virtually
 
-from sendpool.connectors.base import ReceiptState, Submission
+from sendpool.connectors.base import CarrierId, ReceiptState, Submission, Uncertain
 from sendpool.domain.message import Category
 from sendpool.domain.policy import EXPIRY_MARGIN, OTP_BUDGETS
+from sendpool.domain.request import PoolOrigin
+from sendpool.domain.routing import LOST_EVENT
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import MessageState
 from sendpool.pipeline.revoke import DELIVERED_WITHIN, RACE
+from sendpool.pipeline.send import ASSUMED_VALIDITY
 from sendpool.pipeline.settle import LATE_RECEIPT
 
 OTP = Category.OTP
@@ -207,3 +210,170 @@ async def test_question_that_a_crash_cut_off_is_asked_again(fresh: Path, tmp_pat
         await one.until_states(DELIVERED=1)
         assert len(again.revoked) == 1
         assert await one.attempts(operation.operation_id) == TAKEN_BACK
+
+
+# ---------------------------------------------------------------- fate unknown
+
+
+def unanswered(rcs: RcsCarrier, after: float = 21.0) -> RcsCarrier:
+    """A platform of which no try to post brings an answer, as the connector says when it has given up."""
+    rcs.answer = lambda submission, part: Uncertain("no answer")
+    rcs.answer_after = after
+    return rcs
+
+
+@virtually
+async def test_otp_of_unknown_fate_is_taken_back_and_goes_by_sms_within_its_budget_and_twelve_seconds(
+    fresh: Path,
+) -> None:
+    rcs, sms = unanswered(silent()), Carrier()
+    async with between(fresh, rcs, sms) as one:
+        # As many as may be on their way before the first is accepted; others would leave by SMS at their time.
+        began = one.now
+        operation = await one.send(*everyone(10), category=OTP)
+        await one.until_states(DELIVERED=10, within=120)
+
+        assert one.now - began < OTP_BUDGETS[Channel.RCS] + 12.0
+        assert sorted(rcs.revoked) == sorted(rcs.name_of(sent.submission, 1) for sent in rcs.sent)
+        assert len(rcs.sent) == 10
+        for i in range(10):
+            assert await one.attempts(operation.operation_id + i) == TAKEN_BACK
+
+
+@virtually
+async def test_doubt_that_began_early_waits_for_proof_no_longer_than_its_grace(fresh: Path) -> None:
+    rcs, sms = unanswered(silent(), after=3.0), Carrier()
+    async with between(fresh, rcs, sms) as one:
+        await one.send(*everyone(1), category=OTP)
+        await one.until(lambda: len(rcs.sent) == 2)
+
+        # No double while there is time: the platform drops what has the same name.
+        assert rcs.sent[1].at - rcs.sent[0].at < 3.0 + 10.0 + SOON * 3
+        assert rcs.sent[1].submission.public_id == rcs.sent[0].submission.public_id
+        await one.until_states(DELIVERED=1, within=60)
+        assert set(rcs.revoked) == {rcs.name_of(rcs.sent[0].submission, 1)}
+
+
+@virtually
+async def test_repeat_that_is_accepted_has_the_receipt_of_both(fresh: Path) -> None:
+    rcs, sms = unanswered(silent(), after=3.0), Carrier()
+    async with between(fresh, rcs, sms) as one:
+        operation = await one.send(*everyone(1), category=OTP)
+        await one.until_states(SENT=1)
+        rcs.answer = lambda submission, part: CarrierId(rcs.name_of(submission, part))
+        await one.until(lambda: len(rcs.sent) == 2)
+        await asyncio.sleep(4)
+        delivered(rcs, rcs.sent[0].submission)
+        await one.until_states(DELIVERED=1)
+
+        assert await one.attempts(operation.operation_id) == [(AGENT, "AMBIGUOUS"), (AGENT, "DELIVERED")]
+        await asyncio.sleep(120)
+        assert not sms.sent
+
+
+@virtually
+async def test_pool_that_times_its_channels_times_unknown_fates_too(fresh: Path) -> None:
+    rcs, sms = unanswered(silent(), after=4.0), Carrier()
+    async with between(fresh, rcs, sms) as one:
+        members = [one.sender(AGENT).uid, one.sender(SMS).uid]
+        timed = await one.make_pool(members, fallbackAfter=10.0)
+        operation = await one.send(*everyone(1), origin=PoolOrigin(timed))
+        await one.until_states(DELIVERED=1, within=60)
+
+        assert 10.0 <= sms.sent[0].at - rcs.sent[0].at < 10.0 + 12.0
+        assert len(rcs.sent) == len(rcs.revoked) == 1
+        assert await one.attempts(operation.operation_id) == TAKEN_BACK
+
+
+@virtually
+async def test_proof_that_comes_while_it_is_taken_back_wins(fresh: Path) -> None:
+    rcs, sms = unanswered(silent()), Carrier()
+    async with between(fresh, rcs, sms) as one:
+        operation = await one.send(*everyone(1), category=OTP)
+        await until_asked_back(one, rcs)
+        delivered(rcs, rcs.sent[0].submission)
+        await asyncio.sleep(120)
+
+        assert await one.attempts(operation.operation_id) == [(AGENT, "DELIVERED")]
+        assert not sms.sent
+
+
+@virtually
+async def test_receipt_finds_an_attempt_whose_answer_a_crash_cut_off(fresh: Path, tmp_path: Path) -> None:
+    rcs, sms = unanswered(silent(), after=300.0), Carrier()
+    async with between(fresh, rcs, sms) as one:
+        operation = await one.send(*everyone(2))
+        await one.until(lambda: len(rcs.sent) == 2)
+        left = await one.copy(tmp_path / "crashed.db")
+        submissions = [sent.submission for sent in rcs.sent]
+
+    again = silent()
+    async with between(left, again, Carrier()) as one:
+        assert await one.states() == {"SENT": 2}
+        for submission in submissions:
+            delivered(again, submission)
+        await one.until_states(DELIVERED=2)
+
+        assert await one.attempts(operation.operation_id) == [(AGENT, "DELIVERED")]
+        assert not again.sent
+
+
+@virtually
+async def test_otp_whose_answer_a_crash_cut_off_is_taken_back_first(fresh: Path, tmp_path: Path) -> None:
+    rcs, sms = unanswered(silent(), after=300.0), Carrier()
+    async with between(fresh, rcs, sms) as one:
+        operation = await one.send(*everyone(1), category=OTP)
+        await one.until(lambda: rcs.sent)
+        left = await one.copy(tmp_path / "crashed.db")
+    await asyncio.sleep(30)
+
+    again, sms = silent(), Carrier()
+    async with between(left, again, sms) as one:
+        await one.until_states(DELIVERED=1)
+        assert again.revoked == [rcs.name_of(rcs.sent[0].submission, 1)]
+        assert await one.attempts(operation.operation_id) == TAKEN_BACK
+
+
+# ---------------------------------------------------------------- the platform's own time
+
+
+@virtually
+async def test_event_that_is_lost_after_the_platforms_own_time_is_asked_for(fresh: Path) -> None:
+    rcs, sms = silent(), Carrier()
+    rcs.reaches = lambda _: None  # So it goes out with a short time of its own, as SMS waits behind it.
+    async with between(fresh, rcs, sms) as one:
+        operation = await one.send(*everyone(1))
+        await one.until_states(DELIVERED=1, within=300)
+
+        assert rcs.sent[0].submission.validity == ASSUMED_VALIDITY
+        waited = sms.sent[0].at - rcs.sent[0].at - ASSUMED_VALIDITY - LOST_EVENT - RACE
+        assert 0 <= waited < SOON * 3
+        assert await one.attempts(operation.operation_id) == TAKEN_BACK
+
+
+@virtually
+async def test_unknown_fate_with_a_time_of_its_own_is_taken_back_after_it(fresh: Path) -> None:
+    rcs, sms = unanswered(silent(), after=20.0), Carrier()
+    rcs.reaches = lambda _: None
+    async with between(fresh, rcs, sms) as one:
+        operation = await one.send(*everyone(1))
+        await one.until_states(DELIVERED=1, within=300)
+
+        assert sms.sent[0].at - rcs.sent[0].at >= ASSUMED_VALIDITY + LOST_EVENT + RACE
+        assert await one.attempts(operation.operation_id) == TAKEN_BACK
+
+
+@virtually
+async def test_platform_that_says_its_time_is_over_is_not_asked_again(fresh: Path) -> None:
+    rcs, sms = silent(), Carrier()
+    rcs.reaches = lambda _: None
+    async with between(fresh, rcs, sms) as one:
+        await one.send(*everyone(1))
+        await one.until(lambda: rcs.sent)
+        await asyncio.sleep(ASSUMED_VALIDITY)
+        rcs.say([receipt(rcs.name_of(rcs.sent[0].submission, 1), ReceiptState.EXPIRED)])
+        await one.until_states(DELIVERED=1, within=5)
+        await asyncio.sleep(LOST_EVENT + RACE + 5)
+
+        assert not rcs.revoked
+        assert len(sms.sent) == 1

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 from tests.pipeline.carriers import Carrier
 from tests.pipeline.stores import Watched
 
-from sendpool.connectors.base import ConnectionSettings, SenderSettings
+from sendpool.connectors.base import ConnectionSettings, NamesAttempts, SenderSettings
 from sendpool.domain.message import Category, Content
 from sendpool.domain.request import Accepted, Origin, PoolOrigin, Recipient, SendRequest
 from sendpool.domain.sender import Channel, Sender
@@ -77,13 +77,18 @@ class World:
         self.lines = dict(lines)
         loop = asyncio.get_running_loop()
         self.engine = Engine(store, Metrics(), Clock(loop.time, lambda: EPOCH + int(loop.time() * 1e6)))
-        self.sweeper = Sweeper(self.engine)
+        self.sweeper = Sweeper(self.engine, lambda _, public_id: self._carrier_id(public_id))
         self.capability = CapabilityLoop(self.engine)
         self.revoker = Revoker(self.engine)
         self.engine.revoke = self.revoker.ask
         self.account_id = 0
         #: The pool of all senders.
         self.pool: bytes = b""
+
+    def _carrier_id(self, public_id: str) -> str:
+        """The carrier id of an attempt, where the first carrier that names attempts has one."""
+        named = [line.carrier for line in self.lines.values() if isinstance(line.carrier, NamesAttempts)]
+        return named[0].carrier_id(public_id) if named else ""
 
     @property
     def now(self) -> float:
@@ -141,9 +146,9 @@ class World:
         await self._change(script)
         Supervisor(self.engine).gates(self.engine.roster)
 
-    async def make_pool(self, sender_uids: Sequence[bytes]) -> bytes:
-        """A pool of these senders; its uid."""
-        new = NewPool("pool", {}, sender_uids)
+    async def make_pool(self, sender_uids: Sequence[bytes], **settings: Any) -> bytes:
+        """A pool of these senders with these settings; its uid."""
+        new = NewPool("pool", {}, sender_uids, settings)
         made = await self._change(lambda: create_pool(self.account_id, new, self.engine.clock.wall()))
         return made.pool_uid
 

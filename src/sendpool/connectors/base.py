@@ -271,10 +271,13 @@ class CanRevoke(Protocol):
 
 @runtime_checkable
 class NamesAttempts(Protocol):
-    """A connector that chooses carrier ids itself, so that they are known before a carrier answers."""
+    """A connector that makes carrier ids of the attempts' own ids, so that they are known before a carrier answers."""
 
-    def carrier_id(self, attempt: AttemptKey, sender: str) -> str:
-        """The carrier id of an attempt by *sender*, whatever became of it: to take back one of unknown fate."""
+    @staticmethod
+    def carrier_id(public_id: str) -> str:
+        """The carrier id of the attempt that `Submission.public_id` names, whatever became of it, also after a restart:
+        its receipts are recognised by it, and one of unknown fate can be taken back.
+        """
 
 
 class OneByOne(ABC):

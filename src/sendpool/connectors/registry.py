@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol, cast
 
-from sendpool.connectors.base import ConnectionSettings, Connector
+from sendpool.connectors.base import ConnectionSettings, Connector, NamesAttempts
 
 #: The group of entry points in which a package names its connectors.
 GROUP = "sendpool.connectors"
@@ -55,6 +55,15 @@ def connector_type(name: str) -> ConnectorType:
     if name not in installed:
         raise UnknownConnector(name)
     return cast(ConnectorType, installed[name].load())
+
+
+def carrier_name(kind: str, public_id: str) -> str:
+    """The carrier id that connectors of a type give the attempt of this public id; "" where carriers make the ids."""
+    try:
+        connector = cast(type, connector_type(kind))
+    except UnknownConnector:
+        return ""
+    return connector.carrier_id(public_id) if issubclass(connector, NamesAttempts) else ""
 
 
 def _installed() -> dict[str, EntryPoint]:

@@ -20,6 +20,8 @@ class Trigger(StrEnum):
     RESULT = "result"
     #: The time of a `Wait` is over and nothing new is known.
     TIME_OVER = "time_over"
+    #: The same, and the carrier's own time for the attempt, which was shorter than the message's, is long over.
+    LAPSED = "lapsed"
     #: The validity and an hour are over.
     CLOSING = "closing"
 
@@ -86,6 +88,8 @@ class OutcomeFacts(NamedTuple):
     trigger: Trigger = Trigger.RESULT
     #: Seconds until the throttled scope resumes, where known.
     retry_after: float | None = None
+    #: When the carrier gives the attempt up by itself, where that is before the message's own deadline.
+    expires_at: float | None = None
 
 
 class Later(NamedTuple):
@@ -128,6 +132,8 @@ class Wait(NamedTuple):
 
     rule: str
     until: float | None
+    #: True: at `until` the carrier must have given up and said so; ask with `Trigger.LAPSED`.
+    lapses: bool = False
 
 
 class End(NamedTuple):

@@ -89,6 +89,8 @@ ABSENT_BACKOFF = (600.0, 1800.0, 7200.0, 28_800.0)
 PAIR_BACKOFF, SCOPE_BACKOFF, LONGEST_SCOPE_BACKOFF = 4.0, 2.0, 60.0
 #: Seconds at most to wait for proof before a message of unknown fate takes the next channel, if its policy says so.
 LONGEST_DOUBT = 300.0
+#: Seconds after its own expiry at which a carrier that has said nothing is asked (provider notes on RCS, section 4).
+LOST_EVENT = 60.0
 
 _LAST = 1 << 62
 _DELIVERED = (AttemptState.DELIVERED, AttemptState.READ)
@@ -103,11 +105,11 @@ def next_step(message: MessageFacts, outcome: OutcomeFacts, policy: Policy, now:
     |---|---|---|
     | 0 | suppressed, or at the deadline | end |
     | 1 | accepted or delivered | wait for a receipt; stop |
-    | timer | accepted, then no receipt in the step's time | fall back, if the policy times the channel |
+    | timer | accepted, then no receipt in the step's or the carrier's time | fall back, where there is such a time |
     | 2 | throttled for the pair | same sender later, growing by 4 |
     | 3, 4 | throttled for the sender; connection or account | another sender (of another connection), else later |
     | 5 | TRANSIENT | same sender after 0.5 s, another one, later with back-off, next channel |
-    | 6, 19 | AMBIGUOUS, also after acceptance | tolerate: same sender after the grace; avoid: wait |
+    | 6, 19 | AMBIGUOUS, also after acceptance | tolerate: same sender; avoid: wait; its time over: next channel |
     | 7, 8 | SENDER; for one country | another sender, next channel |
     | 9 | ACCOUNT | a sender of another connection, next channel |
     | 10 | REQUEST | end |
@@ -143,41 +145,71 @@ def next_step(message: MessageFacts, outcome: OutcomeFacts, policy: Policy, now:
 
 
 def _after_acceptance(case: Case) -> Decision:
-    message, channel = case.message, case.tried.channel
-    ends = case.budget_ends
-    if ends is None or case.superseded or message.queued:
+    if case.superseded or case.message.queued or case.message.next_step is None:
         return Wait("1", case.closes_at)
     if case.outcome.trigger is Trigger.RESULT:
-        # The carrier was given the same time, and should give up before we do.
-        return Wait("1", max(case.now, ends) + EXPIRY_MARGIN.get(channel, 0.0))
-    return _fall_back(case, OtherChannel.NEXT, rule="timer", revoke=True) or Wait("timer", case.closes_at)
+        return _receipt_wait(case)
+    if case.budget_ends is None and case.outcome.trigger is not Trigger.LAPSED:
+        return Wait("1", case.closes_at)
+    return _leave(case, rule="timer") or Wait("timer", case.closes_at)
+
+
+def _receipt_wait(case: Case) -> Wait:
+    """How long to wait for a receipt. The carrier was given the same time, and should give up before we do."""
+    ends, expires_at = case.budget_ends, case.outcome.expires_at
+    if ends is not None:
+        return Wait("1", max(case.now, ends) + EXPIRY_MARGIN.get(case.tried.channel, 0.0))
+    if expires_at is not None:
+        return Wait("1", expires_at + LOST_EVENT, lapses=True)
+    return Wait("1", case.closes_at)
 
 
 def _after_doubt(case: Case) -> Decision:
     """Follow the policy for duplicates: an open outcome is neither success nor failure."""
-    policy, now = case.policy, case.now
     wait = Wait(case.rule, case.closes_at)
-    if case.superseded or now >= case.message.deadline or case.message.suppressed:
+    if case.superseded or case.now >= case.message.deadline or case.message.suppressed:
         return wait
-    tolerated = policy.duplicates is Duplicates.TOLERATE
     if case.outcome.trigger is Trigger.RESULT:
-        if tolerated:
-            return Wait(case.rule, now + policy.grace)
-        if policy.open_outcome is OpenOutcome.FAILOVER and case.message.next_step is not None:
-            return Wait(case.rule, now + min(policy.budget(case.tried.channel) or LONGEST_DOUBT, LONGEST_DOUBT))
-        return wait
-    if tolerated and not case.tried.accepted:
+        return _doubt_wait(case) or wait
+    return _settle_doubt(case) or wait
+
+
+def _doubt_wait(case: Case) -> Wait | None:
+    """How long to wait for proof that it was accepted; None: until it comes."""
+    policy, now, ends = case.policy, case.now, case.budget_ends
+    if policy.duplicates is Duplicates.TOLERATE:
+        # The time on the channel goes on running: nobody waits past it for proof that it was accepted at all.
+        latest = now + policy.grace if ends is None or case.tried.accepted else max(now, ends)
+        return Wait(case.rule, min(now + policy.grace, latest))
+    if case.message.next_step is None:
+        return None
+    if ends is not None and not case.tried.accepted:
+        return Wait(case.rule, max(now, ends) + EXPIRY_MARGIN.get(case.tried.channel, 0.0))
+    if policy.open_outcome is OpenOutcome.FAILOVER:
+        return Wait(case.rule, now + min(policy.budget(case.tried.channel) or LONGEST_DOUBT, LONGEST_DOUBT))
+    if case.outcome.expires_at is not None and not case.tried.accepted:
+        return Wait(case.rule, case.outcome.expires_at + LOST_EVENT, lapses=True)
+    return None
+
+
+def _settle_doubt(case: Case) -> Decision | None:
+    """The wait for proof is over: once more by the same sender, by another one, or on to the next channel."""
+    policy, ends = case.policy, case.budget_ends
+    over = case.outcome.trigger is Trigger.LAPSED or (ends is not None and case.now >= ends)
+    if case.tried.accepted:
+        leaves = policy.duplicates is Duplicates.TOLERATE or policy.open_outcome is OpenOutcome.FAILOVER
+        return _leave(case) if leaves else None
+    if over:
+        # The carrier was given the same time, and what it may have is taken back first.
+        return _leave(case, rule="timer")
+    if policy.duplicates is Duplicates.TOLERATE:
         # The same text by the same sender is the mildest duplicate, so it comes first.
-        return (
-            _repeat(case, policy.max_sender_attempts, now) or _fail_over(case, OtherSender.NEXT) or _leave(case) or wait
-        )
-    if tolerated or policy.open_outcome is OpenOutcome.FAILOVER:
-        return _leave(case) or wait
-    return wait
+        return _repeat(case, policy.max_sender_attempts, case.now) or _fail_over(case, OtherSender.NEXT) or _leave(case)
+    return _leave(case) if policy.open_outcome is OpenOutcome.FAILOVER else None
 
 
-def _leave(case: Case) -> Fallback | None:
-    return _fall_back(case, OtherChannel.NEXT, revoke=True)
+def _leave(case: Case, rule: str | None = None) -> Fallback | None:
+    return _fall_back(case, OtherChannel.NEXT, rule=rule, revoke=True)
 
 
 def _after_throttle(case: Case) -> Decision:

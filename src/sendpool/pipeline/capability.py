@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,8 @@ import structlog
 from sendpool.connectors.base import KnowsCapabilities
 from sendpool.domain.dealing import step_cost
 from sendpool.domain.message import LETTER_CHANNEL
-from sendpool.domain.sender import Channel
-from sendpool.pipeline.book import QueueBook
+from sendpool.domain.sender import Channel, Sender
+from sendpool.pipeline.book import ANYONE, QueueBook
 from sendpool.pipeline.decide import expire
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.settle import Changes
@@ -40,6 +40,10 @@ PATIENCE = 5.0
 #: Seconds before rows are looked at again whose verdicts could not be stored.
 AFTER_FAILURE = 0.5
 NOT_REACHABLE = "rcs/404"
+
+
+#: A row, the step that it goes on with (None: it ends), and its lane where that is its present one.
+Turn = tuple[AskingRow, int | None, str | None]
 
 
 class CapabilityLoop:
@@ -91,18 +95,16 @@ class CapabilityLoop:
             rows = await self._rows(queue_id)
             if not rows:
                 continue
-            reachable = await self._reachable(key.pool_id, Channel(key.channel), [row.address for row in rows])
-            steps = next_steps(rows, reachable, key.pool_id, engine.roster)
+            lanes = await self._lanes(key.pool_id, Channel(key.channel), rows)
+            steps = next_steps(rows, lanes, key.pool_id, engine.roster)
+            turns = list(zip(rows, steps, lanes, strict=True))
             for start in range(0, len(rows), IN_A_COMMIT):
-                part = slice(start, start + IN_A_COMMIT)
-                await engine.settle(partial(sort_rows, queue_id, rows[part], steps[part], engine.book))
+                await engine.settle(partial(sort_rows, queue_id, turns[start : start + IN_A_COMMIT], engine.book))
             engine.book.took(queue_id, len(rows), emptied=False)
-            stay = sum(row.step == step for row, step in zip(rows, steps, strict=True))
-            engine.book.add(engine.book.number(key.pool_id, Channel(key.channel)), stay)
+            for lane, stay in Counter(lane for lane in lanes if lane is not None).items():
+                engine.book.add(engine.book.number(key.pool_id, Channel(key.channel), lane), stay)
             engine.wake()
-            engine.expander.gone(
-                Counter(row.operation_id for row, step in zip(rows, steps, strict=True) if step is None)
-            )
+            engine.expander.gone(Counter(row.operation_id for row, step, _ in turns if step is None))
 
     async def _rows(self, queue_id: int) -> list[AskingRow]:
         """The next rows of a queue. Where there are none, the book forgets those that it thought were there."""
@@ -117,22 +119,26 @@ class CapabilityLoop:
                 engine.book.add(queue_id, -waiting)
         return rows
 
-    async def _reachable(self, pool_id: int, channel: Channel, addresses: Sequence[str]) -> set[str]:
-        """Those of the addresses that some sender of the pool reaches."""
-        found: set[str] = set()
-        for sender, _ in self._engine.roster.members(pool_id, channel):
-            connection_id = sender.connection_id
-            link = self._engine.sending.links.get(connection_id)
-            if link is None or not link.asks:
-                return set(addresses)  # A connection that cannot be asked is tried.
-            known = self._engine.reach
-            unknown = [a for a in dict.fromkeys(addresses) if known.ask(connection_id, a) is None]
-            if unknown:
-                answers = await self._look_up(link.connector, unknown, sender.address)
-                for address in unknown:
-                    known.learn(connection_id, address, reachable=answers.get(address))
-            found.update(address for address in addresses if known.ask(connection_id, address))
-        return found
+    async def _lanes(self, pool_id: int, channel: Channel, rows: Sequence[AskingRow]) -> list[str | None]:
+        """The lane in which each row goes on on its channel; None: no sender of the pool reaches its address there."""
+        addresses = list(dict.fromkeys(row.address for row in rows))
+        members = [sender for sender, _ in self._engine.roster.members(pool_id, channel)]
+        await asyncio.gather(*(self._ask_about(sender, addresses) for sender in members))
+        reaches = self._engine.sending.reaches
+        able = {address: [one.id for one in members if reaches(one.id, address)] for address in addresses}
+        return [lane_of(row, able[row.address], len(members)) for row in rows]
+
+    async def _ask_about(self, sender: Sender, addresses: Sequence[str]) -> None:
+        """Know of each address whether this sender reaches it. A connection that cannot be asked is tried."""
+        link = self._engine.sending.links.get(sender.connection_id)
+        if link is None or not link.asks:
+            return
+        known = self._engine.reach
+        unknown = [address for address in addresses if known.ask(sender.id, address) is None]
+        if unknown:
+            answers = await self._look_up(link.connector, unknown, sender.address)
+            for address in unknown:
+                known.learn(sender.id, address, reachable=answers.get(address))
 
     async def _look_up(self, connector: object, addresses: list[str], sender: str) -> dict[str, bool | None]:
         assert isinstance(connector, KnowsCapabilities)
@@ -148,38 +154,48 @@ def _nothing(_: Changes) -> Script[None]:
     yield from ()
 
 
-def next_steps(rows: Sequence[AskingRow], reachable: Collection[str], pool_id: int, roster: Roster) -> list[int | None]:
-    """The step of its plan that each row goes on with: its present one where its phone has that channel, else the
-    first later one that has senders. None: there is none.
+def lane_of(row: AskingRow, able: Sequence[int], members: int) -> str | None:
+    """The lane of a row whose address *able* of its pool's *members* reach: anybody's where all do, else one of theirs.
+
+    None: nobody reaches it. Messages are spread over those that do by their keys.
+    """
+    if not able:
+        return None
+    return ANYONE if len(able) == members else str(able[row.message_id % len(able)])
+
+
+def next_steps(
+    rows: Sequence[AskingRow], lanes: Sequence[str | None], pool_id: int, roster: Roster
+) -> list[int | None]:
+    """The step of its plan that each row goes on with: its present one where it has a lane there, else the first later
+    one that has senders. None: there is none.
     """
 
     def later(row: AskingRow) -> int | None:
         steps = range(row.step + 1, len(row.plan))
         return next((i for i in steps if roster.members(pool_id, LETTER_CHANNEL[row.plan[i]])), None)
 
-    return [row.step if row.address in reachable else later(row) for row in rows]
+    return [later(row) if lane is None else row.step for row, lane in zip(rows, lanes, strict=True)]
 
 
-def sort_rows(
-    queue_id: int, rows: Sequence[AskingRow], steps: Sequence[int | None], book: QueueBook, changes: Changes
-) -> Script[None]:
-    """Move *rows* of a queue to the senders of their steps; those without a step end.
+def sort_rows(queue_id: int, turns: Sequence[Turn], book: QueueBook, changes: Changes) -> Script[None]:
+    """Move rows of a queue to the senders of their steps; those without a step end.
 
     They are named one by one: rows of other operations, which nobody has asked about, may have come in between.
     """
-    pool_id = book.keys[queue_id].pool_id
-    staying = [row for row, step in zip(rows, steps, strict=True) if step == row.step]
-    leaving = [(row, step) for row, step in zip(rows, steps, strict=True) if step != row.step]
-    yield from remove([(queue_id, row.rank, row.message_id) for row in rows])
-    target = book.number(pool_id, Channel(book.keys[queue_id].channel))
-    yield from enqueue([(target, row.rank, row.message_id, row.cost, row.due) for row in staying])
+    pool_id, channel = book.keys[queue_id].pool_id, Channel(book.keys[queue_id].channel)
+    yield from remove([(queue_id, row.rank, row.message_id) for row, _, _ in turns])
+    numbers = {lane: book.number(pool_id, channel, lane) for _, _, lane in turns if lane is not None}
+    yield from enqueue(
+        [(numbers[lane], row.rank, row.message_id, row.cost, row.due) for row, _, lane in turns if lane is not None]
+    )
     moved: list[tuple[int, int]] = []
-    for row, step in leaving:
-        if step is not None:
+    for row, step, lane in turns:
+        if lane is None and step is not None:
             letter = row.plan[step]
             queue = book.entry(pool_id, LETTER_CHANNEL[letter])
             changes.due.append((queue, row.rank, row.message_id, step_cost(letter, row.segments), row.due))
             moved.append((row.message_id, step))
     if moved:
         yield from take_step(moved)
-    yield from expire([row.message_id for row, step in leaving if step is None], changes, rule=NOT_REACHABLE)
+    yield from expire([row.message_id for row, step, _ in turns if step is None], changes, rule=NOT_REACHABLE)

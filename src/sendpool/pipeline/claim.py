@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from sendpool.domain.dealing import Offer, References, deal
@@ -47,6 +47,8 @@ class Started(NamedTuple):
     reference: int
     departure: float
     context: Context
+    #: The attempt by whose id a carrier is to know it: its own, or that of unknown fate which it repeats.
+    named: int
 
 
 class Claimed(NamedTuple):
@@ -120,7 +122,8 @@ def _start(
         for context in (yield from load_contexts(missing)):
             contexts[context.operation_id] = context
     now = clock.wall()
-    ended, expired, live = yield from _sort(rows, contexts, now)
+    past = yield from _past(rows)
+    ended, expired, live = _sort(rows, past, contexts, now)
     dealt = deal(live[:room] if len(live) > room else live, offers, clock.monotonic(), HORIZON)
     started = [
         Started(
@@ -131,6 +134,7 @@ def _start(
             references.next(one.offer.sender_id, row.address, row.message_id) if row.cost > 1 else 0,
             one.departure,
             contexts[row.operation_id],
+            _repeated(past.get(row.message_id, ()), one.offer.sender_id) or row.attempts + 1,
         )
         for one in dealt
     ]
@@ -148,12 +152,22 @@ def _holds(attempt: PastAttempt) -> bool:
     return attempt.state in _HOLDING and not attempt.marks & SUPERSEDED
 
 
-def _sort(
-    rows: list[DueRow], contexts: dict[int, Context], now: int
-) -> Script[tuple[list[DueRow], list[DueRow], list[DueRow]]]:
-    """Rows whose message has ended or has an attempt that still holds it; whose time is over; and the others."""
+def _repeated(past: Sequence[PastAttempt], sender_id: int) -> int | None:
+    """The first attempt by a sender of which nobody knows what became: a carrier that drops repeats has to know one."""
+    unknown = (one.n for one in past if one.sender_id == sender_id and one.state == AttemptState.AMBIGUOUS)
+    return next(unknown, None)
+
+
+def _past(rows: list[DueRow]) -> Script[dict[int, list[PastAttempt]]]:
+    """The attempts made so far of the rows that are retried."""
     retried = [row.message_id for row in rows if row.attempts]
-    past = (yield from load_past(retried)) if retried else {}
+    return (yield from load_past(retried)) if retried else {}
+
+
+def _sort(
+    rows: list[DueRow], past: Mapping[int, Sequence[PastAttempt]], contexts: Mapping[int, Context], now: int
+) -> tuple[list[DueRow], list[DueRow], list[DueRow]]:
+    """Rows whose message has ended or has an attempt that still holds it; whose time is over; and the others."""
     ended: list[DueRow] = []
     expired: list[DueRow] = []
     live: list[DueRow] = []

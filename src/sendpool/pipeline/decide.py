@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from math import inf
+from math import ceil, inf
 from typing import NamedTuple
 
 from sendpool.domain.dealing import step_cost
@@ -40,8 +40,9 @@ ORPHANED_CODE = 21703
 NEARLY = 0.1
 #: The queue of rows in `later` that are no sends but questions: what now, for attempt `rank` of this message?
 ASK_QUEUE = 0
-#: What such a row asks, in place of a cost: the wait is over; or, the carrier was asked and may not have answered.
-WAIT_OVER, UNANSWERED = 1, 2
+#: What such a row asks, in place of a cost: the wait is over; the carrier was asked and may not have answered; or the
+#: wait is over and so is the carrier's own time.
+WAIT_OVER, UNANSWERED, LAPSED = 1, 2, 3
 #: What was decided about an attempt whose carrier could not take it back.
 UNREVOKED = "unrevoked"
 #: Decisions after which the message has a row in a queue.
@@ -57,6 +58,8 @@ class Bench(NamedTuple):
     free_at: Callable[[int], float]
     #: Whether a connection can take back what it has submitted.
     revocable: Callable[[int], bool]
+    #: Whether a sender may reach an address, as far as we were told.
+    reaches: Callable[[int, str], bool]
     #: Microseconds since 1970.
     now: int
     #: Segments that this batch has given to single senders so far.
@@ -107,7 +110,9 @@ def _decide_one(ending: Ending, message: Standing, past: list[PastAttempt], chan
     facts = facts_of(message, past, attempt.connection_id, bench)
     found = by_rule(ending.rule) if ending.rule else of_class(ending.failure)
     index = sum(1 for one in past[:place] if one.state != AttemptState.WITHDRAWN)
-    decision = next_step(facts, OutcomeFacts(index, found), policy_of(message, bench), bench.now / 1e6)
+    expires_at = None if ending.expires_at is None else ending.expires_at / 1e6
+    outcome = OutcomeFacts(index, found, expires_at=expires_at)
+    decision = next_step(facts, outcome, policy_of(message, bench), bench.now / 1e6)
     changes.move_attempt(
         AttemptChange(
             attempt.message_id,
@@ -191,7 +196,8 @@ def _tried(one: PastAttempt) -> Tried:
 
 def _untried(message: Standing, channel: Channel, past: Sequence[PastAttempt], bench: Bench) -> list[Sender]:
     tried = {one.sender_id for one in past if one.state != AttemptState.WITHDRAWN}
-    return [sender for sender, _ in bench.roster.members(message.pool_id, channel) if sender.id not in tried]
+    members = (sender for sender, _ in bench.roster.members(message.pool_id, channel))
+    return [one for one in members if one.id not in tried and bench.reaches(one.id, message.address)]
 
 
 def _carry_out(
@@ -213,7 +219,7 @@ def _carry_out(
     plan = [LETTER_CHANNEL[letter] for letter in message.plan]
     step = message.step
     if isinstance(decision, Wait):
-        ask_later(decision.until, (attempt.message_id, attempt.n), message, changes)
+        ask_later(decision, (attempt.message_id, attempt.n), message, changes)
     elif isinstance(decision, Later):
         make_due(message, plan[step], str(decision.sender_id), decision.at, ending.rank, changes, bench)
     elif isinstance(decision, Failover):
@@ -267,10 +273,11 @@ def _first_to_take(senders: Sequence[Sender], message: Standing, channel: Channe
     return chosen
 
 
-def ask_later(until: float | None, key: tuple[int, int], message: Standing, changes: Changes) -> None:
+def ask_later(wait: Wait, key: tuple[int, int], message: Standing, changes: Changes) -> None:
     """Ask again about attempt (message, n) when its wait is over; the long wait for a message's end is the sweep's."""
-    if until is not None and (due := int(until * 1e6)) < message.deadline:
-        changes.later.append((due, key[0], ASK_QUEUE, key[1], WAIT_OVER))
+    # Up: asked a microsecond early, the rules would find that the time is not over.
+    if wait.until is not None and (due := ceil(wait.until * 1e6)) < message.deadline:
+        changes.later.append((due, key[0], ASK_QUEUE, key[1], LAPSED if wait.lapses else WAIT_OVER))
 
 
 def make_due(

@@ -398,7 +398,9 @@ class Engine:
 
     def bench(self, now: int, roster: Roster | None = None) -> Bench:
         """What decisions may look at."""
-        return Bench(roster or self.roster, self.book, self.sending.free_at, self.sending.revocable, now, Counter(), [])
+        sending = self.sending
+        links = (sending.revocable, sending.reaches)
+        return Bench(roster or self.roster, self.book, sending.free_at, *links, now, Counter(), [])
 
     def use_roster(self, roster: Roster) -> None:
         """Take over a new picture of senders and pools."""

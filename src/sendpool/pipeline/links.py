@@ -45,6 +45,10 @@ class Link:
             del awaiting[next(iter(awaiting))]
         awaiting[carrier_id] = (message_id, operation_id)
 
+    def name_of(self, public_id: str) -> str:
+        """The carrier id of the attempt of this public id; "" where the carrier makes ids itself."""
+        return self.connector.carrier_id(public_id) if isinstance(self.connector, NamesAttempts) else ""
+
     def room(self) -> int:
         """Segments that may start now."""
         return max(0, self.window - self.in_flight) if self.up and not self.draining else 0
@@ -66,20 +70,25 @@ class Gate:
 class Flight:
     """An attempt whose bytes are on their way: what is still missing, and how to put its row back."""
 
-    __slots__ = ("accepted", "carrier_id", "link", "missing", "started", "throttled", "timed", "verdict", "wait")
+    __slots__ = ("accepted", "carrier_id", "expires_at", "link", "missing", "started", "throttled", "verdict", "wait")
 
-    def __init__(self, started: Started, link: Link, *, timed: bool) -> None:
+    def __init__(self, started: Started, link: Link, expires_at: int | None) -> None:
         self.started = started
         self.link = link
         #: Bits of parts without an outcome.
         self.missing = (1 << started.row.cost) - 1
         self.accepted = 0
         self.carrier_id = ""
-        #: The wait for its receipt has an end, after which the next channel's turn comes.
-        self.timed = timed
+        #: When the carrier gives it up by itself (microseconds since 1970); None: when nobody waits for it any more.
+        self.expires_at = expires_at
         #: Bits of parts that did not get through for now.
         self.throttled = 0
         #: The worst that a part met: a rejection, or an unknown fate.
         self.verdict: Result | None = None
         #: Seconds that its recipient is to be left alone, as the carrier asked.
         self.wait = 0.0
+
+    @property
+    def timed(self) -> bool:
+        """Whether the wait for its receipt has an end, after which the next channel's turn comes."""
+        return self.expires_at is not None

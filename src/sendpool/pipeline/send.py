@@ -272,13 +272,10 @@ class Sending:
                 terms = known.get(shared)
                 if terms is None:
                     terms = known[shared] = self._terms(started, one.claim.channel, link)
-                if (
-                    link.asks
-                    and row.step + 1 < len(row.plan)
-                    and self.reach.is_assumed(link.connection_id, row.address)
-                ):
-                    terms = terms._replace(validity=min(terms.validity, ASSUMED_VALIDITY))
-                flight = Flight(started, link, timed=terms.timed)
+                if link.asks and row.step + 1 < len(row.plan) and self.reach.is_assumed(started.sender_id, row.address):
+                    terms = terms._replace(validity=min(terms.validity, ASSUMED_VALIDITY), timed=True)
+                expires_at = self._wall() + terms.validity * 1_000_000 if terms.timed else None
+                flight = Flight(started, link, expires_at)
                 self.flights[row.message_id, started.n] = flight
                 ready[link][slot].append(self._submission(started, flight.missing, terms))
         for link, slots in ready.items():
@@ -473,7 +470,7 @@ class Sending:
             if outcome.failure is FailureClass.CHANNEL:
                 # A refused submit is the truth; what a look-up had said was a hint.
                 address = flight.started.row.address
-                self.reach.learn(flight.link.connection_id, address, reachable=False)
+                self.reach.learn(flight.started.sender_id, address, reachable=False)
             flight.verdict = Result(
                 key[0],
                 key[1],
@@ -485,9 +482,17 @@ class Sending:
             )
             return is_route_fault(outcome.failure)
         if flight.verdict is None:
-            flight.verdict = _ambiguous(key, flight.started.row.rank)
+            flight.verdict = self._unknown(flight, key)
         # Silence alone indicts nobody: a dead receipt path looks the same as a dead sender.
         return not flight.link.up
+
+    def _unknown(self, flight: Flight, key: AttemptKey) -> Result:
+        """An attempt of unknown fate. Where we have named it, a receipt that comes all the same will find it."""
+        link, started = flight.link, flight.started
+        name = link.name_of(_public_id(started)) if link.names else ""
+        if name:
+            self.segments.append((link.connection_id, name, key[0], key[1], 1))
+        return _ambiguous(key, started.row.rank)._replace(carrier_id=name, expires_at=flight.expires_at)
 
     def _pause(self, flight: Flight, throttled: Throttled, now: float) -> None:
         if throttled.scope == "connection":
@@ -504,7 +509,8 @@ class Sending:
             self.results.append(flight.verdict)
         elif not flight.throttled:
             carrier_id = flight.carrier_id if flight.timed else ""
-            self.results.append(Result(key[0], key[1], AttemptState.ACCEPTED, carrier_id=carrier_id))
+            taken = Result(key[0], key[1], AttemptState.ACCEPTED)
+            self.results.append(taken._replace(carrier_id=carrier_id, expires_at=flight.expires_at))
         elif flight.accepted:
             self._send_parts_again(key, flight)
         else:
@@ -576,6 +582,10 @@ class Sending:
         link = self.links.get(connection_id)
         return link is not None and isinstance(link.connector, CanRevoke)
 
+    def reaches(self, sender_id: int, address: str) -> bool:
+        """Whether a sender may reach an address: everybody does whom nobody has said otherwise of."""
+        return self.reach.ask(sender_id, address) is not False
+
     def free_at(self, sender_id: int) -> float:
         """When a sender could take a message: the later of its own, its connection's and its stop's time."""
         gate = self.gates.get(sender_id)
@@ -599,8 +609,9 @@ def _condition(gate: Gate, link: Link, now: float) -> str:
 
 
 def _public_id(started: Started) -> str:
+    """The id that a carrier is to know it by: that of the attempt of unknown fate that it repeats, else its own."""
     context = started.context
-    return ids.attempt_id(bytes.fromhex(context.uid), started.row.message_id - context.operation_id, started.n)
+    return ids.attempt_id(bytes.fromhex(context.uid), started.row.message_id - context.operation_id, started.named)
 
 
 def _key(key: Any) -> tuple[int, Channel, str]:

@@ -80,8 +80,10 @@ class Result(NamedTuple):
     rank: int = 0
     cost: int = 1
     due: int = 0
-    #: Set where a wait for its receipt has an end, after which it may have to be taken back.
+    #: Set where it may have to be taken back: the wait for it has an end, or its fate is unknown but not its name.
     carrier_id: str = ""
+    #: When the carrier gives it up by itself (microseconds since 1970), where it was given less than the message has.
+    expires_at: int | None = None
     #: Seconds until the row of a withdrawn attempt is due again.
     wait: float = 0.0
 
@@ -96,6 +98,8 @@ class Ask(NamedTuple):
     rule: str = ""
     #: The carrier was asked to take it back and may not have answered.
     unanswered: bool = False
+    #: When the carrier gives it up by itself, where that is before the message's deadline.
+    expires_at: int | None = None
 
 
 class Revoke(NamedTuple):
@@ -118,6 +122,8 @@ class Ending(NamedTuple):
     code: str
     rule: str
     rank: int
+    #: When the carrier gives it up by itself, should it have it.
+    expires_at: int | None = None
 
 
 class Changes:
@@ -250,7 +256,7 @@ def settle_results(results: Sequence[Result], changes: Changes) -> Script[None]:
             accepted(attempt, changes)
             if result.carrier_id:
                 changes.carrier_ids.append((attempt.message_id, attempt.n, result.carrier_id))
-                changes.asks.append(Ask(attempt.message_id, attempt.n, Trigger.RESULT))
+                changes.asks.append(Ask(attempt.message_id, attempt.n, Trigger.RESULT, expires_at=result.expires_at))
         elif result.state is AttemptState.WITHDRAWN:
             _withdraw(attempt, result, changes)
         else:
@@ -305,12 +311,15 @@ def _end(attempt: OpenAttempt, result: Result, changes: Changes) -> None:
     if attempt.state == _STARTED:
         changes.deltas[attempt.operation_id]["attempts"] += 1
     assert result.failure is not None
+    if result.carrier_id:
+        changes.carrier_ids.append((attempt.message_id, attempt.n, result.carrier_id))
     if result.state is AttemptState.AMBIGUOUS:
         number = event_number(attempt.n, MessageState.SENT)
         changes.events.append((attempt.message_id, number, AMBIGUOUS_CODE, changes.now))
         if attempt.message_state in _UNDER_WAY:
             changes.move_message(attempt, MessageState.SENT, bound=attempt.sender_id, ambiguous=1)
-    changes.endings.append(Ending(attempt, result.state, result.failure, result.code, result.rule, result.rank))
+    why = (result.failure, result.code, result.rule)
+    changes.endings.append(Ending(attempt, result.state, *why, result.rank, result.expires_at))
 
 
 class Told(NamedTuple):

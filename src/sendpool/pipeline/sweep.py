@@ -11,16 +11,24 @@ from typing import Any
 
 import structlog
 
+from sendpool.connectors.registry import carrier_name
+from sendpool.domain import ids
 from sendpool.domain.decision import Trigger
 from sendpool.domain.failures import FailureClass
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import AttemptState
-from sendpool.pipeline.decide import ASK_QUEUE, UNANSWERED, expire, replan
+from sendpool.pipeline.decide import ASK_QUEUE, LAPSED, UNANSWERED, expire, replan
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.leave import Timed, leave_channels, timed_queues
 from sendpool.pipeline.settle import Ask, Changes, Result, settle_receipts, settle_results, told_again
 from sendpool.store.database import Script
-from sendpool.store.messages import chunks_of, expanding_operations, next_operation_id, started_attempts
+from sendpool.store.messages import (
+    BegunAttempt,
+    chunks_of,
+    expanding_operations,
+    next_operation_id,
+    started_attempts,
+)
 from sendpool.store.queue import (
     all_queues,
     count_waiting,
@@ -31,7 +39,7 @@ from sendpool.store.queue import (
     remove,
     remove_later,
 )
-from sendpool.store.receipts import unpark
+from sendpool.store.receipts import insert_segments, unpark
 from sendpool.store.scenes import all_scenes
 from sendpool.store.upkeep import oldest_due, overdue_operations, parked_that_match, queued_messages, rows_in
 
@@ -45,14 +53,26 @@ RARELY = 5
 GRACE = 10.0
 AT_ONCE = 1_000
 CRASHED = "crash"
+#: (type of connection, public id of an attempt) to the carrier's id, or "".
+Name = Callable[[str, str], str]
 
 
-def rescue(changes: Changes) -> Script[int]:
-    """Attempts begun before a crash and without a result: their bytes may have left, so they are AMBIGUOUS."""
-    keys = yield from started_attempts(AT_ONCE)
-    results = [Result(message_id, n, AttemptState.AMBIGUOUS, FailureClass.AMBIGUOUS, CRASHED) for message_id, n in keys]
-    yield from settle_results(results, changes)
-    return len(keys)
+def rescue(changes: Changes, name: Name) -> Script[int]:
+    """Attempts begun before a crash and without a result: their bytes may have left, so they are AMBIGUOUS.
+
+    *name* gives the carrier ids of those that we have named, by type of connection and public id: their receipts are
+    still to find them.
+    """
+    begun = yield from started_attempts(AT_ONCE)
+    doubt = (AttemptState.AMBIGUOUS, FailureClass.AMBIGUOUS, CRASHED)
+    named = [(one, name(one.kind, _public_id(one))) for one in begun]
+    yield from insert_segments([(one.connection_id, key, one.message_id, one.n, 1) for one, key in named if key])
+    yield from settle_results([Result(one.message_id, one.n, *doubt, carrier_id=key) for one, key in named], changes)
+    return len(begun)
+
+
+def _public_id(begun: BegunAttempt) -> str:
+    return ids.attempt_id(bytes.fromhex(begun.uid), begun.message_id - begun.operation_id, begun.n)
 
 
 def promote(changes: Changes) -> Script[int]:
@@ -62,7 +82,8 @@ def promote(changes: Changes) -> Script[int]:
         yield from remove_later([(due, message_id) for due, message_id, *_ in rows])
     for due, message_id, queue_id, rank, cost in rows:
         if queue_id == ASK_QUEUE:
-            changes.asks.append(Ask(message_id, rank, Trigger.TIME_OVER, unanswered=cost == UNANSWERED))
+            trigger = Trigger.LAPSED if cost == LAPSED else Trigger.TIME_OVER
+            changes.asks.append(Ask(message_id, rank, trigger, unanswered=cost == UNANSWERED))
         else:
             changes.due.append((queue_id, rank or 0, message_id, cost, due))
     return len(rows)
@@ -112,8 +133,10 @@ def _leave(changes: Changes, engine: Engine, queues: list[Timed]) -> Script[None
 class Sweeper:
     """Runs the rounds. Everything it does goes through the engine's next batch."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, name: Name = carrier_name) -> None:
+        """*name* tells the carrier ids of attempts as `rescue` wants them."""
         self._engine = engine
+        self._name = name
         self._task: asyncio.Task[None] | None = None
         self._round = 0
 
@@ -129,7 +152,7 @@ class Sweeper:
         # A new message starts level with what waits, not before all of it.
         for pool_id, rank in await engine.database.read(lowest_ranks()):
             engine.acceptor.fair_clock(pool_id).claimed(rank)
-        while rescued := await engine.database.write(engine.settled(rescue)):
+        while rescued := await engine.database.write(engine.settled(partial(rescue, name=self._name))):
             log.warning("attempts of unknown fate found after an unclean end", attempts=rescued)
         for key, pool_id, *_ in await engine.database.read(expanding_operations()):
             letters, chunks = await engine.database.read(chunks_of(key))

@@ -64,7 +64,9 @@ def _decision(ask: Ask, message: Standing, past: list[PastAttempt], place: int, 
     found = by_rule(ask.rule) if ask.rule else of_class(FailureClass.AMBIGUOUS if doubtful else FailureClass.OK)
     index = sum(1 for one in past[:place] if one.state != AttemptState.WITHDRAWN)
     facts = facts_of(message, past, attempt.connection_id, bench)
-    return next_step(facts, OutcomeFacts(index, found, ask.trigger), policy_of(message, bench), bench.now / 1e6)
+    expires_at = None if ask.expires_at is None else ask.expires_at / 1e6
+    outcome = OutcomeFacts(index, found, ask.trigger, expires_at=expires_at)
+    return next_step(facts, outcome, policy_of(message, bench), bench.now / 1e6)
 
 
 def _carry_out(
@@ -79,7 +81,7 @@ def _carry_out(
     attempt, channel = past[place], LETTER_CHANNEL[message.plan[message.step]]
     said = f"{type(decision).__name__.lower()}/{decision.rule}"
     if isinstance(decision, Wait):
-        ask_later(decision.until, (ask.message_id, ask.n), message, changes)
+        ask_later(decision, (ask.message_id, ask.n), message, changes)
     elif isinstance(decision, Fallback) and decision.revoke and _revoke(ask, message, attempt, changes, bench):
         changes.decisions.append((ask.message_id, ask.n, 0, f"revoke/{decision.rule}"))
     elif isinstance(decision, Fallback):

@@ -388,14 +388,30 @@ def load_past(message_ids: Iterable[int]) -> Script[dict[int, list[PastAttempt]]
     return past
 
 
-def started_attempts(limit: int) -> Script[list[tuple[int, int]]]:
-    """(message, n) of attempts that were begun and have no result: after a crash, those of unknown fate."""
-    rows = yield Query(
-        f"FROM attempt WHERE state = {int(AttemptState.STARTED)} ORDER BY id LIMIT ?",
+class BegunAttempt(msgspec.Struct, array_like=True, gc=False):
+    """An attempt that was begun and has no result."""
+
+    message_id: int
+    n: int
+    connection_id: int
+    #: The connection's type ("smpp").
+    kind: str
+    operation_id: int
+    #: The operation's, in hex.
+    uid: str
+
+
+def started_attempts(limit: int) -> Script[list[BegunAttempt]]:
+    """Attempts that were begun and have no result: after a crash, those of unknown fate."""
+    rows: list[BegunAttempt] = yield Query(
+        f"FROM (SELECT * FROM attempt WHERE state = {int(AttemptState.STARTED)} ORDER BY id LIMIT ?) a"
+        " LEFT JOIN connection c ON c.id = a.connection_id JOIN message m ON m.id = a.id >> 6"
+        " JOIN operation o ON o.id = m.operation_id",
         (limit,),
-        ("id >> 6", "id & 63"),
+        ("a.id >> 6", "a.id & 63", "a.connection_id", "coalesce(c.type, '')", "o.id", "hex(o.uid)"),
+        BegunAttempt,
     )
-    return [(message_id, n) for message_id, n in rows]
+    return rows
 
 
 def change_attempts(changes: Sequence[AttemptChange], now: int) -> Script[None]:

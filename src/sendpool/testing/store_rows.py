@@ -64,7 +64,8 @@ async def an_attempt_is_started_once(rig: Rig) -> None:
     async with opened(rig) as database:
         await database.write(accept(100, 2))
         await database.write(start([100, 101]))
-        assert sorted(await database.read(messages.started_attempts(10))) == [(100, 1), (101, 1)]
+        begun = await database.read(messages.started_attempts(10))
+        assert sorted((one.message_id, one.n, one.operation_id) for one in begun) == [(100, 1, 100), (101, 1, 100)]
         withdrawn = AttemptChange(100, 1, 1, AttemptState.WITHDRAWN, 0, "THROTTLED", "0x58", "", None, "later")
         await database.write(messages.change_attempts([withdrawn], AT))
         await database.write(start([100, 101], sender=6))

@@ -66,6 +66,11 @@ class Callbacks:
         return web.Response(status=404)
 
 
+def public_id(message: int, n: int) -> str:
+    """The attempt's own id, as the pipeline names it."""
+    return f"SM{message << 6 | n:032x}"
+
+
 class Rig:
     """A connector, what it says, and the platform at its other end."""
 
@@ -86,7 +91,6 @@ class Rig:
             "base_url": self.platform.url,
             "token": TOKEN,
             "client_token": CLIENT_TOKEN,
-            "id_salt": "test",
             "reconnect_min": 0.1,
             **options,
         }
@@ -112,6 +116,7 @@ class Rig:
             validity=None,
             parts=1,
             options={},
+            public_id=public_id(1000 + number, n),
         )._replace(**changes)
 
     async def opened(self, window: int | None = None, **options: Any) -> RcsConnector:

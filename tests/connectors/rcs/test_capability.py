@@ -37,7 +37,7 @@ class Platform:
 
     @property
     def look_ups(self) -> LookUps:
-        return LookUps(Requests(RcsSettings(token="t"), "salt"), self.ask, one_within=2, many_within=10)
+        return LookUps(Requests(RcsSettings(token="t")), self.ask, one_within=2, many_within=10)
 
 
 def numbers(count: int, start: int = 447700000000) -> list[str]:

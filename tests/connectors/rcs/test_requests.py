@@ -24,16 +24,27 @@ from sendpool.domain.message import Content
 from sendpool.domain.sender import Channel
 
 SETTINGS = RcsSettings(token="t")
+PUBLIC_ID = "SM0199a3f2c4d57b8e9f00112233445566"
 
 
 def submission(**changes: Any) -> Submission:
     return Submission(
-        AttemptKey(7, 1), Channel.RCS, "a1", "+447700900123", Content(text="Hi"), 1, 0, 600, 1, options={}
+        AttemptKey(7, 1),
+        Channel.RCS,
+        "a1",
+        "+447700900123",
+        Content(text="Hi"),
+        1,
+        0,
+        600,
+        1,
+        options={},
+        public_id=PUBLIC_ID,
     )._replace(**changes)
 
 
 def requests(settings: RcsSettings = SETTINGS) -> Requests:
-    return Requests(settings, "salt", lambda: UUID(int=5))
+    return Requests(settings, lambda: UUID(int=5))
 
 
 def test_golden_message_id_is_a_version_5_uuid_of_the_url_namespace(vectors: Any) -> None:
@@ -67,18 +78,9 @@ def test_golden_cards_are_written_as_they_were_read(vectors: Any, name: str) -> 
     assert json.loads(msgspec.json.encode(msgspec.convert(golden, ContentMessage))) == golden
 
 
-def test_an_id_is_the_same_for_every_try_and_differs_by_attempt_sender_and_installation() -> None:
-    ids = [
-        message_id("salt", "a1", AttemptKey(7, 1)),
-        message_id("salt", "a1", AttemptKey(7, 2)),
-        message_id("salt", "a1", AttemptKey(71, 1)),
-        message_id("salt", "a2", AttemptKey(7, 1)),
-        message_id("other", "a1", AttemptKey(7, 1)),
-    ]
-
-    assert ids[0] == message_id("salt", "a1", AttemptKey(7, 1))
-    assert len(set(ids)) == len(ids)
-    assert all(UUID(one).version == 5 for one in ids)
+def test_an_id_is_the_attempts_own_as_a_uuid() -> None:
+    assert message_id(PUBLIC_ID) == "0199a3f2-c4d5-7b8e-9f00-112233445566"
+    assert requests().message(submission()).message_id == message_id(PUBLIC_ID)
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,6 @@ def test_an_agent_may_have_a_traffic_type_of_its_own() -> None:
 
 
 def test_settings_do_not_show_their_secrets() -> None:
-    assert repr(RcsSettings(token="secret-1", client_token="secret-2", id_salt="secret-3")) == (
+    assert repr(RcsSettings(token="secret-1", client_token="secret-2")) == (
         "RcsSettings(https://rcsbusinessmessaging.googleapis.com)"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from random import random
 from time import time
@@ -11,7 +10,6 @@ from time import time
 import structlog
 
 from sendpool.connectors.base import (
-    AttemptKey,
     CallbackAnswer,
     CallbackRequest,
     CallbackRoute,
@@ -28,7 +26,7 @@ from sendpool.connectors.rcs.access import Access, AccountTokens, FixedToken, No
 from sendpool.connectors.rcs.capability import Capability, LookUps
 from sendpool.connectors.rcs.doubts import Doubts
 from sendpool.connectors.rcs.replies import judge
-from sendpool.connectors.rcs.requests import AgentMessage, Requests, UnfitSubmission
+from sendpool.connectors.rcs.requests import AgentMessage, Requests, UnfitSubmission, message_id
 from sendpool.connectors.rcs.settings import DEFAULT_WINDOW, RcsSettings, read_settings
 from sendpool.connectors.web import LinkDown, NoAnswer, NotSent, Reply, Watch, WebConnector
 
@@ -69,8 +67,7 @@ class RcsConnector(WebConnector):
         self._wall = wall
         self._log = log.bind(connection=settings.name)
         self._agents = tuple(sender.address for sender in settings.senders)
-        # Ids of an earlier run must not come again: the platform would drop the new messages as repeats.
-        self._requests = Requests(options, options.id_salt or secrets.token_hex(16))
+        self._requests = Requests(options)
         self._access = self._access_of(options)
         self._look_ups = LookUps(
             self._requests,
@@ -189,9 +186,10 @@ class RcsConnector(WebConnector):
 
     # ---------------------------------------------------------------- taking back, looking up
 
-    def carrier_id(self, attempt: AttemptKey, sender: str) -> str:
-        """The id under which the platform knows an attempt; after a restart only with `id_salt`."""
-        return self._requests.message_id(attempt, sender)
+    @staticmethod
+    def carrier_id(public_id: str) -> str:
+        """The id under which the platform knows an attempt."""
+        return message_id(public_id)
 
     async def revoke(self, carrier_id: str, recipient: str, sender: str) -> bool | None:
         """Take a message back. True: it will not arrive (a delivery may still cross). False: it has been delivered.

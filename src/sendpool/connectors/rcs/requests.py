@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import quote
-from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
+from uuid import UUID, uuid4
 
 import msgspec
 
-from sendpool.connectors.base import AttemptKey, Rejected, Submission
+from sendpool.connectors.base import Rejected, Submission
 from sendpool.connectors.rcs.content import LARGEST_MESSAGE, LONGEST_TEXT, ContentMessage, read_module
 from sendpool.connectors.rcs.settings import RcsSettings, Traffic, agent_options
 from sendpool.domain.failures import FailureClass
@@ -55,12 +55,12 @@ class AgentMessage(NamedTuple):
         return b'%s,"ttl":"%ds"}' % (self.start, ttl)
 
 
-def message_id(salt: str, sender: str, attempt: AttemptKey) -> str:
-    """The UUID under which the platform knows an attempt: the same for every try, so that it drops repeats.
+def message_id(public_id: str) -> str:
+    """The UUID under which the platform knows the attempt "SM...": the same for every try, so that it drops repeats.
 
-    Unique per agent as long as no two installations share *salt*. The one place that says how ids are made.
+    The attempt's own id is as unique as any UUID, and the same after a restart. Nothing else says how ids are made.
     """
-    return str(uuid5(NAMESPACE_URL, f"{salt}/{sender}/{attempt.message_id}#{attempt.n}"))
+    return str(UUID(hex=public_id[2:]))
 
 
 def content_message(content: Content) -> ContentMessage:
@@ -82,11 +82,10 @@ _TRAFFIC = {Category.OTP: Traffic.AUTHENTICATION, Category.BULK: Traffic.PROMOTI
 class Requests:
     """Writes the requests of one connection by its options."""
 
-    def __init__(self, settings: RcsSettings, salt: str, new_id: Callable[[], UUID] = uuid4) -> None:
-        """*salt* makes message ids differ from those of other installations; *new_id* names look-ups."""
+    def __init__(self, settings: RcsSettings, new_id: Callable[[], UUID] = uuid4) -> None:
+        """*new_id* names look-ups."""
         self._root = settings.root
         self._traffic = settings.traffic_type
-        self._salt = salt
         self._new_id = new_id
         self._contents: dict[Content, bytes] = {}
         self._senders: dict[str, tuple[Mapping[str, Any], Traffic | None]] = {}
@@ -99,16 +98,10 @@ class Requests:
         sender, content = submission.sender, submission.content
         said = self._contents.get(content) or self._write_content(content)
         traffic = self._traffic_of(sender, submission.options) or _TRAFFIC.get(submission.category, self._traffic)
-        named = submission.public_id
-        # The attempt's own id is as unique as any UUID, and the same after a restart.
-        name = str(UUID(hex=named[2:])) if named else self.message_id(submission.attempt, sender)
+        name = message_id(submission.public_id)
         url = f"{self._root}/v1/phones/{phone}/agentMessages?messageId={name}&agentId={_quoted(sender)}"
         start = b'{"contentMessage":%s,"messageTrafficType":"%s"' % (said, traffic.encode())
         return AgentMessage(name, url, start, submission.validity)
-
-    def message_id(self, attempt: AttemptKey, sender: str) -> str:
-        """The id of an attempt's message."""
-        return message_id(self._salt, sender, attempt)
 
     def revocation(self, carrier_id: str, recipient: str, sender: str) -> str | None:
         """The URL whose DELETE takes a message back; None where there can be no such message."""

@@ -57,8 +57,6 @@ class RcsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     client_token: str = ""
     #: What messages are for, where their sender says nothing.
     traffic_type: Traffic = Traffic.TRANSACTION
-    #: Makes message ids the same after a restart; no two installations may share it. None: new with each start.
-    id_salt: str | None = None
     connect_timeout: Seconds = 5.0
     #: Seconds for one request to send or to revoke.
     response_timeout: Seconds = 15.0
