@@ -12,6 +12,9 @@ from functools import cache
 
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 
+from sendpool.api.problems import BAD_NUMBER, IMPOSSIBLE_NUMBER, Findings
+from sendpool.domain.sender import AddressSpace
+
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _E164_LINES = re.compile(r"\+[1-9][0-9]{6,14}(?:\n\+[1-9][0-9]{6,14})*")
 
@@ -64,3 +67,18 @@ def all_possible(addresses: Sequence[str]) -> bool:
 def is_email(address: str) -> bool:
     """Whether an address looks like one of an email box."""
     return _EMAIL.fullmatch(address) is not None
+
+
+def check_address(address: str, space: str, context: str, findings: Findings) -> bool:
+    """Whether an address is one of its space ("P", "W" or "E"); what is wrong with it is noted."""
+    if space == AddressSpace.EMAIL[0]:
+        if not is_email(address):
+            findings.add("address is not an email address", context)
+        return is_email(address)
+    if not is_e164(address):
+        findings.add("address is not an E.164 number, for example +12034458910", context, BAD_NUMBER)
+        return False
+    if not is_possible(address):
+        findings.add("no country has numbers that begin so and are so long", context, IMPOSSIBLE_NUMBER)
+        return False
+    return True

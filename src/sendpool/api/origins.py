@@ -44,7 +44,7 @@ def check_origin(value: object, findings: Findings) -> Origin:
 
 def _address(value: Mapping[str, Any], findings: Findings) -> Origin:
     address = check_text(value["address"], "address", "$.from.address", findings, longest=_LONGEST_ADDRESS)
-    channel = _channel(value.get("channel"), "$.from.channel", findings)
+    channel = check_channel(value.get("channel"), "$.from.channel", findings)
     if channel == _ELSEWHERE:
         findings.add("messages cannot be sent over PUSH", "$.from.channel")
     if address is None or channel is None or channel == _ELSEWHERE:
@@ -52,8 +52,8 @@ def _address(value: Mapping[str, Any], findings: Findings) -> Origin:
     return AddressOrigin(address, Channel(channel))
 
 
-def _channel(value: object, context: str, findings: Findings) -> str | None:
-    """A sender's channel in upper case."""
+def check_channel(value: object, context: str, findings: Findings) -> str | None:
+    """A sender's channel in upper case; PUSH, which no sender of ours has, among them."""
     name = value.upper() if isinstance(value, str) else ""
     if name == _ELSEWHERE or name in Channel.__members__:
         return name
@@ -65,15 +65,20 @@ def _pool(value: Mapping[str, Any], findings: Findings) -> PoolOrigin:
     uid = in_body(ids.POOL, value["senderPoolId"], "sender pool", "$.from.senderPoolId", findings)
     if "channels" not in value:
         return PoolOrigin(uid or b"", _older(value, findings))
-    control = value["channels"]
-    context = "$.from.channels"
-    if not isinstance(control, dict):
-        wrong_kind("channels", "an object", control, context, findings)
-        return PoolOrigin(uid or b"")
-    check_fields(control, ("filterIn", "priority"), findings, context)
-    filter_in = _filter(control["filterIn"], f"{context}.filterIn", findings) if "filterIn" in control else None
-    priority = _priority(control["priority"], f"{context}.priority", findings) if "priority" in control else ()
-    return PoolOrigin(uid or b"", filter_in, priority)
+    return PoolOrigin(uid or b"", *check_channels(value["channels"], "$.from.channels", findings))
+
+
+def check_channels(
+    value: object, context: str, findings: Findings
+) -> tuple[frozenset[Channel] | None, tuple[tuple[Channel, int], ...]]:
+    """`channels`: which to use (None: any), and their order; what is left out of it comes after."""
+    if not isinstance(value, dict):
+        wrong_kind("channels", "an object", value, context, findings)
+        return None, ()
+    check_fields(value, ("filterIn", "priority"), findings, context)
+    filter_in = _filter(value["filterIn"], f"{context}.filterIn", findings) if "filterIn" in value else None
+    priority = _priority(value["priority"], f"{context}.priority", findings) if "priority" in value else ()
+    return filter_in, priority
 
 
 def _older(value: Mapping[str, Any], findings: Findings) -> frozenset[Channel] | None:
@@ -90,7 +95,7 @@ def _filter(value: object, context: str, findings: Findings) -> frozenset[Channe
     """Channels to use; an empty list is what a client without a wish writes, so it filters nothing."""
     names: list[str] = []
     for _, place, entry in entries(value, "the channel filter", context, findings, least=0, most=5):
-        name = _channel(entry, place, findings)
+        name = check_channel(entry, place, findings)
         if name in names:
             findings.add("each channel may stand in the filter once", place)
         elif name is not None:
@@ -105,7 +110,7 @@ def _priority(value: object, context: str, findings: Findings) -> tuple[tuple[Ch
             wrong_kind("an entry of priority", "an object", entry, place, findings)
             continue
         check_fields(entry, ("channel", "priority"), findings, place)
-        name = _channel(entry.get("channel"), f"{place}.channel", findings)
+        name = check_channel(entry.get("channel"), f"{place}.channel", findings)
         rank = entry.get("priority")
         if isinstance(rank, bool) or not isinstance(rank, int) or rank < 0:
             findings.add("priority must be a whole number from 0", f"{place}.priority")

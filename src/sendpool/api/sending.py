@@ -12,12 +12,12 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET
 
-from sendpool.api.addresses import all_possible, is_e164, is_email, is_possible
+from sendpool.api.addresses import all_possible, check_address
 from sendpool.api.bodies import decode_object, kind_of
 from sendpool.api.checks import check_category, check_fields, check_tags, entries, wrong_kind
 from sendpool.api.contents import check_content
 from sendpool.api.origins import check_origin
-from sendpool.api.problems import BAD_NUMBER, IMPOSSIBLE_NUMBER, Findings
+from sendpool.api.problems import Findings
 from sendpool.domain.message import Content
 from sendpool.domain.request import AccountOrigin, Recipient, SendRequest
 from sendpool.domain.sender import AddressSpace
@@ -132,23 +132,9 @@ def _recipient(value: object, context: str, findings: Findings) -> Recipient | N
     if not isinstance(address, str):
         wrong = "is missing" if address is None else f"must be a string, not {kind_of(address)}"
         findings.add(f"address {wrong}", f"{context}.address")
-    elif space is not None and _is_address(address, space, f"{context}.address", findings):
+    elif space is not None and check_address(address, space, f"{context}.address", findings):
         return Recipient(address, space)
     return None
-
-
-def _is_address(address: str, space: str, context: str, findings: Findings) -> bool:
-    if space == _SPACE["EMAIL"]:
-        if not is_email(address):
-            findings.add("address is not an email address", context)
-        return is_email(address)
-    if not is_e164(address):
-        findings.add("address is not an E.164 number, for example +12034458910", context, BAD_NUMBER)
-        return False
-    if not is_possible(address):
-        findings.add("no country has numbers that begin so and are so long", context, IMPOSSIBLE_NUMBER)
-        return False
-    return True
 
 
 def _validity(value: object, findings: Findings) -> int | None:
