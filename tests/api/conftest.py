@@ -201,6 +201,14 @@ class World(NamedTuple):
         """Write an attempt as the pipeline would."""
         await self.write(_tried(operation_id, n, address, {"state": int(state), **values}))
 
+    async def deactivate(self, address: str) -> None:
+        """Switch the sender off, as an inventory without it would."""
+        await self.write(_deactivate(address))
+
+
+def _deactivate(address: str) -> Script[None]:
+    yield update(sender).where(sender.c.address == address).values(active=0)
+
 
 def _change(operation_id: str, index: int, address: str | None, values: dict[str, Any]) -> Script[None]:
     uid = ids.parse_operation(operation_id)

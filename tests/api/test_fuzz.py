@@ -57,6 +57,16 @@ POOL = {
     "fallbackAfter": 10,
     "senders": [{"senderId": "comms_sender_01h9krwprkeee8fzqspvwy6nq8"}],
 }
+SEARCH = {"address": "+12034458910", "channel": "SMS", "status": "ACTIVATED", "pageToken": "x", "pageSize": 1}
+RESOLVE = {
+    "recipientAddresses": [{"address": "+15551230001", "channel": "PHONE"}],
+    "senderAddresses": [
+        {"address": "+12034458910", "channel": "SMS"},
+        {"address": "support@coolcompany.com", "name": "Cool"},
+        {"fcm": "comms_credential_01h9krwprkeee8fzqspvwy6nq8"},
+    ],
+    "channels": {"filterIn": ["SMS"], "priority": [{"channel": "SMS", "priority": 1}]},
+}
 NAMES = ["to", "content", "from", "tags", "validity", "address", "channel", "senderId", "senderPoolId", "text", "media"]
 
 texts = st.text(max_size=8) | st.sampled_from(["\0", "\u202e", "{{x}}", "+15551230001", "SMS", "phone", "a" * 300])
@@ -129,8 +139,16 @@ async def test_any_pool(body: Any, method: str, client: Any, conforms: Any) -> N
 
 @FUZZ
 @given(
+    asked=st.tuples(st.just("Search"), mutated(SEARCH)) | st.tuples(st.just("Resolve"), mutated(RESOLVE)),
+)
+async def test_any_search(asked: tuple[str, Any], client: Any, conforms: Any) -> None:
+    await ask(client, conforms, "POST", f"/v1/Senders/{asked[0]}", json.dumps(asked[1]).encode())
+
+
+@FUZZ
+@given(
     body=st.binary(max_size=200) | values.map(lambda value: json.dumps(value).encode()),
-    path=st.sampled_from(["/v1/Messages", "/preview/SenderPools"]),
+    path=st.sampled_from(["/v1/Messages", "/preview/SenderPools", "/v1/Senders/Search", "/v1/Senders/Resolve"]),
 )
 async def test_any_bytes(body: bytes, path: str, client: Any, conforms: Any) -> None:
     await ask(client, conforms, "POST", path, body)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sendpool.api import lookups, messages, monitoring, pools, senders
+from sendpool.api import lookups, messages, monitoring, pools, resolving, searching, senders
 from sendpool.api.addresses import possible_lengths
 from sendpool.api.callbacks import PATH, Callbacks
 from sendpool.api.exchange import Handler, Resource, nowhere
@@ -26,6 +26,8 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/Messages/{message_id}": {"GET": messages.get_message, "DELETE": messages.delete_message},
     "/Messages/{message_id}/Receipts": {"GET": lookups.get_receipts},
     "/Senders": {"GET": senders.get_senders},
+    "/Senders/Search": {"POST": searching.search_senders},
+    "/Senders/Resolve": {"POST": resolving.resolve_senders},
     "/Senders/{sender_id}": {"GET": senders.get_sender},
     "/SenderPools": {"POST": pools.post_pool, "GET": pools.get_pools},
     "/SenderPools/Operations": {"GET": pools.get_operations},
@@ -35,14 +37,6 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/SenderPools/{pool_id}/Senders/{sender_id}": {"DELETE": pools.delete_member},
     "/SenderPools/{pool_id}/Senders/Operations/{operation_id}": {"GET": pools.get_member_operation},
 }
-#: Paths of the contract that a later version serves and that a path above would take for an id.
-NOT_YET = ("/Senders/Search", "/Senders/Resolve")
-
-
-class _Nowhere:
-    """`nowhere` as an object, which Starlette takes for an ASGI app."""
-
-    __call__ = staticmethod(nowhere)
 
 
 class _Below:
@@ -63,7 +57,6 @@ def create_app(services: Services) -> ASGIApp:
     possible_lengths()  # Now, not in the middle of the first request.
     routes = []
     for version in VERSIONS:
-        routes += [Route(f"/{version}{path}", _Nowhere()) for path in NOT_YET]
         routes += [Route(f"/{version}{path}", Resource(services, version, path, ROUTES[path])) for path in ROUTES]
     routes.sort(key=lambda route: not route.path.endswith("/Messages"))
     routes += [

@@ -14,7 +14,8 @@ from sendpool.domain.sender import Channel
 
 #: Channels of the contract that no sender of ours can have.
 _ELSEWHERE = "PUSH"
-_LONGEST_ADDRESS = 320
+#: Characters: the longest of an email address.
+LONGEST_ADDRESS = 320
 _ARMS = ("address", "senderId", "senderPoolId")
 #: What may stand beside each arm. `channelFilter` and `priority` are an older client's spelling of `channels`.
 _BESIDE = {
@@ -43,7 +44,7 @@ def check_origin(value: object, findings: Findings) -> Origin:
 
 
 def _address(value: Mapping[str, Any], findings: Findings) -> Origin:
-    address = check_text(value["address"], "address", "$.from.address", findings, longest=_LONGEST_ADDRESS)
+    address = check_text(value["address"], "address", "$.from.address", findings, longest=LONGEST_ADDRESS)
     channel = check_channel(value.get("channel"), "$.from.channel", findings)
     if channel == _ELSEWHERE:
         findings.add("messages cannot be sent over PUSH", "$.from.channel")

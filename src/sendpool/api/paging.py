@@ -37,12 +37,18 @@ class Listing:
     Read the filters from the query before the page: a token is only good for the filters that it was made with.
     """
 
-    def __init__(self, request: Request, path: str, query: Query, *, place_size: int = 16) -> None:
-        """*path* is that of the list below the version; a place in it takes *place_size* bytes."""
+    def __init__(
+        self, request: Request, path: str, query: Query, *, place_size: int = 16, in_body: bool = False
+    ) -> None:
+        """*path* is that of the list below the version; a place in it takes *place_size* bytes.
+
+        *in_body*: it is asked for in the request's body, so that a page has no URL.
+        """
         self._request = request
         self._path = path
         self._query = query
         self._place_size = place_size
+        self._has_urls = request.version == "preview" and not in_body
 
     def page(self) -> Page:
         """The page asked for. Raises Refused with everything that is wrong with the query."""
@@ -91,7 +97,7 @@ class Listing:
         """What the answer says of this page and of the one that begins at *following* (None: there is none)."""
         return Pagination(
             next=None if following is None else self._token(following),
-            self=self._url(page) if self._request.version == "preview" else self._token(page.place or b""),
+            self=self._url(page) if self._has_urls else self._token(page.place or b""),
         )
 
     def _url(self, page: Page) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
+from sendpool.api.checks import wrong_kind
 from sendpool.api.problems import INVALID, Findings
 from sendpool.api.references import is_well_formed
 from sendpool.domain import ids
@@ -43,6 +44,20 @@ class Query:
         self._values: dict[str, list[str]] = {}
         for name, value in pairs:
             self._values.setdefault(name, []).append(value)
+
+    def take(self, fields: Mapping[str, object], *, texts: Iterable[str], numbers: Iterable[str]) -> None:
+        """Take parameters out of a body; one of the wrong type is noted."""
+        for name in texts:
+            if name in fields and not isinstance(fields[name], str):
+                wrong_kind(name, "a string", fields[name], f"$.{name}", self.findings)
+            elif name in fields:
+                self._values[name] = [str(fields[name])]
+        for name in numbers:
+            value = fields.get(name, 0)
+            if isinstance(value, bool) or not isinstance(value, int):
+                wrong_kind(name, "a whole number", value, f"$.{name}", self.findings)
+            elif name in fields:
+                self._values[name] = [str(value)]
 
     def text(self, name: str) -> str | None:
         """A parameter's value; None where it is absent, or given more than once (which is noted)."""

@@ -90,6 +90,36 @@ class SenderPage(Shape, frozen=True, kw_only=True):
     pagination: Pagination
 
 
+class ResolvedFrom(Shape, frozen=True, kw_only=True):
+    """A sender that could send."""
+
+    sender_id: SenderId
+    display_name: str | None
+    address: str | None
+    channel: SenderChannel
+
+
+class ResolvedTo(Shape, frozen=True, kw_only=True):
+    """An address that it could send to."""
+
+    address: str
+    channel: str
+
+
+class ResolvedPair(Shape, frozen=True, kw_only=True):
+    """A sender and an address that it reaches. A lower priority comes first; pairs of the same take turns."""
+
+    from_: ResolvedFrom = msgspec.field(name="from")
+    to: ResolvedTo
+    priority: Count
+
+
+class ResolveSendersResponse(Shape, frozen=True, kw_only=True):
+    """The best pairs, ten at most."""
+
+    results: list[ResolvedPair]
+
+
 class SenderPool(Shape, frozen=True, kw_only=True):
     """A pool. `category` and `fallback_after` (seconds) are our extensions, present only when set."""
 

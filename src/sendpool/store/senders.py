@@ -96,6 +96,7 @@ class SenderFilter(NamedTuple):
 
     channel: str | None = None
     active: bool | None = None
+    address: str | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """The filter as conditions on the table."""
@@ -104,6 +105,8 @@ class SenderFilter(NamedTuple):
             wanted.append(sender.c.channel == self.channel)
         if self.active is not None:
             wanted.append(sender.c.active == int(self.active))
+        if self.address is not None:
+            wanted.append(sender.c.address == self.address)
         return wanted
 
 
