@@ -27,7 +27,9 @@ from sendpool.store.pools import PoolOperationRow, PoolRow, UnknownSenders
 from sendpool.store.slices import Slice
 
 _POOL = "sender pool"
-_STATES = {state.name: state for state in OperationState}
+#: FAILED is a state that clients ask for; no operation of ours ends so.
+_FAILED = 0
+_STATES = {**{state.name: int(state) for state in OperationState}, "FAILED": _FAILED}
 
 
 def _pool_uid(request: Request) -> bytes:
@@ -78,7 +80,7 @@ async def post_pool(request: Request) -> Reply:
 async def get_pools(request: Request) -> Reply:
     """List pools."""
     query = Query(request.scope["query_string"])
-    operation_uid = query.operation("operationId")
+    operation_uid = query.operation("operationId", "operation_id")
     start, end = query.created()
     listing = Listing(request, "/SenderPools", query)
     page = listing.page()

@@ -316,13 +316,11 @@ def list_members(account_id: int, pool_uid: bytes, wanted: SenderFilter, part: S
     return [SenderRow(*row) for row in rows]
 
 
-def list_operations(
-    account_id: int, part: Slice, state: OperationState | None = None
-) -> Script[list[PoolOperationRow]]:
-    """Pool operations of an account, newest first."""
+def list_operations(account_id: int, part: Slice, state: int | None = None) -> Script[list[PoolOperationRow]]:
+    """Pool operations of an account, newest first; *state* is that of an `OperationState`, or one that none has."""
     statement = select(*_OPERATION_COLUMNS).where(pool_operation.c.account_id == account_id)
     if state is not None:
-        statement = statement.where(pool_operation.c.state == int(state))
+        statement = statement.where(pool_operation.c.state == state)
     rows = yield part.applied_to(statement, pool_operation)
     return [PoolOperationRow(*row) for row in rows]
 

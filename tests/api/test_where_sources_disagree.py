@@ -1,0 +1,196 @@
+"""One test for each row of the table "Where sources disagree" of the contract's behaviour: all that is accepted is
+accepted, and what is emitted satisfies everybody.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from sendpool.domain.states import AttemptState
+
+PHONE = {"address": "+19143188062", "channel": "PHONE"}
+SEND = {"to": [PHONE], "content": {"text": "Hi"}}
+BASE = "http://localhost:8080"
+
+
+def local(url: str) -> str:
+    assert url.startswith(BASE)
+    return url.removeprefix(BASE)
+
+
+async def accepted(client: Any) -> list[Any]:
+    """The answers of everything that makes an operation."""
+    pool_id = await client.pool_of("+12034458910")
+    sender_id = (await client.senders())["+12034458911"]
+    return [
+        await client.post("/v1/Messages", SEND),
+        await client.post("/preview/SenderPools", {"name": "x"}),
+        await client.post(f"/v1/SenderPools/{pool_id}/Senders", {"senderId": sender_id}),
+    ]
+
+
+async def test_operation_id_in_202(client: Any) -> None:
+    for answer in await accepted(client):
+        operation_id, location = answer.json["operationId"], answer.json["operationLocation"]
+        assert answer.headers["operationid"] == answer.headers["operation-id"] == operation_id
+        assert answer.headers["operationlocation"] == answer.headers["operation-location"] == location
+        assert (await client.get(local(location))).json["id"] == operation_id
+        assert (await client.get(local(answer.headers["resource-location"]))).status == 200
+
+
+async def test_202_body(client: Any, conforms: Any) -> None:
+    for answer in await accepted(client):
+        assert answer.status == 202
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.json.keys() == {"operationId", "operationLocation"}
+        conforms(answer.json, "OperationReference")
+
+
+@pytest.mark.parametrize(("path", "key"), [("/v1/Messages", "messages"), ("/v1/SenderPools", "senderPools")])
+async def test_operation_filter(path: str, key: str, client: Any) -> None:
+    body = SEND if key == "messages" else {}
+    made, other = [(await client.post(path, body)).json["operationId"] for _ in range(2)]
+
+    for query in (f"operationId={made}", f"operation_id={made}", f"operationId={made}&operation_id={made}"):
+        assert len((await client.get(f"{path}?{query}")).json[key]) == 1, query
+    refused = await client.get(f"{path}?operationId={made}&operation_id={other}")
+    assert (refused.status, refused.contexts) == (400, ["$.operationId"])
+
+
+async def test_channel_case(world: Any) -> None:
+    client = world.client
+    pool_id = await client.pool_of("+12034458910", "coolsupport_x12gb_agent")
+    channels = {"filterIn": ["sms"], "priority": [{"channel": "Sms", "priority": 0}]}
+    for origin in ({"address": "+12034458910", "channel": "sms"}, {"senderPoolId": pool_id, "channels": channels}):
+        operation_id = await client.sent(to=[{"address": PHONE["address"], "channel": "phone"}], origin=origin)
+        await world.change(operation_id, 0, address="+12034458910")
+        (message,) = await client.listed(f"?operationId={operation_id}&channel=sMs")
+        assert (message["to"], message["from"]["channel"]) == ([PHONE], "SMS")
+
+    for spelling in ("whatsapp", "WHATSAPP", "WhatsApp"):
+        (sender,) = (await client.get(f"/v1/Senders?channel={spelling}")).json["senders"]
+        assert sender["channel"] == "WHATSAPP"
+
+
+async def test_status_case(client: Any) -> None:
+    operation_id = await client.sent()
+    await client.post("/v1/SenderPools", {})
+
+    for spelling in (str.lower, str.upper, str.title):
+        for path, status, key in (
+            ("/v1/Messages", "QUEUED", "messages"),
+            ("/v1/Messages/Operations", "PROCESSING", "operations"),
+            ("/v1/Senders", "ACTIVATED", "senders"),
+            ("/v1/SenderPools/Operations", "COMPLETED", "operations"),
+        ):
+            found = (await client.get(f"{path}?status={spelling(status)}")).json[key]
+            assert {one["status"] for one in found} == {status}
+        # Some pollers know of a state in which no operation of a pool ends.
+        assert (await client.get(f"/v1/SenderPools/Operations?status={spelling('FAILED')}")).json["operations"] == []
+    assert (await client.get(f"/v1/Messages/Operations/{operation_id}")).json["status"] == "PROCESSING"
+
+
+async def test_add_pool_senders(client: Any, conforms: Any) -> None:
+    sender_id = (await client.senders())["+12034458910"]
+    for body in ([{"senderId": sender_id}], {"senderId": sender_id}):
+        pool_id = await client.pool_of()
+
+        answer = await client.post(f"/v1/SenderPools/{pool_id}/Senders", body)
+
+        assert answer.status == 202
+        conforms(answer.json, "OperationReference")
+        members = (await client.get(f"/v1/SenderPools/{pool_id}/Senders")).json["senders"]
+        assert [one["id"] for one in members] == [sender_id]
+
+
+async def test_create_pool_name(client: Any) -> None:
+    for body, name in (({}, ""), ({"name": "Alerts"}, "Alerts")):
+        made = (await client.post("/v1/SenderPools", body)).json["operationId"]
+
+        (pool,) = (await client.get(f"/v1/SenderPools?operationId={made}")).json["senderPools"]
+
+        assert pool["name"] == name
+
+
+async def test_add_senders_location(client: Any) -> None:
+    pool_id = await client.pool_of()
+    sender_id = (await client.senders())["+12034458910"]
+
+    answer = await client.post(f"/v1/SenderPools/{pool_id}/Senders", [{"senderId": sender_id}])
+
+    operation_id = answer.json["operationId"]
+    first = f"{BASE}/v1/SenderPools/{pool_id}/Senders/Operations/{operation_id}"
+    assert answer.json["operationLocation"] == first
+    served = [await client.get(local(url)) for url in (first, f"{BASE}/v1/SenderPools/Operations/{operation_id}")]
+    assert [one.status for one in served] == [200, 200]
+    assert served[0].json == served[1].json
+
+
+async def test_pagination_self(client: Any) -> None:
+    for _ in range(3):
+        await client.sent()
+    for version in ("v1", "preview"):
+        path = f"/{version}/Messages"
+        first = (await client.get(f"{path}?pageSize=2")).json
+        page = (await client.get(f"{path}?pageSize=2&pageToken={first['pagination']['next']}")).json
+        itself = page["pagination"]["self"]
+
+        # A token on v1, the page's URL on preview; either names the page again, on both versions.
+        assert itself.startswith(f"{BASE}{path}?") == (version == "preview")
+        for other in ("v1", "preview"):
+            again = await client.get(f"/{other}/Messages?pageSize=2&pageToken={quote(itself, safe='')}")
+            assert [one["id"] for one in again.json["messages"]] == [one["id"] for one in page["messages"]]
+
+
+async def test_pagination_next(client: Any) -> None:
+    for _ in range(2):
+        await client.sent()
+        await client.post("/v1/SenderPools", {})
+    for path, key in (("/v1/Messages", "messages"), ("/preview/SenderPools", "senderPools")):
+        first = (await client.get(f"{path}?pageSize=1")).json
+        last = (await client.get(f"{path}?pageSize=1&pageToken={first['pagination']['next']}")).json
+
+        for page in (first, last):
+            assert page.keys() == {key, "pagination"}
+            assert page["pagination"].keys() == {"next", "self"}
+        # A client takes even an empty text for a token.
+        assert first["pagination"]["next"]
+        assert last["pagination"]["next"] is None
+
+
+async def test_attempts(world: Any, conforms: Any) -> None:
+    operation_id = await world.client.sent()
+    await world.tried(operation_id, 1, "+12034458910", AttemptState.REJECTED, failure="RECIPIENT")
+    (listed,) = await world.client.listed()
+
+    message = (await world.client.get(f"/v1/Messages/{listed['id']}")).json
+
+    conforms(message, "Message")
+    (attempt,) = message["attempts"]
+    assert attempt.keys() >= {"from", "to", "status", "attemptedAt", "infoUrl", "error"}
+    assert attempt.keys() >= {"id", "status", "channel", "senderId", "to", "createdAt", "updatedAt"}
+    assert (attempt["channel"], attempt["senderId"]) == (attempt["from"]["channel"], attempt["from"]["senderId"])
+    assert attempt["infoUrl"].endswith(attempt["id"])
+
+
+async def test_list_items(client: Any) -> None:
+    await client.sent()
+
+    (listed,) = await client.listed()
+
+    assert listed["deletedAt"] is None
+    assert listed["scheduledFor"] is None
+    assert not listed.keys() & {"content", "attempts"}
+
+
+async def test_search_and_resolve(client: Any, conforms: Any) -> None:
+    search = await client.post("/v1/Senders/Search", {"address": "+12034458910", "channel": "sms"})
+    resolve = await client.post("/v1/Senders/Resolve", {"recipientAddresses": [PHONE]})
+
+    assert (search.status, resolve.status) == (200, 200)
+    conforms(search.json, "SenderPage")
+    conforms(resolve.json, "ResolveSendersResponse")
+    assert not any(name.startswith("operation") for name in search.headers | resolve.headers)
