@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sendpool.api import lookups, messages, monitoring, pools, resolving, searching, senders
+from sendpool.api import lookups, messages, monitoring, pools, reference, resolving, searching, senders
 from sendpool.api.addresses import possible_lengths
 from sendpool.api.callbacks import PATH, Callbacks
 from sendpool.api.exchange import Handler, Resource, nowhere
@@ -63,7 +63,7 @@ def create_app(services: Services) -> ASGIApp:
         Route("/healthz", monitoring.readable(monitoring.health)),
         Route("/readyz", monitoring.readable(monitoring.readiness(services))),
         Route("/metrics", monitoring.readable(monitoring.figures(services))),
-        Route("/docs/errors/{code}", monitoring.readable(monitoring.error_page)),
+        *(Route(path, monitoring.readable(answer)) for path, answer in reference.pages().items()),
         Route(PATH, Callbacks(services)),
     ]
     router = Router(routes, redirect_slashes=False, default=nowhere)

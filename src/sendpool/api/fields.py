@@ -25,6 +25,7 @@ OperationId = Annotated[str, _id("comms_operation")]
 SenderId = Annotated[str, _id("comms_sender")]
 PoolId = Annotated[str, _id("comms_senderpool")]
 EmailId = Annotated[str, _id("comms_email")]
+CredentialId = Annotated[str, _id("comms_credential")]
 ProfileId = Annotated[str, _id("mem_profile")]
 StoreId = Annotated[str, _id("mem_store")]
 #: An attempt's id.
@@ -40,8 +41,9 @@ Count = Annotated[int, Meta(ge=0)]
 Tags = Annotated[Raw, Meta(extra_json_schema={"$ref": "#/components/schemas/Tags"})]
 ResolvedContent = Annotated[Raw, Meta(extra_json_schema={"$ref": "#/components/schemas/ResolvedContent"})]
 
-#: Channels that messages are sent on, and those of every sender.
+#: Channels that messages are sent on, spaces of recipients' addresses, and channels of every sender.
 MessageChannel = Annotated[str, _one_of("SMS", "RCS", "WHATSAPP")]
+RecipientChannel = Annotated[str, _one_of("PHONE", "WHATSAPP")]
 SenderChannel = Annotated[str, _one_of("SMS", "RCS", "EMAIL", "WHATSAPP", "PUSH")]
 SenderStatus = Annotated[str, _one_of("ACTIVATED", "DEACTIVATED")]
 MessageStatus = Annotated[

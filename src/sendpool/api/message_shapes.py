@@ -6,7 +6,9 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from sendpool.api.schemas import (
+    Addressee,
     AttemptError,
+    AttemptSender,
     Message,
     MessageAttempt,
     MessageMetadata,
@@ -44,9 +46,9 @@ def _sender(name: SenderName, pool_id: str | UnsetType = UNSET) -> Party:
     )
 
 
-def recipient(address: str, space: str) -> Party:
+def recipient(address: str, space: str) -> Addressee:
     """Whom to, by the letter of the address space."""
-    return Party(address=address, channel=_SPACE[space])
+    return Addressee(address=address, channel=_SPACE[space])
 
 
 def _from(row: MessageRow) -> Party:
@@ -57,7 +59,7 @@ def _from(row: MessageRow) -> Party:
     return _sender(row.sender, pool_id if row.pool_kind == "pool" else UNSET)
 
 
-def _inbound_parties(row: MessageRow) -> tuple[Party, Party]:
+def _inbound_parties(row: MessageRow) -> tuple[Party, Addressee]:
     """Who wrote, and to which of our addresses.
 
     `senderId` names our sender that received it: the contract's shape wants one beside an address, and strict
@@ -68,7 +70,7 @@ def _inbound_parties(row: MessageRow) -> tuple[Party, Party]:
     ours = msgspec.json.decode(row.origin).get("to", "")
     return (
         Party(address=row.address, channel=channel, sender_id=sender_id),
-        Party(address=ours, channel=_SPACE_OF[Channel(channel)]),
+        Addressee(address=ours, channel=_SPACE_OF[Channel(channel)]),
     )
 
 
@@ -115,16 +117,16 @@ def _content(stored: str) -> Raw:
 
 def _attempt(row: MessageRow, attempt: AttemptRow, base: str, origin: str) -> MessageAttempt:
     sid = ids.attempt_id(*row.place, attempt.n)
-    sender = _sender(attempt.sender)
+    sender_id = ids.encode(ids.SENDER, attempt.sender.uid)
     started = instant(attempt.started_at)
     status = attempt_on_the_wire(AttemptState(attempt.state), submitted=bool(attempt.marks & _TAKEN))
     return MessageAttempt(
         id=sid,
-        from_=sender,
+        from_=AttemptSender(address=attempt.sender.address, channel=attempt.sender.channel, sender_id=sender_id),
         to=[recipient(row.address, row.space)],
         status=status,
         channel=attempt.sender.channel,
-        sender_id=ids.encode(ids.SENDER, attempt.sender.uid),
+        sender_id=sender_id,
         attempted_at=started,
         created_at=started,
         updated_at=instant(attempt.updated_at),

@@ -1,4 +1,4 @@
-"""What operators and their tools ask: is it alive, is it ready, its figures, and what an error code means."""
+"""What operators and their tools ask: is it alive, is it ready, and its figures."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sendpool.api.auth import bears
 from sendpool.api.exchange import Headers, Reply, refusal, respond
-from sendpool.api.problems import METHOD_NOT_ALLOWED, UNAUTHENTICATED, not_found
+from sendpool.api.problems import METHOD_NOT_ALLOWED, UNAUTHENTICATED
 from sendpool.api.services import Services
-from sendpool.domain.failures import API_CODES, ROWS, api_code
 from sendpool.domain.request import Problem, Refused
 from sendpool.metrics import CONTENT_TYPE
 
-_TEXT = b"text/plain; charset=utf-8"
 _ALLOW: Headers = ((b"allow", b"GET, HEAD"),)
 _CHALLENGE: Headers = ((b"www-authenticate", b'Bearer realm="metrics"'),)
 
@@ -69,13 +67,3 @@ def figures(services: Services) -> Callable[[Scope], Reply]:
         return Reply(200, services.metrics(), (), CONTENT_TYPE.encode())
 
     return answer
-
-
-def error_page(scope: Scope) -> Reply:
-    """What an `error.code` means and what to do about it: where `infoUrl` points."""
-    text = scope["path_params"]["code"]
-    known = text.isascii() and text.isdigit() and len(text) < 9
-    if not known or (int(text) not in API_CODES and text not in ROWS["twilio"]):
-        return refusal(not_found("error code"))
-    page = api_code(int(text))
-    return Reply(200, f"{page.code}\n\n{page.meaning}\n\n{page.remedy}\n".encode(), (), _TEXT)

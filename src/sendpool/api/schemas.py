@@ -21,6 +21,7 @@ from sendpool.api.fields import (
     OperationStatus,
     PoolId,
     PoolOperationStatus,
+    RecipientChannel,
     ResolvedContent,
     SenderChannel,
     SenderId,
@@ -200,12 +201,27 @@ class MessageOperationPage(Shape, frozen=True, kw_only=True):
 
 
 class Party(Shape, frozen=True, kw_only=True):
-    """Who sends, or whom to: complete, or only the pool before a sender is bound."""
+    """Who sends: complete, or only the pool before a sender is bound."""
 
     address: str | UnsetType = UNSET
-    channel: str | UnsetType = UNSET
+    channel: MessageChannel | UnsetType = UNSET
     sender_id: SenderId | UnsetType = UNSET
     sender_pool_id: PoolId | UnsetType = UNSET
+
+
+class AttemptSender(Shape, frozen=True, kw_only=True):
+    """The sender of one try."""
+
+    address: str
+    channel: MessageChannel
+    sender_id: SenderId
+
+
+class Addressee(Shape, frozen=True, kw_only=True):
+    """Whom to: an address, and the space that it is one of (PHONE, WHATSAPP)."""
+
+    address: str
+    channel: RecipientChannel
 
 
 class RelatedResource(Shape, frozen=True, kw_only=True):
@@ -221,7 +237,7 @@ class MessageMetadata(Shape, frozen=True, kw_only=True):
 
     id: MessageId
     from_: Party = msgspec.field(name="from")
-    to: list[Party]
+    to: list[Addressee]
     status: MessageStatus
     related: list[RelatedResource]
     tags: Tags
@@ -244,8 +260,8 @@ class MessageAttempt(Shape, frozen=True, kw_only=True):
     """One try: the documented fields and those that one client reads, which repeat them."""
 
     id: AttemptId
-    from_: Party = msgspec.field(name="from")
-    to: list[Party]
+    from_: AttemptSender = msgspec.field(name="from")
+    to: list[Addressee]
     status: MessageStatus
     channel: MessageChannel
     sender_id: SenderId
@@ -273,7 +289,7 @@ class MessagePage(Shape, frozen=True, kw_only=True):
 class Receipt(Shape, frozen=True, kw_only=True):
     """How far a message has come with one recipient."""
 
-    to: Party
+    to: Addressee
     status: MessageStatus
     updated_at: Timestamp
 
@@ -293,7 +309,7 @@ class OperationError(Shape, frozen=True, kw_only=True):
     context: str | UnsetType = UNSET
     info_url: Url
     message_id: MessageId | UnsetType = UNSET
-    to: Party
+    to: Addressee
     created_at: Timestamp
 
 

@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from sendpool import __version__
 from sendpool.cli.accounts import accounts
+from sendpool.cli.classes import classes
 from sendpool.cli.options import MISUSED, ConfigPath, DatabaseUrl, failed, load_config
 from sendpool.config import ConfigError, reload
 
@@ -29,6 +30,7 @@ app = App(
     error_formatter=_in_a_line,
 )
 app.command(accounts)
+app.command(classes)
 
 
 @app.command

@@ -223,7 +223,7 @@ class ContentMessage(_Part, frozen=True, kw_only=True):
         self._exactly_one("text", "rich_card", "content_info", "file_name")
 
 
-class _Module(_Part, frozen=True, kw_only=True):
+class RcsModule(_Part, frozen=True, kw_only=True):
     """The API's RCS module: like a message, with a file under `media`."""
 
     text: Text | None = None
@@ -242,7 +242,7 @@ def read_module(module: Mapping[str, object]) -> ContentMessage:
 
     Raises `ValueError` that ends with where it is wrong ("... - at `$.richCard.carouselCard.cardContents`").
     """
-    read = msgspec.convert(module, _Module)
+    read = msgspec.convert(module, RcsModule)
     media = read.media or Media(file_name="")
     return ContentMessage(
         text=read.text,

@@ -1,0 +1,239 @@
+"""What each route is for: the table that the OpenAPI document and the pages are made of.
+
+A route without an entry here fails a test. The key is method and path as they stand in `api.app.ROUTES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from sendpool.api import schemas
+from sendpool.api.reference.parameters import CREATED, FILTERS, PAGE
+
+#: An answer of 202: the references of what was made or changed.
+OPERATION_ACCEPTED, RESOURCE_ACCEPTED = "OperationAccepted", "ResourceAccepted"
+#: An answer of 301.
+LOCATION = "MessageLocation"
+
+
+class Documented(NamedTuple):
+    """One operation. Errors are those of every operation (see `document.errors_of`) and `more_errors`."""
+
+    id: str
+    tag: str
+    summary: str
+    #: The shape of its 200, or the name of a response in `document.RESPONSES`.
+    answer: type[schemas.Shape] | str
+    description: str = ""
+    #: Names in `parameters.PARAMETERS`; those in the path need not be listed.
+    parameters: tuple[str, ...] = ()
+    #: A name in `requests.REQUESTS`.
+    body: str | None = None
+    #: Bodies to start from, by name.
+    examples: Mapping[str, Any] = {}
+    more_errors: tuple[int, ...] = ()
+    fewer_errors: tuple[int, ...] = ()
+    #: Our own addition: the contract does not know it.
+    ours: bool = False
+
+
+_POOL = "comms_senderpool_01h9krwprkeee8fzqspvwy6nq8"
+_SENDER = "comms_sender_01h9krwprkeee8fzqspvwy6nq8"
+_TWO = [{"address": "+19143188062", "channel": "PHONE"}, {"address": "+19143188063", "channel": "WHATSAPP"}]
+_SENDS = {
+    "pool": {"from": {"senderPoolId": _POOL}, "to": _TWO, "content": {"text": "Hello, World!"}},
+    "richFallback": {
+        "from": {"senderPoolId": _POOL},
+        "to": _TWO[:1],
+        "content": {
+            "modules": [
+                {"rcs": {"richCard": {"standaloneCard": {"cardContent": {"title": "Parcel on its way"}}}}},
+                {"sms": {"text": "Parcel on its way: https://example.com/t/1"}},
+            ]
+        },
+    },
+}
+
+_MESSAGES = {
+    "POST /Messages": Documented(
+        "sendMessages",
+        "Messages",
+        "Send to up to 10,000 recipients",
+        OPERATION_ACCEPTED,
+        "202 means durable: neither a crash nor a power cut loses a message after it. Follow the operation.",
+        body="SendMessagesRequest",
+        examples=_SENDS,
+        parameters=("Idempotency-Key",),
+        more_errors=(403,),
+    ),
+    "GET /Messages": Documented(
+        "listMessages",
+        "Messages",
+        "List messages, the newest first",
+        schemas.MessagePage,
+        "Without content and attempts. A page under a rare filter may be short, or empty, and still name a next one.",
+        ("operationId", "operation_id", "sessionId", *CREATED, "profile", *FILTERS, "tags", "ambiguous", *PAGE),
+    ),
+    "GET /Messages/{message_id}": Documented(
+        "fetchMessage", "Messages", "Fetch a message with its content and attempts", schemas.Message
+    ),
+    "DELETE /Messages/{message_id}": Documented(
+        "redactMessage",
+        "Messages",
+        "Take what is personal out of a message for good",
+        RESOURCE_ACCEPTED,
+        "Text, variables and address go; states, attempts and counters stay.",
+        ours=True,
+    ),
+    "GET /Messages/{message_id}/Receipts": Documented(
+        "listMessageReceipts",
+        "Messages",
+        "How far a message has come with each of its recipients",
+        schemas.ReceiptPage,
+        parameters=PAGE,
+        fewer_errors=(409,),
+    ),
+    "GET /Messages/Seek/{message_sid}": Documented(
+        "seekMessage", "Messages", "From an attempt's id to its message", LOCATION, fewer_errors=(409,)
+    ),
+    "GET /Messages/Operations": Documented(
+        "listMessageOperations",
+        "MessageOperations",
+        "List the operations that made messages",
+        schemas.MessageOperationPage,
+        parameters=(*CREATED, "operationStatus", *PAGE),
+    ),
+    "GET /Messages/Operations/{operation_id}": Documented(
+        "fetchMessageOperation",
+        "MessageOperations",
+        "Fetch an operation with its twelve counters",
+        schemas.MessageOperation,
+        "The eight states add up to `total`; `recipients` counts those without an address that can be reached as well.",
+    ),
+    "GET /Messages/Operations/{operation_id}/Errors": Documented(
+        "listMessageOperationErrors",
+        "MessageOperations",
+        "What went wrong in an operation: recipients without a message, then messages that failed",
+        schemas.OperationErrorPage,
+        parameters=PAGE,
+        fewer_errors=(409,),
+    ),
+}
+
+_SENDERS = {
+    "GET /Senders": Documented(
+        "listSenders",
+        "Senders",
+        "List senders",
+        schemas.SenderPage,
+        "They appear by themselves from what the connections declare.",
+        ("senderChannel", "senderStatus", *CREATED, *PAGE),
+    ),
+    "POST /Senders/Search": Documented(
+        "searchSenders",
+        "Senders",
+        "Find senders by address and channel",
+        schemas.SenderPage,
+        "A POST, so that addresses stay out of URLs; it answers at once.",
+        body="SearchSendersRequest",
+        examples={"number": {"address": "+12034458910", "channel": "SMS"}},
+    ),
+    "POST /Senders/Resolve": Documented(
+        "resolveSenders",
+        "Senders",
+        "Which senders could reach a human, the best first",
+        schemas.ResolveSendersResponse,
+        "The addresses are those of one human. At most ten pairs come back, the lowest priority first.",
+        body="ResolveSendersRequest",
+        examples={
+            "pool": {
+                "senderPoolId": _POOL,
+                "recipientAddresses": [
+                    {"address": "+19143188062", "channel": "PHONE"},
+                    {"address": "ana@example.com", "channel": "EMAIL"},
+                ],
+                "channels": {"priority": [{"channel": "EMAIL", "priority": 0}, {"channel": "SMS", "priority": 1}]},
+            }
+        },
+    ),
+    "GET /Senders/{sender_id}": Documented("fetchSender", "Senders", "Fetch a sender", schemas.Sender),
+}
+
+_POOLS = {
+    "POST /SenderPools": Documented(
+        "createSenderPool",
+        "SenderPools",
+        "Make a sender pool",
+        OPERATION_ACCEPTED,
+        "The pool is there when this is answered: find its id with GET /SenderPools?operationId=...",
+        body="CreateSenderPoolRequest",
+        examples={"named": {"name": "Sales Leads - APAC", "tags": {"region": "APAC"}}},
+        parameters=("Idempotency-Key",),
+    ),
+    "GET /SenderPools": Documented(
+        "listSenderPools",
+        "SenderPools",
+        "List sender pools",
+        schemas.SenderPoolPage,
+        parameters=(*CREATED, "operationId", *PAGE),
+    ),
+    "GET /SenderPools/{pool_id}": Documented(
+        "fetchSenderPool", "SenderPools", "Fetch a sender pool", schemas.SenderPool
+    ),
+    "PATCH /SenderPools/{pool_id}": Documented(
+        "updateSenderPool",
+        "SenderPools",
+        "Change a pool's name, tags or settings",
+        RESOURCE_ACCEPTED,
+        "Tags replace the whole map; a setting of null is taken away.",
+        body="UpdateSenderPoolRequest",
+        examples={"renamed": {"name": "Sales Leads"}},
+    ),
+    "DELETE /SenderPools/{pool_id}": Documented(
+        "deleteSenderPool", "SenderPools", "Delete a sender pool; its senders stay", RESOURCE_ACCEPTED
+    ),
+    "GET /SenderPools/{pool_id}/Senders": Documented(
+        "listSenderPoolSenders",
+        "SenderPools",
+        "List the senders of a pool",
+        schemas.SenderPage,
+        parameters=("senderChannel", "senderStatus", *CREATED, *PAGE),
+    ),
+    "POST /SenderPools/{pool_id}/Senders": Documented(
+        "addSenderPoolSenders",
+        "SenderPools",
+        "Add senders to a pool",
+        OPERATION_ACCEPTED,
+        body="AddSenderPoolSendersRequest",
+        examples={"array": [{"senderId": _SENDER}], "object": {"senderId": _SENDER}},
+    ),
+    "DELETE /SenderPools/{pool_id}/Senders/{sender_id}": Documented(
+        "removeSenderPoolSender",
+        "SenderPools",
+        "Take a sender out of a pool",
+        RESOURCE_ACCEPTED,
+        "The answer names the sender, which goes on to exist.",
+    ),
+    "GET /SenderPools/Operations": Documented(
+        "listSenderPoolOperations",
+        "SenderPoolOperations",
+        "List the operations that changed pools",
+        schemas.SenderPoolOperationPage,
+        parameters=(*CREATED, "operationStatus", *PAGE),
+    ),
+    "GET /SenderPools/Operations/{operation_id}": Documented(
+        "fetchSenderPoolOperation",
+        "SenderPoolOperations",
+        "Fetch an operation that changed a pool",
+        schemas.SenderPoolOperation,
+    ),
+    "GET /SenderPools/{pool_id}/Senders/Operations/{operation_id}": Documented(
+        "fetchSenderPoolMemberOperation",
+        "SenderPoolOperations",
+        "The same operation, under the address that adding senders answers",
+        schemas.SenderPoolOperation,
+    ),
+}
+
+OPERATIONS: Mapping[str, Documented] = {**_MESSAGES, **_SENDERS, **_POOLS}

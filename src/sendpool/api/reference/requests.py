@@ -1,0 +1,212 @@
+"""The bodies that requests may have. Every limit is the constant that the readers check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from sendpool.api import fields, resolving
+from sendpool.api.checks import MAX_TAGS
+from sendpool.api.contents import MAX_MODULES, MAX_TEXT
+from sendpool.api.fields import TAGS
+from sendpool.api.origins import LONGEST_ADDRESS
+from sendpool.api.pool_bodies import (
+    LEAST_FALLBACK_AFTER,
+    MAX_ADDED,
+    MAX_NAME,
+    MAX_SENDERS,
+    MOST_FALLBACK_AFTER,
+)
+from sendpool.api.query import MAX_PAGE_SIZE
+from sendpool.api.reference.parameters import schema_of
+from sendpool.api.sending import MAX_RECIPIENTS, MAX_VALIDITY
+from sendpool.domain.message import Category
+from sendpool.domain.rcs_content import RcsModule
+
+REFERENCE = "#/components/schemas/{name}"
+
+Schema = dict[str, Any]
+
+
+def ref(name: str) -> Schema:
+    """A reference to a schema of the document."""
+    return {"$ref": REFERENCE.format(name=name)}
+
+
+def an_object(required: tuple[str, ...] = (), without: tuple[str, ...] = (), /, **properties: Any) -> Schema:
+    """An object with these properties; those in *without* must not stand beside them."""
+    shown = {name.rstrip("_"): schema for name, schema in properties.items()} | dict.fromkeys(without, False)
+    return {"type": "object", **({"required": list(required)} if required else {}), "properties": shown}
+
+
+def an_array(items: Schema, least: int = 0, most: int | None = None, **more: Any) -> Schema:
+    """An array of *least* to *most* entries."""
+    limits = {"minItems": least} if least else {}
+    return {"type": "array", **limits, **({} if most is None else {"maxItems": most}), "items": items, **more}
+
+
+def ours(schema: Schema, description: str) -> Schema:
+    """An addition of ours."""
+    return {**schema, "description": description, "x-sendpool": True}
+
+
+def _either_case(*values: str) -> Schema:
+    return {"type": "string", "enum": [*values, *map(str.lower, values)]}
+
+
+_TEXT: Schema = {"type": "string", "minLength": 1}
+_ADDRESS: Schema = {**_TEXT, "maxLength": LONGEST_ADDRESS}
+_PHONES = _either_case("PHONE", "WHATSAPP")
+_CHANNELS = _either_case("SMS", "RCS", "EMAIL", "WHATSAPP", "PUSH")
+_MESSAGE_CHANNELS = _either_case("SMS", "RCS", "WHATSAPP")
+_CATEGORY = ours(
+    {"type": "string", "enum": [*Category, *(category.upper() for category in Category)]},
+    "What the messages are for; it chooses validity, fallback and duplicates.",
+)
+_FALLBACK_AFTER = ours(
+    {"type": "number", "minimum": LEAST_FALLBACK_AFTER, "maximum": MOST_FALLBACK_AFTER},
+    "Seconds to wait for a receipt on a channel before the next one is tried.",
+)
+_VALIDITY = ours({"type": "integer", "minimum": 1, "maximum": MAX_VALIDITY}, "Seconds for which the message is useful.")
+_NAME: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_NAME}
+_ORDER = an_object(("channel", "priority"), channel=_CHANNELS, priority={"type": "integer", "minimum": 0})
+
+
+def _settings() -> Schema:
+    return {"category": _CATEGORY, "fallbackAfter": _FALLBACK_AFTER}
+
+
+def _nullable(schema: Schema) -> Schema:
+    """A setting that null takes away."""
+    kept = {name: schema[name] for name in ("description", "x-sendpool")}
+    return {**kept, "anyOf": [{k: v for k, v in schema.items() if k not in kept}, {"type": "null"}]}
+
+
+#: What the provider's schema has beyond the contract's.
+_PROVIDERS_OWN = {"OpenUrl": ("application", "webviewViewMode"), "Action": ("fallbackUrl",)}
+
+
+def _rcs() -> tuple[Schema, Mapping[str, Schema]]:
+    (module,), components = msgspec.json.schema_components([RcsModule], ref_template=REFERENCE)
+    for name, added in _PROVIDERS_OWN.items():
+        for property_ in added:
+            components[name]["properties"][property_]["x-sendpool"] = True
+    # Names a file that only the provider has; the API knows files by URL.
+    del components["Media"]["properties"]["fileName"]
+    return module, components
+
+
+RCS_MODULE, RCS_SCHEMAS = _rcs()
+
+REQUESTS: Mapping[str, Schema] = {
+    "SendMessagesRequest": an_object(
+        ("to", "content"),
+        to=an_array(ref("MessageRecipientInput"), 1, MAX_RECIPIENTS),
+        content=ref("MessageContentInput"),
+        from_=ref("MessageFromInput"),
+        tags=ref("TagsInput"),
+        category=_CATEGORY,
+        validity=_VALIDITY,
+    ),
+    "SearchSendersRequest": an_object(
+        ("address", "channel"),
+        address=_ADDRESS,
+        channel=_CHANNELS,
+        status=_either_case("ACTIVATED", "DEACTIVATED"),
+        pageToken={"type": "string"},
+        pageSize={"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE},
+    ),
+    "ResolveSendersRequest": {
+        **an_object(
+            ("recipientAddresses",),
+            recipientAddresses=an_array(
+                an_object(("address", "channel"), address=_ADDRESS, channel=_TEXT), 1, resolving.MAX_RECIPIENTS
+            ),
+            senderPoolId=schema_of(fields.PoolId),
+            senderAddresses=an_array(ref("SenderAddressInput"), 1, resolving.MAX_SENDERS),
+            channels=ref("SenderChannelControl"),
+        ),
+        "not": {"required": ["senderPoolId", "senderAddresses"]},
+    },
+    "CreateSenderPoolRequest": an_object(
+        (),
+        name=_NAME,
+        tags=ref("Tags"),
+        senders=an_array(ref("SenderPoolMember"), 0, MAX_SENDERS, uniqueItems=True),
+        **_settings(),
+    ),
+    "UpdateSenderPoolRequest": {
+        **an_object(
+            (), name=_NAME, tags=ref("Tags"), **{name: _nullable(schema) for name, schema in _settings().items()}
+        ),
+        "minProperties": 1,
+    },
+    "AddSenderPoolSendersRequest": {
+        "oneOf": [an_array(ref("SenderPoolMember"), 1, MAX_ADDED, uniqueItems=True), ref("SenderPoolMember")]
+    },
+}
+
+#: What the bodies above are made of.
+PARTS: Mapping[str, Schema] = {
+    **RCS_SCHEMAS,
+    "Tags": {**TAGS, "maxProperties": MAX_TAGS},
+    "TagsInput": {
+        **TAGS,
+        "maxProperties": MAX_TAGS,
+        "additionalProperties": {"type": "string", "minLength": 1, "maxLength": 256},
+        "description": "As Tags; a value is checked after it is rendered.",
+    },
+    "MessageRecipientInput": {"oneOf": [ref("AddressRecipient")]},
+    "AddressRecipient": an_object(("address", "channel"), address=_TEXT, channel=_PHONES),
+    "MessageFromInput": {
+        "oneOf": [
+            an_object(("address", "channel"), ("senderId", "senderPoolId"), address=_ADDRESS, channel=_MESSAGE_CHANNELS),
+            an_object(("senderId",), ("address", "senderPoolId"), senderId=schema_of(fields.SenderId)),
+            an_object(
+                ("senderPoolId",),
+                ("address", "senderId"),
+                senderPoolId=schema_of(fields.PoolId),
+                channels=ref("SenderChannelControl"),
+            ),
+        ]
+    },
+    "SenderAddressInput": {
+        "anyOf": [
+            an_object(("address", "channel"), address=_ADDRESS, channel=_MESSAGE_CHANNELS),
+            an_object(("address", "name"), address=_ADDRESS, name=_ADDRESS),
+            {
+                **an_object((), fcm=schema_of(fields.CredentialId), apn=schema_of(fields.CredentialId)),
+                "anyOf": [{"required": ["fcm"]}, {"required": ["apn"]}],
+            },
+        ]
+    },
+    "SenderChannelControl": an_object(
+        (),
+        filterIn=an_array(_CHANNELS, uniqueItems=True),
+        priority=an_array(_ORDER, description="The lower value goes first; each channel at most once."),
+    ),
+    "MessageContentInput": {"oneOf": [ref("TextMediaContent"), ref("ModulesContent")]},
+    "TextMediaContent": an_object(("text",), ("modules",), text={**_TEXT, "maxLength": MAX_TEXT}),
+    "ModulesContent": an_object(
+        ("modules",),
+        ("text",),
+        modules=an_array(ref("ChannelModule"), 1, MAX_MODULES, description="Each channel at most once."),
+    ),
+    "ChannelModule": {
+        "oneOf": [
+            {**an_object(("sms",), sms=ref("SmsModule")), "additionalProperties": False},
+            {**an_object(("rcs",), rcs=RCS_MODULE), "additionalProperties": False},
+        ]
+    },
+    "SmsModule": an_object(("text",), text={**_TEXT, "maxLength": MAX_TEXT}),
+    "ResolvedContent": an_object(
+        (),
+        text={"type": "string"},
+        media=an_array(an_object(("url",), url=_TEXT)),
+        contentId={"type": "string"},
+        modules=an_array({"type": "object"}),
+    ),
+    "SenderPoolMember": an_object(("senderId",), senderId=schema_of(fields.SenderId)),
+}
