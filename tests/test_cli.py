@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ import pytest
 
 from sendpool import __version__
 from sendpool.cli import main
+from sendpool.domain.failures import FailureClass
 from sendpool.store.sqlite import Owner
 
 
@@ -167,3 +169,22 @@ def test_simulate_on_a_taken_port_is_one_line_and_status_1(run: Run) -> None:
     assert done.status == 1
     assert "in use" in done.err
     assert done.err.count("\n") == 1
+
+
+def test_classes_are_listed_with_their_codes_and_what_follows(run: Run) -> None:
+    done = run("classes")
+
+    assert done.status == 0
+    assert "CONSENT: the recipient opted out or blocked us" in done.out
+    assert "  21610  The recipient has opted out." in done.out
+    assert max(map(len, done.out.splitlines())) <= 120
+
+
+def test_classes_are_told_to_programs_as_json(run: Run) -> None:
+    told = json.loads(run("classes", "--json").out)
+
+    assert {one["class"] for one in told["classes"]} == set(FailureClass)
+    assert {"code": 60701, "status": 400, "means": "The request is invalid."} in told["requests"]
+    channel = next(one for one in told["classes"] if one["class"] == "CHANNEL")
+    assert "Then the recipient's next channel is tried (fallback)." in channel["follows"]
+    assert 61337 in [one["code"] for one in channel["codes"]]

@@ -96,6 +96,11 @@ def test_every_target_is_phony_and_described_and_in_the_readme() -> None:
         assert f"| `make {target}` |" in README
 
 
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/docs/errors", "/docs/errors/<code>"])
+def test_readme_says_where_the_server_tells_of_itself(path: str) -> None:
+    assert f"| `{path}` |" in README
+
+
 def test_changelog_has_this_version() -> None:
     assert f"## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 

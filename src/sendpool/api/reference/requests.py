@@ -162,7 +162,9 @@ PARTS: Mapping[str, Schema] = {
     "AddressRecipient": an_object(("address", "channel"), address=_TEXT, channel=_PHONES),
     "MessageFromInput": {
         "oneOf": [
-            an_object(("address", "channel"), ("senderId", "senderPoolId"), address=_ADDRESS, channel=_MESSAGE_CHANNELS),
+            an_object(
+                ("address", "channel"), ("senderId", "senderPoolId"), address=_ADDRESS, channel=_MESSAGE_CHANNELS
+            ),
             an_object(("senderId",), ("address", "senderPoolId"), senderId=schema_of(fields.SenderId)),
             an_object(
                 ("senderPoolId",),
