@@ -44,7 +44,9 @@ class Callbacks:
             raise Refused(Problem(NOT_FOUND, "no connection takes reports at this path"), status=404)
         route = next((route for route in at_path if route.method == scope["method"]), None)
         if route is None:
-            raise Refused(Problem(METHOD_NOT_ALLOWED, "this path does not take this method"), status=405)
+            problem = Problem(METHOD_NOT_ALLOWED, "this path does not take this method")
+            allowed = ", ".join(sorted({route.method for route in at_path}))
+            return refusal(Refused(problem, status=405), ((b"allow", allowed.encode()),))
         headers: dict[bytes, bytes] = dict(scope["headers"])
         body = await read_any_body(headers, receive, MAX_REPORT)
         services = self._services
