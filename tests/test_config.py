@@ -391,3 +391,13 @@ def test_secrets_are_listed_to_be_hidden_and_never_shown(read: Read) -> None:
 
     assert sorted(config.secrets()) == ["hush-hush", "token-of-them", "token-of-us"]
     assert not any(secret in repr(config) + repr(config.server) for secret in config.secrets())
+
+
+def test_a_number_may_stand_in_the_connections_of_two_accounts(read: Read) -> None:
+    other = SANDBOX.replace("carrier-a", "carrier-b") + 'account = "AC2"\n'
+
+    config = read(SANDBOX + SENDER + other + SENDER)
+
+    assert [(one.name, one.account) for one in config.connections] == [("carrier-a", None), ("carrier-b", "AC2")]
+    with pytest.raises(ConfigError, match=r"connections\[1\].senders\[1\].address: .* stands in .* already"):
+        read(SANDBOX + SENDER + other + SENDER + SENDER)

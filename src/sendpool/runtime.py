@@ -7,7 +7,7 @@ import contextlib
 import gc
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from ipaddress import ip_network
 
 import structlog
@@ -23,19 +23,18 @@ from sendpool.api.auth import Accounts
 from sendpool.api.services import Services
 from sendpool.config import Config, ConfigError
 from sendpool.config.places import database_path, secret_key
-from sendpool.connectors.base import ConnectionSettings
 from sendpool.metrics import Metrics
 from sendpool.pipeline.capability import CapabilityLoop
 from sendpool.pipeline.engine import Engine
+from sendpool.pipeline.inventory import UnknownAccount, Wanted, take_inventory
 from sendpool.pipeline.revoke import Revoker
 from sendpool.pipeline.roster import load_roster
 from sendpool.pipeline.supervise import Supervisor
 from sendpool.pipeline.sweep import Sweeper
 from sendpool.store.accounts import FirstAccount, ensure_first_account, load_accounts
 from sendpool.store.database import Script
-from sendpool.store.pools import ensure_hidden_pools
-from sendpool.store.roster import load_connections
-from sendpool.store.senders import store_inventory
+from sendpool.store.keys import load_keys
+from sendpool.store.senders import SenderDeclaredTwice
 from sendpool.store.sqlite import Sqlite
 
 log = structlog.get_logger()
@@ -63,6 +62,8 @@ class Runtime:
         self._stopped = asyncio.Event()
         self._ready = False
         self._reloading: asyncio.Task[None] | None = None
+        #: A changed file and a command do not change what runs at the same time.
+        self._applying = asyncio.Lock()
 
     async def run(self) -> int:
         """Serve until SIGTERM or SIGINT; returns the exit status."""
@@ -80,21 +81,21 @@ class Runtime:
 
     async def _serve(self, database: Sqlite, key: bytes) -> int:
         engine = self._engine = Engine(database, self._metrics)
-        account = await database.write(self._first_account(key))
+        account = await self._first_account(database, key)
         _calm_the_collector()
         self._account_id = account.id
         sweeper = Sweeper(engine)
         await sweeper.recover()
-        await database.write(self._inventory(self._config))
+        self._wanted = await self._inventory(self._config, lambda script: database.write(script()))
         engine.use_roster(await database.read(load_roster()))
-        self._accounts = Accounts(await database.read(load_accounts(key)))
-        self._refreshing = asyncio.Lock()
+        self._accounts = Accounts()
+        await self._know_accounts(key)
         revoker = Revoker(engine)
         engine.revoke = revoker.ask
         capability = CapabilityLoop(engine)
         engine.start()
         self._supervisor = Supervisor(engine)
-        await self._supervisor.apply(await self._wanted(self._config))
+        await self._supervisor.apply(self._wanted)
         # What an earlier run left to ask or to take back needs the connections.
         sweeper.start()
         capability.start()
@@ -139,27 +140,45 @@ class Runtime:
     # ------------------------------------------------------------ parts
 
     def _commands(self, database: Sqlite, key: bytes) -> CommandServer:
-        async def changed() -> None:
-            # One at a time: a later change must not be hidden by an earlier look.
-            async with self._refreshing:
-                self._accounts.replace(await database.read(load_accounts(key)))
-
-        return CommandServer(
-            socket_path(database.path), database, self._engine.change, lambda: Context(self._now(), key), changed
-        )
-
-    def _first_account(self, key: bytes) -> Script[FirstAccount]:
         server = self._config.server
-        return ensure_first_account(server.account_sid, server.auth_token, key, self._now())
 
-    def _inventory(self, config: Config) -> Script[None]:
+        def context() -> Context:
+            return Context(self._now(), key, server.account_sid, token_set=server.auth_token is not None)
+
+        async def changed() -> None:
+            async with self._applying:
+                await self._know_accounts(key)
+                await self._run_connections()
+
+        return CommandServer(socket_path(database.path), database, self._engine.change, context, changed)
+
+    async def _first_account(self, database: Sqlite, key: bytes) -> FirstAccount:
+        server = self._config.server
+        try:
+            return await database.write(ensure_first_account(server.account_sid, server.auth_token, key, self._now()))
+        except ValueError as error:
+            raise ConfigError("server.account_sid", str(error)) from None
+
+    async def _know_accounts(self, key: bytes) -> None:
+        accounts = await self._engine.database.read(load_accounts(key))
+        self._open_accounts = {account.id for account in accounts}
+        self._accounts.replace(accounts, await self._engine.database.read(load_keys()))
+
+    async def _inventory(
+        self, config: Config, write: Callable[[Callable[[], Script[Wanted]]], Awaitable[Wanted]]
+    ) -> Wanted:
         """Every declared sender is stored, and every sender has the hidden pool that stands for it."""
-        yield from store_inventory(self._account_id, config.connections, self._now())
-        yield from ensure_hidden_pools(self._account_id, self._now())
+        try:
+            return await write(lambda: take_inventory(config.connections, self._account_id, self._now()))
+        except UnknownAccount as error:
+            where = f"connections[{error.position}].account"
+            raise ConfigError(str(config.source), where, str(error)) from None
+        except SenderDeclaredTwice as error:
+            raise ConfigError(str(config.source), str(error)) from None
 
-    async def _wanted(self, config: Config) -> dict[int, tuple[ConnectionSettings, int]]:
-        keys = await self._engine.database.read(load_connections())
-        return {keys[self._account_id, settings.name]: (settings, self._account_id) for settings in config.connections}
+    async def _run_connections(self) -> None:
+        """Open, replace and close connections so that those of open accounts run."""
+        await self._supervisor.apply({key: it for key, it in self._wanted.items() if it[1] in self._open_accounts})
 
     def _uvicorn(self) -> uvicorn.Config:
         server = self._config.server
@@ -209,8 +228,9 @@ class Runtime:
             log.error("configuration not applied", error=str(error))
             return
         try:
-            await self._engine.change(lambda: self._inventory(config))
-            await self._supervisor.apply(await self._wanted(config))
+            async with self._applying:
+                self._wanted = await self._inventory(config, self._engine.change)
+                await self._run_connections()
         except Exception as error:  # noqa: BLE001 - the server goes on with what it has
             log.error("configuration not applied", error=str(error))
             return

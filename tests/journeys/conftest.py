@@ -328,6 +328,24 @@ class Rig:
             await made.start()
         return made
 
+    async def command(self, server: Server, *words: str, status: int = 0) -> Any:
+        """Run `sendpool` with these words beside the server; brings its JSON, or what it complained of."""
+
+        def run() -> subprocess.CompletedProcess[str]:
+            return subprocess.run(
+                [sys.executable, "-m", "sendpool", *words, "--json", "--config", str(server.config)],
+                env=environment(),
+                cwd=server.folder,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+
+        done = await asyncio.to_thread(run)
+        assert done.returncode == status, done
+        return json.loads(done.stdout) if status == 0 else done.stderr
+
     def tails(self) -> str:
         """The last lines of every server's log."""
         return "\n".join("\n".join(server.log_text().splitlines()[-TAIL:]) for server in self._servers)

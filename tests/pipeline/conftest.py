@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ from tests.pipeline.ledgers import Ledger
 
 from sendpool.domain.sender import Channel
 from sendpool.store.migrate import migrate
+from sendpool.store.sqlite import Sqlite
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +25,13 @@ def fresh(migrated: Path, tmp_path: Path) -> Path:
     path = tmp_path / "sendpool.db"
     shutil.copyfile(migrated, path)
     return path
+
+
+@pytest.fixture
+async def database(fresh: Path) -> AsyncIterator[Sqlite]:
+    opened = Sqlite(fresh)
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture

@@ -12,11 +12,10 @@ from tests.pipeline.worlds import World, everyone, virtually, world
 from sendpool.connectors.base import ConnectionSettings, SenderSettings
 from sendpool.domain.request import AccountOrigin
 from sendpool.domain.sender import Channel
+from sendpool.pipeline.inventory import take_inventory
 from sendpool.pipeline.supervise import Supervisor
-from sendpool.store.database import Script
+from sendpool.store.accounts import create_account
 from sendpool.store.pools import ensure_hidden_pools
-from sendpool.store.roster import load_connections
-from sendpool.store.senders import store_inventory
 
 NUMBER, OTHER = "+12030000001", "+12030000002"
 BY_SENDER = "SELECT count(*) FROM attempt WHERE sender_id = ?"
@@ -49,13 +48,8 @@ class Switchboard:
         """Make these all connections there are, as a changed configuration does."""
         w = self.w
 
-        def inventory() -> Script[None]:
-            yield from store_inventory(w.account_id, settings, w.engine.clock.wall())
-            yield from ensure_hidden_pools(w.account_id, w.engine.clock.wall())
-
-        await w.engine.change(inventory)
-        keys = await w.store.read(load_connections())
-        await self.supervisor.apply({keys[w.account_id, one.name]: (one, w.account_id) for one in settings})
+        wanted = await w.engine.change(lambda: take_inventory(settings, w.account_id, w.engine.clock.wall()))
+        await self.supervisor.apply(wanted)
 
     def links(self) -> dict[str, object]:
         """Connectors by name."""
@@ -195,3 +189,24 @@ async def test_the_magic_recipients_of_the_sandbox_end_as_its_table_says(fresh: 
 
         for number, state in MAGIC.items():
             assert await board.w.states(operations[number]) == {state: 1}, number
+
+
+@virtually
+async def test_a_number_that_two_accounts_have_is_two_senders_with_rates_and_options_of_their_own(fresh: Path) -> None:
+    async with switchboard(fresh) as board:
+        other = await board.w.store.write(create_account("", "ACother", b"k" * 32, 1))
+        connections = [
+            ConnectionSettings(
+                name=name,
+                type="sandbox",
+                account=account,
+                senders=(SenderSettings(channel=Channel.SMS, address=NUMBER, mps=mps, options={"of": name}),),
+            )
+            for name, account, mps in (("mine", None, 5.0), ("theirs", "ACother", 7.0))
+        ]
+
+        await board.apply(*connections)
+
+        gates = {gate.sender.account_id: gate for gate in board.w.engine.sending.gates.values()}
+        assert (gates[board.w.account_id].bucket.mps, gates[board.w.account_id].options) == (5.0, {"of": "mine"})
+        assert (gates[other.id].bucket.mps, gates[other.id].options) == (7.0, {"of": "theirs"})

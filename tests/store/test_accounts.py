@@ -6,7 +6,20 @@ from typing import Any
 import pytest
 from sqlalchemy import Select, select
 
-from sendpool.store.accounts import WrongSecretKey, decrypt, encrypt, ensure_first_account, load_accounts
+from sendpool.store.accounts import (
+    WrongSecretKey,
+    close_account,
+    create_account,
+    decrypt,
+    encrypt,
+    ensure_first_account,
+    find_account,
+    list_accounts,
+    load_accounts,
+    rename_account,
+    rotate_token,
+)
+from sendpool.store.admin_log import list_log
 from sendpool.store.database import Script
 from sendpool.store.sqlite import Sqlite
 from sendpool.store.tables import account
@@ -101,3 +114,63 @@ async def test_a_token_does_not_show_in_representations(database: Sqlite) -> Non
     first = await database.write(ensure_first_account(SID, None, KEY, 1))
 
     assert first.auth_token not in repr(first)
+
+
+async def test_accounts_are_listed_oldest_first_and_renamed(database: Sqlite) -> None:
+    first = await database.write(ensure_first_account(SID, "token", KEY, 1))
+    second = await database.write(create_account("Sales", None, KEY, 2))
+
+    await database.write(rename_account(second.id, "Support"))
+
+    rows = await database.read(list_accounts())
+    assert [(row.sid, row.name, row.created_at) for row in rows] == [(first.sid, "", 1), (second.sid, "Support", 2)]
+    assert await database.read(find_account(second.sid)) == rows[1]
+    assert await database.read(find_account("AC" + "f" * 32)) is None
+
+
+async def test_a_rotated_token_leaves_the_old_one_with_its_end(database: Sqlite) -> None:
+    made = await database.write(create_account("", "AC7", KEY, 1))
+
+    new = await database.write(rotate_token(made.id, 99, KEY))
+
+    (loaded,) = await database.read(load_accounts(KEY))
+    assert (loaded.sid, loaded.auth_token, loaded.old_auth_token, loaded.old_auth_token_until) == (
+        "AC7",
+        new,
+        made.auth_token,
+        99,
+    )
+    assert new != made.auth_token
+
+
+async def test_a_token_of_the_configuration_ends_the_overlap_of_an_earlier_one(database: Sqlite) -> None:
+    made = await database.write(ensure_first_account(SID, None, KEY, 1))
+    await database.write(rotate_token(made.id, 2**60, KEY))
+
+    await database.write(ensure_first_account(SID, "configured", KEY, 2))
+
+    (loaded,) = await database.read(load_accounts(KEY))
+    assert (loaded.auth_token, loaded.old_auth_token) == ("configured", None)
+
+
+async def test_a_closed_account_has_no_credentials_and_cannot_be_the_first(database: Sqlite) -> None:
+    await database.write(ensure_first_account(SID, "token", KEY, 1))
+    closed = await database.write(create_account("", None, KEY, 2))
+
+    await database.write(close_account(closed.id, 3))
+
+    assert [one.sid for one in await database.read(load_accounts(KEY))] == [SID]
+    assert [row.closed_at for row in await database.read(list_accounts())] == [None, 3]
+    with pytest.raises(ValueError, match="is closed; set SENDPOOL_ACCOUNT_SID to another"):
+        await database.write(ensure_first_account(closed.sid, None, KEY, 4))
+
+
+async def test_changes_by_the_configuration_are_noted_without_secrets(database: Sqlite) -> None:
+    for token in ("old-secret", "old-secret", "new-secret"):
+        await database.write(ensure_first_account(SID, token, KEY, 1))
+
+    rows = await database.read(list_log(10))
+    assert [(row.actor, row.action, row.subject, row.detail) for row in rows] == [
+        ("configuration", "account.changed", SID, '{"changed":["auth_token"]}'),
+        ("configuration", "account.created", SID, "{}"),
+    ]

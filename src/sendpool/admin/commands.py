@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from sendpool.admin import accounts
+from sendpool.admin import accounts, changes, keys
 from sendpool.admin.context import Context
 from sendpool.admin.protocol import Ask, CommandRefused
 from sendpool.store.database import Script
@@ -28,6 +28,12 @@ COMMANDS: Mapping[str, Command[Any]] = {
     "accounts.list": Command(accounts.ListAccounts, accounts.list_accounts, writes=False),
     "accounts.create": Command(accounts.CreateAccount, accounts.create_account),
     "accounts.rename": Command(accounts.RenameAccount, accounts.rename_account),
+    "accounts.rotate": Command(accounts.RotateToken, accounts.rotate_token),
+    "accounts.close": Command(accounts.CloseAccount, accounts.close_account),
+    "keys.list": Command(keys.ListKeys, keys.list_keys, writes=False),
+    "keys.create": Command(keys.CreateKey, keys.create_key),
+    "keys.revoke": Command(keys.RevokeKey, keys.revoke_key),
+    "log.list": Command(changes.ListLog, changes.show_log, writes=False),
 }
 
 

@@ -7,9 +7,6 @@ from typing import NamedTuple
 
 import msgspec
 
-#: Who changes things by a command, as the log of changes names it.
-COMMAND_LINE = "command line"
-
 
 class Context(NamedTuple):
     """When a command runs, and what it needs of the configuration."""
@@ -18,6 +15,10 @@ class Context(NamedTuple):
     now: int
     #: Encrypts secrets.
     key: bytes
+    #: The account that the configuration names as the first, if it names one.
+    account_sid: str | None = None
+    #: Whether the configuration sets the first account's auth token.
+    token_set: bool = False
 
 
 class Arguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import structlog
 from starlette.types import Receive, Scope, Send
 
+from sendpool.api.auth import Caller
 from sendpool.api.bodies import ClientGone, read_body
 from sendpool.api.forwarded import origin_of
 from sendpool.api.problems import (
@@ -43,22 +44,22 @@ class Reply(NamedTuple):
 
 
 class Request:
-    """A request of a known account. `version` is that of its path ("v1", "preview")."""
+    """A request of a known account. `version` is that of its path ("v1", "preview"), `actor` the sid it came with."""
 
-    __slots__ = ("_receive", "account_id", "headers", "scope", "services", "version")
+    __slots__ = ("_receive", "account_id", "actor", "headers", "scope", "services", "version")
 
     def __init__(
         self,
         services: Services,
         version: str,
-        account_id: int,
+        caller: Caller,
         scope: Scope,
         headers: dict[bytes, bytes],
         receive: Receive,
     ) -> None:
         self.services = services
         self.version = version
-        self.account_id = account_id
+        self.account_id, self.actor = caller
         self.scope = scope
         self.headers = headers
         self._receive = receive
@@ -140,11 +141,11 @@ class Resource:
             problem = Problem(METHOD_NOT_ALLOWED, f"this path does not take this method; it takes {allowed}")
             return refusal(Refused(problem, status=405), self._allow)
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        account_id = self._services.accounts.authenticate(headers.get(b"authorization"))
-        if account_id is None:
+        caller = self._services.accounts.authenticate(headers.get(b"authorization"))
+        if caller is None:
             return refusal(_unauthenticated(), _CHALLENGE)
         try:
-            return await handler(Request(self._services, self._version, account_id, scope, headers, receive))
+            return await handler(Request(self._services, self._version, caller, scope, headers, receive))
         except Refused as refused:
             return refusal(refused)
         except StoreUnavailable:
@@ -158,7 +159,7 @@ class Resource:
 
 
 def _unauthenticated() -> Refused:
-    message = "authenticate with HTTP Basic: the account SID and its auth token"
+    message = "authenticate with HTTP Basic: the account SID and its auth token, or an API key and its secret"
     return Refused(Problem(UNAUTHENTICATED, message), status=401)
 
 

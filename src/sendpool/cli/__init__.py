@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
 
 from sendpool import __version__
 from sendpool.cli.accounts import accounts
+from sendpool.cli.changes import log
 from sendpool.cli.classes import classes
+from sendpool.cli.keys import keys
 from sendpool.cli.options import MISUSED, ConfigPath, DatabaseUrl, failed, load_config
 from sendpool.config import ConfigError, reload
 
@@ -28,9 +31,13 @@ app = App(
     version=__version__,
     help_format="plaintext",
     error_formatter=_in_a_line,
+    # One line is one line, however narrow the terminal.
+    error_console=Console(stderr=True, width=10_000),
 )
 app.command(accounts)
 app.command(classes)
+app.command(keys)
+app.command(log)
 
 
 @app.command

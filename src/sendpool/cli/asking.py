@@ -29,7 +29,9 @@ def ask(
     path = database_path(settings.server.database)
 
     def context() -> Context:
-        return Context(time.time_ns() // 1000, secret_key(settings.server.secret_key, path))
+        server = settings.server
+        key = secret_key(server.secret_key, path)
+        return Context(time.time_ns() // 1000, key, server.account_sid, token_set=server.auth_token is not None)
 
     try:
         result = carry_out(path, Ask(command, arguments), context)
@@ -53,13 +55,12 @@ def show_table(rows: Sequence[Row], columns: Mapping[str, str], nothing: str) ->
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in columns.values():
-        table.add_column(title, overflow="fold")
+    table = Table(*columns.values(), box=None, pad_edge=False, header_style="bold")
     for row in rows:
         # As text: what people write is no markup.
         table.add_row(*(Text("" if row.get(key) is None else str(row[key])) for key in columns))
-    Console().print(table)
+    # Wider than any terminal: a sid that is cut in two cannot be copied.
+    Console(width=1_000).print(table)
 
 
 def listing(columns: Mapping[str, str], nothing: str, *, as_json: bool) -> Callable[[Any], None]:

@@ -30,6 +30,16 @@ class _ConnectionTable(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     type: Annotated[str, described("the name of a connector", "Which connector speaks to the carrier.", "smpp")]
+    account: Annotated[
+        str | None,
+        described(
+            "the sid of an account",
+            "The account that it and its senders belong to. Else the first one; `sendpool accounts` makes others.",
+            "AC0123456789abcdef0123456789abcdef",
+            min_length=1,
+            max_length=64,
+        ),
+    ] = None
     mps: Annotated[
         float | None,
         described("a number above 0", "Segments a second over all its senders. Else only theirs count.", 500, gt=0),
@@ -205,10 +215,11 @@ def _check_names(source: str, connections: Sequence[ConnectionSettings]) -> None
 
 
 def _check_addresses(source: str, connections: Sequence[ConnectionSettings]) -> None:
-    seen: dict[tuple[Channel, str], str] = {}
+    # Accounts know nothing of each other, so that the same number may stand in several.
+    seen: dict[tuple[str | None, Channel, str], str] = {}
     for i, connection in enumerate(connections):
         for j, sender in enumerate(connection.senders):
-            identity = (sender.channel, sender.address)
+            identity = (connection.account, sender.channel, sender.address)
             if identity in seen:
                 taken = f'{sender.channel} sender {sender.address} stands in connection "{seen[identity]}" already'
                 raise ConfigError(source, f"connections[{i}].senders[{j}].address: {taken}; leave one of the two out")

@@ -41,6 +41,8 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     type: str
+    #: The sid of the account that it and its senders belong to; None: the first.
+    account: str | None = None
     #: Segments a second over all senders of the connection; None: no limit of its own.
     mps: float | None = None
     burst: float | None = None

@@ -131,13 +131,13 @@ class Supervisor:
         gates = self._engine.sending.gates
         now = self._engine.clock.monotonic()
         options = {
-            (sender.channel, sender.address): sender.options
-            for settings in self._settings.values()
+            (key, sender.channel, sender.address): sender.options
+            for key, settings in self._settings.items()
             for sender in settings.senders
         }
         for sender in roster.senders.values():
             gate = gates.get(sender.id)
-            chosen = options.get((sender.channel, sender.address), {})
+            chosen = options.get((sender.connection_id, sender.channel, sender.address), {})
             if gate is None:
                 gates[sender.id] = gate = Gate(sender, Bucket(sender.mps, sender.burst), chosen)
                 gate.bucket.empty(now)

@@ -6,13 +6,14 @@ import base64
 import binascii
 import secrets
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from sqlalchemy import insert, select, update
 
+from sendpool.store.admin_log import CONFIGURATION, record
 from sendpool.store.database import Script
 from sendpool.store.tables import account
 
@@ -62,6 +63,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     sid: str
     auth_token: str
+    #: The token before, taken until that time (microseconds since 1970).
+    old_auth_token: str | None = None
+    old_auth_token_until: int = 0
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(id={self.id}, sid={self.sid!r})"
@@ -73,27 +77,62 @@ class FirstAccount(Account, frozen=True, kw_only=True):
     shown_token: str | None = None
 
 
+class AccountRow(NamedTuple):
+    """An account as lists show it. Times are microseconds since 1970."""
+
+    id: int
+    sid: str
+    name: str
+    created_at: int
+    old_auth_token_until: int | None
+    closed_at: int | None
+
+
+_COLUMNS = tuple(account.c[name] for name in AccountRow._fields)
+
+
 def ensure_first_account(sid: str | None, token: str | None, key: bytes, now: int) -> Script[FirstAccount]:
     """Give the first account the credentials asked for; what is not asked for is kept, or made.
 
     *sid* and *token* are SENDPOOL_ACCOUNT_SID and SENDPOOL_AUTH_TOKEN: a changed one replaces the old one. Where
     another account has that sid already, it is the one that gets the token. *now* is microseconds since 1970.
-    Raises WrongSecretKey, and ValueError for credentials that Basic authentication cannot carry.
+    Raises WrongSecretKey, and ValueError for credentials that cannot be used: Basic authentication cannot carry them,
+    or the account is closed.
     """
-    if sid is not None and (not sid.isascii() or not sid.isprintable() or ":" in sid or not sid):
+    if sid is not None and not fit_sid(sid):
         raise ValueError("the account sid must be printable ASCII without a colon, for example AC and 32 hex digits")
     if token is not None and not token:
         raise ValueError("the auth token is empty; leave SENDPOOL_AUTH_TOKEN out to have one made")
-    rows = yield select(account.c.id, account.c.sid, account.c.auth_token).order_by(account.c.id)
-    known = next((row for row in rows if row[1] == sid), rows[0] if rows else None)
+    known = yield from find_first(sid)
     if known is None:
-        return (yield from _insert(sid, token, key, now))
-    kept = FirstAccount(id=known[0], sid=known[1], auth_token=decrypt(known[2], key))
+        made = yield from _insert(sid, token, key, now)
+        yield from record(now, CONFIGURATION, "account.created", made.sid)
+        return made
+    if known.closed_at is not None:
+        raise ValueError(f"account {known.sid} is closed; set SENDPOOL_ACCOUNT_SID to another, or to a new one")
+    rows = yield select(account.c.auth_token).where(account.c.id == known.id)
+    kept = FirstAccount(id=known.id, sid=known.sid, auth_token=decrypt(rows[0][0], key))
     wanted = FirstAccount(id=kept.id, sid=sid or kept.sid, auth_token=token or kept.auth_token)
     if wanted != kept:
-        values = {"sid": wanted.sid, "auth_token": encrypt(wanted.auth_token, key)}
+        values: dict[str, Any] = {"sid": wanted.sid}
+        if wanted.auth_token != kept.auth_token:
+            values |= {"auth_token": encrypt(wanted.auth_token, key)}
+            values |= {"old_auth_token": None, "old_auth_token_until": None}
+        changed = [name for name in ("sid", "auth_token") if name in values and getattr(kept, name) != values[name]]
+        yield from record(now, CONFIGURATION, "account.changed", wanted.sid, changed=changed)
         yield update(account).where(account.c.id == kept.id).values(**values)
     return wanted
+
+
+def fit_sid(sid: str) -> bool:
+    """Whether Basic authentication can carry it as a user name."""
+    return bool(sid) and sid.isascii() and sid.isprintable() and ":" not in sid
+
+
+def find_first(sid: str | None) -> Script[AccountRow | None]:
+    """The first account: the one with *sid* (SENDPOOL_ACCOUNT_SID), else the oldest. None: there is no account."""
+    rows = yield from list_accounts()
+    return next((row for row in rows if row.sid == sid), rows[0] if rows else None)
 
 
 def _insert(sid: str | None, token: str | None, key: bytes, now: int, name: str = "") -> Script[FirstAccount]:
@@ -105,37 +144,59 @@ def _insert(sid: str | None, token: str | None, key: bytes, now: int, name: str 
     return FirstAccount(id=rows[0][0], sid=new_sid, auth_token=new_token, shown_token=shown)
 
 
-class AccountRow(NamedTuple):
-    """An account as lists show it. Times are microseconds since 1970."""
-
-    id: int
-    sid: str
-    name: str
-    created_at: int
-
-
-_COLUMNS = tuple(account.c[name] for name in AccountRow._fields)
-
-
 def list_accounts() -> Script[list[AccountRow]]:
     """Every account, oldest first."""
     rows = yield select(*_COLUMNS).order_by(account.c.id)
     return [AccountRow(*row) for row in rows]
 
 
-def create_account(name: str, key: bytes, now: int) -> Script[Account]:
-    """Make an account with a sid and an auth token of its own."""
-    made = yield from _insert(None, None, key, now, name)
-    return made
-
-
-def rename_account(sid: str, name: str) -> Script[AccountRow | None]:
-    """Give an account another name. None: there is no such account."""
-    rows = yield update(account).where(account.c.sid == sid).values(name=name).returning(*_COLUMNS)
+def find_account(sid: str) -> Script[AccountRow | None]:
+    """The account with this sid, closed or not."""
+    rows = yield select(*_COLUMNS).where(account.c.sid == sid)
     return AccountRow(*rows[0]) if rows else None
 
 
+def create_account(name: str, sid: str | None, key: bytes, now: int) -> Script[Account]:
+    """Make an account with an auth token of its own, and a sid where none is given. The sid must be free."""
+    made = yield from _insert(sid, None, key, now, name)
+    return made
+
+
+def rename_account(account_id: int, name: str) -> Script[None]:
+    """Give an account another name."""
+    yield update(account).where(account.c.id == account_id).values(name=name)
+
+
+def rotate_token(account_id: int, old_until: int, key: bytes) -> Script[str]:
+    """Give an account another auth token; the one that it has is taken until *old_until*. Brings the new one."""
+    rows = yield select(account.c.auth_token).where(account.c.id == account_id).with_for_update()
+    token = secrets.token_hex(16)
+    values = {"auth_token": encrypt(token, key), "old_auth_token": rows[0][0], "old_auth_token_until": old_until}
+    yield update(account).where(account.c.id == account_id).values(**values)
+    return token
+
+
+def close_account(account_id: int, now: int) -> Script[None]:
+    """Close an account. Whoever calls takes its connections and senders away too (`store_inventory` of nothing)."""
+    values = {"closed_at": now, "old_auth_token": None, "old_auth_token_until": None}
+    yield update(account).where(account.c.id == account_id).values(**values)
+
+
 def load_accounts(key: bytes) -> Script[list[Account]]:
-    """Every account with its credentials. Raises WrongSecretKey."""
-    rows = yield select(account.c.id, account.c.sid, account.c.auth_token).order_by(account.c.id)
-    return [Account(id=row[0], sid=row[1], auth_token=decrypt(row[2], key)) for row in rows]
+    """Every account that is not closed, with its credentials. Raises WrongSecretKey."""
+    columns = account.c
+    rows = yield (
+        select(columns.id, columns.sid, columns.auth_token, columns.old_auth_token, columns.old_auth_token_until)
+        .where(columns.closed_at.is_(None))
+        .order_by(columns.id)
+    )
+    return [
+        Account(
+            id=row[0],
+            sid=row[1],
+            auth_token=decrypt(row[2], key),
+            old_auth_token=None if row[3] is None else decrypt(row[3], key),
+            old_auth_token_until=row[4] or 0,
+        )
+        for row in rows
+    ]

@@ -10,6 +10,10 @@ from sqlalchemy import insert, select
 from sendpool.store.database import Script
 from sendpool.store.tables import admin_log
 
+#: Who changes things by the configuration or by a command; by the API it is the sid that the request came with.
+CONFIGURATION = "configuration"
+COMMAND_LINE = "command line"
+
 
 class LogRow(NamedTuple):
     """One change. `at` is microseconds since 1970, `detail` JSON without secrets."""

@@ -234,6 +234,16 @@ def delete_pool(account_id: int, uid: bytes, now: int) -> Script[bool]:
     return True
 
 
+def delete_all_pools(account_id: int, now: int) -> Script[None]:
+    """Take every pool of an account out of sight, hidden ones too. What waits in them ends with their last sender."""
+    columns = sender_pool.c
+    yield (
+        update(sender_pool)
+        .where(columns.account_id == account_id, columns.deleted_at.is_(None))
+        .values(deleted_at=now, updated_at=now)
+    )
+
+
 def add_members(account_id: int, pool_uid: bytes, sender_uids: Sequence[bytes], now: int) -> Script[bytes | None]:
     """Add senders to a pool; the uid of the operation, or None where there is no such pool. Raises UnknownSenders.
 
