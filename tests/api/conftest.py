@@ -40,6 +40,9 @@ CONTRACT = Path(__file__).parents[1] / "contract" / "openapi.yaml"
 
 SID, TOKEN = "AC" + "1" * 32, "first-token"
 PHONE = {"address": "+19143188062", "channel": "PHONE"}
+#: The sender of emails, and something for it to say.
+MAILBOX = "support@coolcompany.com"
+LETTER = {"subject": "Hello", "html": "<p>Hello, <b>World</b>!</p>"}
 OTHER_SID, OTHER_TOKEN = "AC" + "2" * 32, "other-token"
 
 
@@ -134,6 +137,21 @@ class Client:
         assert answer.status == 202, answer.body
         operation_id: str = answer.json["operationId"]
         return operation_id
+
+    async def mailed(self, *, version: str = "v1", origin: Any = None, **changes: Any) -> str:
+        """Send emails and return the operation's id; *origin* is the request's `from`."""
+        body = {"from": origin or {"address": MAILBOX}, "to": [{"address": "ana@example.test"}], "content": LETTER}
+        answer = await self.post(f"/{version}/Emails", {**body, **changes})
+        assert answer.status == 202, answer.body
+        operation_id: str = answer.json["operationId"]
+        return operation_id
+
+    async def mails(self, query: str = "", version: str = "v1") -> list[dict[str, Any]]:
+        """A page of emails."""
+        answer = await self.get(f"/{version}/Emails{query}")
+        assert answer.status == 200, answer.body
+        found: list[dict[str, Any]] = answer.json["emails"]
+        return found
 
     async def listed(self, query: str = "", version: str = "v1") -> list[dict[str, Any]]:
         """A page of messages."""
@@ -256,7 +274,7 @@ CONNECTIONS = (
         type="sandbox",
         senders=(
             SenderSettings(channel=Channel.WHATSAPP, address="+12034458912"),
-            SenderSettings(channel=Channel.EMAIL, address="support@coolcompany.com"),
+            SenderSettings(channel=Channel.EMAIL, address=MAILBOX),
         ),
     ),
 )

@@ -18,8 +18,10 @@ from sendpool.domain.sender import AddressSpace
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _E164_LINES = re.compile(r"\+[1-9][0-9]{6,14}(?:\n\+[1-9][0-9]{6,14})*")
 
-#: RFC 5321 allows 254 characters. One @, something on both sides, a dot in the domain, no blanks or controls.
-_EMAIL = re.compile(r"(?=.{6,254}\Z)[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]+\.[^@\s\x00-\x1f\x7f.]{2,}")
+#: RFC 5321 allows 254 characters. One @, something on both sides, a dot in the domain; no blanks, controls, or what
+#: has a meaning of its own where addresses are listed (RFC 5322 §3.2.3).
+_PLAIN = r"[^@\s\x00-\x1f\x7f<>()\[\],;:\\\"]"
+_EMAIL = re.compile(rf"(?=.{{6,254}}\Z){_PLAIN}{{1,64}}@{_PLAIN}+\.(?:(?!\.){_PLAIN}){{2,}}")
 
 
 @cache

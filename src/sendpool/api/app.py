@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sendpool.api import lookups, messages, monitoring, pools, reference, resolving, searching, senders
+from sendpool.api import emails, lookups, messages, monitoring, pools, reference, resolving, searching, senders
 from sendpool.api.addresses import possible_lengths
 from sendpool.api.callbacks import PATH, Callbacks
 from sendpool.api.exchange import Handler, Resource, nowhere
@@ -25,6 +25,10 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/Messages/Seek/{message_sid}": {"GET": lookups.seek_message},
     "/Messages/{message_id}": {"GET": messages.get_message, "DELETE": messages.delete_message},
     "/Messages/{message_id}/Receipts": {"GET": lookups.get_receipts},
+    "/Emails": {"POST": emails.post_emails, "GET": emails.get_emails},
+    "/Emails/Operations": {"GET": emails.get_operations},
+    "/Emails/Operations/{operation_id}": {"GET": emails.get_operation},
+    "/Emails/{email_id}": {"GET": emails.get_email, "DELETE": emails.delete_email},
     "/Senders": {"GET": senders.get_senders},
     "/Senders/Search": {"POST": searching.search_senders},
     "/Senders/Resolve": {"POST": resolving.resolve_senders},

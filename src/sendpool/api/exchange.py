@@ -79,9 +79,13 @@ class Request:
         value: str = self.scope["path_params"][name]
         return value
 
-    async def body(self) -> bytes:
-        """The JSON text of the body. Raises Refused with 413 or 415, and ClientGone."""
-        return await read_body(self.headers, self._receive, self.services.max_body)
+    async def body(self, limit: int | None = None) -> bytes:
+        """The JSON text of the body, of *limit* bytes at most where the path has a limit of its own.
+
+        Raises Refused with 413 or 415, and ClientGone.
+        """
+        most = self.services.max_body
+        return await read_body(self.headers, self._receive, most if limit is None else min(limit, most))
 
 
 Handler = Callable[[Request], Awaitable[Reply]]

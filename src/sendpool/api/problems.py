@@ -70,6 +70,10 @@ class Findings:
     def __bool__(self) -> bool:
         return bool(self._problems)
 
+    def __len__(self) -> int:
+        """How many problems there are."""
+        return len(self._problems) + self._more
+
     def add(self, message: str, context: str | None = None, code: int = INVALID) -> None:
         """Note a problem at *context* ("$.to[0].address"; None: the request as a whole)."""
         if len(self._problems) < MAX_PROBLEMS:

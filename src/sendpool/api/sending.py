@@ -63,7 +63,7 @@ def read_send(body: bytes, account_id: int) -> SendRequest:
     origin = check_origin(fields["from"], findings) if "from" in fields else AccountOrigin()
     tags = check_tags(fields["tags"], findings) if "tags" in fields else {}
     category = check_category(fields["category"], findings) if "category" in fields else None
-    validity = _validity(fields["validity"], findings) if "validity" in fields else None
+    validity = check_validity(fields["validity"], findings) if "validity" in fields else None
     findings.refuse()
     return SendRequest(
         account_id=account_id,
@@ -137,7 +137,7 @@ def _recipient(value: object, context: str, findings: Findings) -> Recipient | N
     return None
 
 
-def _validity(value: object, findings: Findings) -> int | None:
+def check_validity(value: object, findings: Findings) -> int | None:
     """Seconds for which the message is useful (our extension)."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)

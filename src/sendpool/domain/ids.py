@@ -67,9 +67,9 @@ def operation_id(operation_uid: bytes) -> str:
     return encode(OPERATION, _placed(operation_uid, MAX_MESSAGES, 0))
 
 
-def message_id(operation_uid: bytes, index: int) -> str:
-    """`comms_message_...` of message *index* of an operation."""
-    return encode(MESSAGE, _placed(operation_uid, index, 0))
+def message_id(operation_uid: bytes, index: int, prefix: str = MESSAGE) -> str:
+    """`comms_message_...` (or `comms_email_...`) of message *index* of an operation."""
+    return encode(prefix, _placed(operation_uid, index, 0))
 
 
 def attempt_id(operation_uid: bytes, index: int, n: int) -> str:
@@ -86,9 +86,9 @@ def parse_operation(text: str) -> bytes | None:
     return operation_uid if (index, attempt) == (MAX_MESSAGES, 0) else None
 
 
-def parse_message(text: str) -> tuple[bytes, int] | None:
-    """The operation's uid and the index that a message's public id names, or None where it is not one."""
-    uid = decode(MESSAGE, text)
+def parse_message(text: str, prefix: str = MESSAGE) -> tuple[bytes, int] | None:
+    """The operation's uid and the index that a message's (or email's) id names, or None where it is not one."""
+    uid = decode(prefix, text)
     if uid is None:
         return None
     operation_uid, index, attempt = split(uid)

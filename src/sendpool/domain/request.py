@@ -56,7 +56,7 @@ class Recipient(NamedTuple):
 
 
 class SendRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One `POST /Messages`, already valid by itself; acceptance checks it against senders and pools."""
+    """One `POST /Messages` or `/Emails`, already valid by itself; acceptance checks it against senders and pools."""
 
     account_id: int
     origin: Origin
@@ -67,6 +67,8 @@ class SendRequest(msgspec.Struct, frozen=True, kw_only=True):
     category: Category | None = None
     #: Seconds the message is still useful; None takes the category's default.
     validity: int | None = None
+    #: "message" or "email": what clients see what it makes as.
+    kind: str = "message"
 
 
 class Problem(NamedTuple):

@@ -100,6 +100,8 @@ class Acceptor:
     def prepare(self, request: SendRequest, done: asyncio.Future[Accepted]) -> Acceptance:
         """Resolve who may send and what is due. Raises `Refused` when the origin cannot be used."""
         pool = self._pool(request)
+        if request.kind == "email" and Channel.EMAIL not in self.roster.channels(pool.id):
+            raise Refused(_no_email_sender(request))
         origin = _origin(request, pool)
         plans = self._plans(request, pool)
         at = self._now()
@@ -116,7 +118,7 @@ class Acceptor:
             operation_id,
             ids.clear(uuid_utils.uuid7().bytes),
             request.account_id,
-            "message",
+            request.kind,
             OperationState.PROCESSING if total else OperationState.COMPLETED,
             pool.id,
             category.value,
@@ -237,6 +239,14 @@ def _origin(request: SendRequest, pool: Pool) -> str:
     else:
         kind = "address" if isinstance(origin, AddressOrigin) else "sender"
     return msgspec.json.encode({"kind": kind, "pool": pool.uid.hex()}).decode()
+
+
+def _no_email_sender(request: SendRequest) -> Problem:
+    """Nobody could be reached, and the counters of emails do not know unaddressable recipients."""
+    if isinstance(request.origin, PoolOrigin):
+        told = "no active sender of this pool has the channel EMAIL; add one"
+        return Problem(UNADDRESSABLE, told, "$.from.senderPoolId")
+    return Problem(21606, "this sender's channel is not EMAIL; use another", "$.from.senderId")
 
 
 def _unknown(what: str, hint: str, context: str) -> Problem:

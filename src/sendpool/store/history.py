@@ -24,6 +24,8 @@ from sendpool.store.tables import pool_member, sender
 SCAN = 20_000
 #: Operations that one page looks at before it gives up.
 OPERATIONS = 5_000
+#: Characters of contents that one page reads before it ends: an email may have megabytes.
+CONTENTS = 8_000_000
 #: Operations read at a time, and messages that one statement may look at (or one operation's, if it has more).
 _STEP = 250
 _RUN = 5_000
@@ -104,6 +106,8 @@ class MessageFilter(NamedTuple):
     ambiguous: bool | None = None
     tags: Mapping[str, str] = {}
     emails: bool = False
+    #: Of the recipient or of the sender in use.
+    address: str | None = None
 
     def conditions(self) -> tuple[str, list[Any]]:
         """The part that concerns messages, as SQL over `m` and `o`, and its values."""
@@ -118,6 +122,9 @@ class MessageFilter(NamedTuple):
         if self.channel is not None:
             sql += _ON_CHANNEL
             values += [self.channel, self.channel]
+        if self.address is not None:
+            sql += _WITH_ADDRESS
+            values += [self.address, self.address, self.address]
         return sql, values
 
 
@@ -128,6 +135,13 @@ _ON_CHANNEL = (
     f" AND ({_BOUND} IN (SELECT id FROM sender WHERE channel = ?) OR ({_BOUND} IS NULL AND o.pool_id IN"
     " (SELECT pm.pool_id FROM pool_member pm JOIN sender s ON s.id = pm.sender_id JOIN sender_pool p"
     " ON p.id = pm.pool_id WHERE p.kind = 'sender' AND s.channel = ?)))"
+)
+
+
+_WITH_ADDRESS = (
+    f" AND (m.address = ? OR {_BOUND} IN (SELECT id FROM sender WHERE address = ?) OR ({_BOUND} IS NULL AND o.pool_id"
+    " IN (SELECT pm.pool_id FROM pool_member pm JOIN sender s ON s.id = pm.sender_id JOIN sender_pool p"
+    " ON p.id = pm.pool_id WHERE p.kind = 'sender' AND s.address = ?)))"
 )
 
 
@@ -145,6 +159,8 @@ class MessagePage(NamedTuple):
 
     rows: list[MessageRow]
     next: MessagePlace | None
+    #: What their operations say (JSON) by the operation's uid, where that was asked for.
+    contents: Mapping[bytes, str] = {}
 
 
 class _Operation(NamedTuple):
@@ -214,6 +230,26 @@ def list_messages(account_id: int, wanted: MessageFilter, part: MessageSlice) ->
         seen += len(operations)
         if seen >= OPERATIONS:
             return MessagePage((yield from _shown(rows)), before)
+
+
+def list_with_contents(account_id: int, wanted: MessageFilter, part: MessageSlice) -> Script[MessagePage]:
+    """A list of messages with what they say. A page of long contents ends early and names a next one."""
+    page = yield from list_messages(account_id, wanted, part)
+    contents: dict[bytes, str] = {}
+    read = 0
+    for i, row in enumerate(page.rows):
+        uid = row.place.operation_uid
+        if uid in contents:
+            continue
+        if read >= CONTENTS:
+            return MessagePage(page.rows[:i], page.rows[i - 1].place, contents)
+        found = yield Query(
+            "SELECT c.content FROM operation o JOIN operation_content c ON c.operation_id = o.id WHERE o.uid = ?",
+            (uid,),
+        )
+        contents[uid] = found[0][0]
+        read += len(contents[uid])
+    return page._replace(contents=contents)
 
 
 def _operations(

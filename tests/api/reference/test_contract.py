@@ -21,14 +21,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 
 #: Operations of the contract that are not built. Whoever builds one documents it in
 #: src/sendpool/api/reference/operations.py and takes it out here.
-NOT_BUILT = {
-    "post /Emails",
-    "get /Emails",
-    "get /Emails/{emailId}",
-    "delete /Emails/{emailId}",
-    "get /Emails/Operations",
-    "get /Emails/Operations/{operationId}",
-}
+NOT_BUILT: set[str] = set()
 #: Properties of the contract's bodies that are not built, at their places.
 PARTS_NOT_BUILT = {
     "body:schedule.sendAt",
@@ -108,6 +101,7 @@ def required(root: Json, schema: Any, at: str = "") -> Iterator[str]:
 def left_open(root: Json, schema: Any) -> set[str]:
     """Places where the contract says "an object" and no more: what stands below is not its business."""
     found = {place: resolved(root, inner) for place, inner in places(root, schema)}
+    found |= {f"{place}[]": resolved(root, inner["items"]) for place, inner in found.items() if "items" in inner}
     return {
         place
         for place, inner in found.items()

@@ -23,7 +23,7 @@ from sendpool.connectors.base import (
 )
 from sendpool.connectors.sandbox import connector as sandbox
 from sendpool.connectors.sandbox.connector import SandboxConnector
-from sendpool.connectors.sandbox.magic import MAGIC
+from sendpool.connectors.sandbox.magic import MAGIC, Treatment, treatment
 from sendpool.domain.failures import FailureClass, classify
 from sendpool.domain.message import Content
 from sendpool.domain.sender import Channel
@@ -111,6 +111,12 @@ def test_anybody_is_delivered_within_a_second_on_every_channel(channel: Channel)
     assert isinstance(inbox.outcome_list[0][2], CarrierId)
     assert states(inbox) == [DELIVERED]
     assert inbox.reported_at[0] - inbox.answered_at[0] < 1
+
+
+def test_over_email_a_magic_recipient_may_have_any_domain() -> None:
+    assert treatment("+15005550003@example.test", Channel.EMAIL) == MAGIC["0003"]
+    assert treatment("ana@example.test", Channel.EMAIL) == Treatment()
+    assert treatment("+15005550003@example.test", Channel.SMS) == Treatment()
 
 
 def test_a_recipient_like_a_magic_one_but_longer_is_not_magic() -> None:

@@ -129,7 +129,7 @@ def _operation(key: str, template: str, operation: Documented) -> Json:
         found["requestBody"] = _body(operation.body, operation.examples)
     if operation.ours:
         found["x-sendpool"] = True
-    errors = {str(status): _response(_ERRORS[status][0]) for status in errors_of(key, operation)}
+    errors = {str(status): _error(status, ours=status in operation.our_errors) for status in errors_of(key, operation)}
     return {**found, "responses": {**dict([_success(operation)]), **errors}}
 
 
@@ -148,6 +148,13 @@ def _success(operation: Documented) -> tuple[str, Json]:
     if isinstance(operation.answer, str):
         return SUCCESSES[operation.answer][0], _response(operation.answer)
     return "200", {"description": operation.summary, "content": _json(operation.answer.__name__)}
+
+
+def _error(status: int, *, ours: bool) -> Json:
+    """A reference to an error's response; where it is our addition to an operation, the response itself."""
+    name, description = _ERRORS[status]
+    marked = {"description": description, "x-sendpool": True, "content": _json(ErrorResponse.__name__)}
+    return marked if ours else _response(name)
 
 
 def _json(schema: str) -> Json:

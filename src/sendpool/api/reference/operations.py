@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sendpool.api import schemas
+from sendpool.api import email_schemas, schemas
 from sendpool.api.reference.parameters import CREATED, FILTERS, PAGE
 
 #: An answer of 202: the references of what was made or changed.
@@ -34,6 +34,8 @@ class Documented(NamedTuple):
     examples: Mapping[str, Any] = {}
     more_errors: tuple[int, ...] = ()
     fewer_errors: tuple[int, ...] = ()
+    #: Those that the contract does not know here.
+    our_errors: tuple[int, ...] = ()
     #: Our own addition: the contract does not know it.
     ours: bool = False
 
@@ -236,4 +238,60 @@ _POOLS = {
     ),
 }
 
-OPERATIONS: Mapping[str, Documented] = {**_MESSAGES, **_SENDERS, **_POOLS}
+_EMAILS = {
+    "POST /Emails": Documented(
+        "sendEmails",
+        "Emails",
+        "Send emails to up to 10,000 recipients",
+        OPERATION_ACCEPTED,
+        "202 means durable. The whole request may have 5 MB. Where there is no text, it comes from the html.",
+        body="SendEmailsRequest",
+        examples={
+            "mailbox": {
+                "from": {"address": "support@example.com", "name": "Support"},
+                "to": [{"address": "ana@example.com", "name": "Ana Díaz"}],
+                "content": {"subject": "Your order", "html": "<p>It is on its way.</p>"},
+            }
+        },
+        parameters=("Idempotency-Key",),
+        more_errors=(403, 404),
+    ),
+    "GET /Emails": Documented(
+        "listEmails",
+        "Emails",
+        "List emails with their contents, the newest first",
+        email_schemas.EmailPage,
+        "Attachments come without their bytes. A page of long contents, or under a rare filter, may be short and still"
+        " name a next one.",
+        ("operationId", "emailOperation_id", *CREATED, "emailStatus", "tags", "ambiguous", *PAGE),
+        fewer_errors=(409,),
+    ),
+    "GET /Emails/{email_id}": Documented(
+        "fetchEmail", "Emails", "Fetch an email with its content", email_schemas.Email, fewer_errors=(409,)
+    ),
+    "DELETE /Emails/{email_id}": Documented(
+        "deleteEmail",
+        "Emails",
+        "Take what is personal out of an email for good",
+        RESOURCE_ACCEPTED,
+        "Content, address and name go; states and counters stay. An email that is still to be sent is a 409.",
+        our_errors=(409,),
+    ),
+    "GET /Emails/Operations": Documented(
+        "listEmailOperations",
+        "Emails",
+        "List the operations that made emails",
+        email_schemas.EmailOperationPage,
+        parameters=(*CREATED, "operationStatus", *PAGE),
+        fewer_errors=(409,),
+    ),
+    "GET /Emails/Operations/{operation_id}": Documented(
+        "fetchEmailOperation",
+        "Emails",
+        "Fetch an operation with its eleven counters",
+        email_schemas.EmailOperation,
+        fewer_errors=(409,),
+    ),
+}
+
+OPERATIONS: Mapping[str, Documented] = {**_MESSAGES, **_SENDERS, **_POOLS, **_EMAILS}

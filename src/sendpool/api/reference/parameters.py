@@ -58,12 +58,16 @@ PARAMETERS: Mapping[str, Parameter] = {
     "operation_id": _in_query(
         "operation_id", schema_of(fields.OperationId), "Another spelling of operationId.", deprecated=True
     ),
+    "emailOperation_id": _in_query(
+        "operation_id", schema_of(fields.OperationId), "Another spelling of operationId.", deprecated=True, ours=True
+    ),
     "sessionId": _in_query("sessionId", _TEXT, "Sessions are not kept: an empty page."),
     "profile": _in_query("profile", schema_of(fields.ProfileId), "Only messages to this profile."),
     "startDate": _in_query("startDate", _INSTANT, "Only what was created at or after this instant (RFC 3339)."),
     "endDate": _in_query("endDate", _INSTANT, "Only what was created before this instant; later than startDate."),
     "messageChannel": _in_query("channel", _either_case(fields.MessageChannel), "The channel of the message's sender."),
     "messageStatus": _in_query("status", {**_TEXT, "examples": ["QUEUED"]}, "A message's status, in any case."),
+    "emailStatus": _in_query("status", {**_TEXT, "examples": ["OPENED"]}, "An email's status, in any case."),
     "operationStatus": _in_query("status", {**_TEXT, "examples": ["COMPLETED"]}, "An operation's status, in any case."),
     "senderChannel": _in_query("channel", _either_case(fields.SenderChannel)),
     "senderStatus": _in_query("status", _either_case(fields.SenderStatus)),

@@ -7,9 +7,11 @@ from typing import Any
 
 import msgspec
 
-from sendpool.api import fields, resolving
+from sendpool.api import email_sending, fields, resolving
 from sendpool.api.checks import MAX_TAGS
 from sendpool.api.contents import MAX_MODULES, MAX_TEXT
+from sendpool.api.email_contents import DISPOSITIONS, MAX_ATTACHMENTS, MAX_FILENAME, MAX_SUBJECT
+from sendpool.api.email_sending import LEAST_POOL_NAME, MOST_POOL_NAME
 from sendpool.api.fields import TAGS
 from sendpool.api.origins import LONGEST_ADDRESS
 from sendpool.api.pool_bodies import (
@@ -70,6 +72,9 @@ _FALLBACK_AFTER = ours(
     "Seconds to wait for a receipt on a channel before the next one is tried.",
 )
 _VALIDITY = ours({"type": "integer", "minimum": 1, "maximum": MAX_VALIDITY}, "Seconds for which the message is useful.")
+_MAILBOX: Schema = {"type": "string", "format": "email"}
+#: An empty one is none.
+_MAILBOX_NAME: Schema = {"type": "string", "maxLength": email_sending.MAX_NAME}
 _NAME: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_NAME}
 _ORDER = an_object(("channel", "priority"), channel=_CHANNELS, priority={"type": "integer", "minimum": 0})
 
@@ -107,6 +112,16 @@ REQUESTS: Mapping[str, Schema] = {
         content=ref("MessageContentInput"),
         from_=ref("MessageFromInput"),
         tags=ref("TagsInput"),
+        category=_CATEGORY,
+        validity=_VALIDITY,
+    ),
+    "SendEmailsRequest": an_object(
+        ("from", "to", "content"),
+        from_=ref("EmailFromInput"),
+        to=an_array(ref("EmailRecipientInput"), 1, MAX_RECIPIENTS),
+        content=ref("EmailContentInput"),
+        tags=ref("TagsInput"),
+        ipPoolName={"type": "string", "minLength": LEAST_POOL_NAME, "maxLength": MOST_POOL_NAME},
         category=_CATEGORY,
         validity=_VALIDITY,
     ),
@@ -174,6 +189,47 @@ PARTS: Mapping[str, Schema] = {
             ),
         ]
     },
+    "EmailFromInput": {
+        "oneOf": [
+            an_object(("address",), ("senderId", "senderPoolId"), address=_MAILBOX, name=_MAILBOX_NAME),
+            ours(
+                an_object(
+                    ("senderId",),
+                    ("address", "senderPoolId"),
+                    senderId=schema_of(fields.SenderId) | {"x-sendpool": True},
+                    name=_MAILBOX_NAME,
+                ),
+                "One sender, by its id.",
+            ),
+            ours(
+                an_object(
+                    ("senderPoolId",),
+                    ("address", "senderId"),
+                    senderPoolId=schema_of(fields.PoolId) | {"x-sendpool": True},
+                    name=_MAILBOX_NAME,
+                ),
+                "Any sender of a pool.",
+            ),
+        ]
+    },
+    "EmailRecipientInput": an_object(("address",), address=_MAILBOX, name=_MAILBOX_NAME),
+    "EmailContentInput": an_object(
+        ("subject", "html"),
+        subject={**_TEXT, "maxLength": MAX_SUBJECT},
+        html=_TEXT,
+        text={"type": "string", "description": "Where it is missing or empty, it comes from the html."},
+        attachments=an_array(ref("EmailAttachmentInput"), 0, MAX_ATTACHMENTS),
+    ),
+    "EmailAttachmentInput": an_object(
+        ("filename", "content"),
+        filename={**_TEXT, "maxLength": MAX_FILENAME},
+        content={"type": "string", "contentEncoding": "base64"},
+        type={**_TEXT, "examples": ["image/png"]},
+        contentType={**_TEXT, "description": "Another spelling of type."},
+        disposition={"type": "string", "enum": list(DISPOSITIONS)},
+        contentId={**_TEXT, "description": "What `cid:` URLs of the html call it."},
+        content_id={**_TEXT, "description": "Another spelling of contentId."},
+    ),
     "SenderAddressInput": {
         "anyOf": [
             an_object(("address", "channel"), address=_ADDRESS, channel=_MESSAGE_CHANNELS),

@@ -1,4 +1,7 @@
-"""The magic recipients +1500555NNNN: what the sandbox does with each. The README lists them as its contract."""
+"""The magic recipients +1500555NNNN: what the sandbox does with each. The README lists them as its contract.
+
+Over EMAIL they are addresses of any domain: +1500555NNNN@example.com.
+"""
 
 from __future__ import annotations
 
@@ -102,6 +105,8 @@ MAGIC: dict[str, Treatment] = {
 
 def treatment(recipient: str, channel: Channel) -> Treatment:
     """What a submit to *recipient* over *channel* gets, before `when` is looked at."""
+    if channel is Channel.EMAIL:
+        recipient = recipient.partition("@")[0]
     if len(recipient) != LENGTH or not recipient.startswith(PREFIX):
         return PLAIN
     magic = MAGIC.get(recipient[len(PREFIX) :], PLAIN)

@@ -1,0 +1,81 @@
+"""Emails and their operations as clients see them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from sendpool.api.email_schemas import Email, EmailAddress, EmailContent, EmailOperation, EmailOperationStats
+from sendpool.api.schemas import RelatedResource, instant, maybe_instant
+from sendpool.domain import ids
+from sendpool.domain.sender import Channel
+from sendpool.domain.states import MessageState, OperationState
+from sendpool.store.history import MessageRow
+from sendpool.store.operations import OperationRow
+
+#: Statuses of emails by state: nobody reads one, it is opened.
+STATUSES = {int(state): "OPENED" if state is MessageState.READ else state.name for state in MessageState}
+
+
+def email(row: MessageRow, content: str, base: str, *, files: bool) -> Email:
+    """An email with its content (as it is stored); *files*: with the bytes of its attachments."""
+    module: Mapping[str, Any] = msgspec.json.decode(content).get("modules", {}).get(Channel.EMAIL.value, {})
+    operation_id = ids.operation_id(row.place.operation_uid)
+    related = RelatedResource(name="OPERATION", id=operation_id, uri=f"{base}/Emails/Operations/{operation_id}")
+    deleted = row.deleted_at is not None
+    return Email(
+        id=ids.message_id(*row.place, ids.EMAIL),
+        from_=_from(row, module),
+        to=[] if deleted else [EmailAddress(address=row.address, name=row.name or UNSET)],
+        status=STATUSES[row.state],
+        related=[related],
+        tags=Raw(row.tags.encode()),
+        scheduled_for=maybe_instant(row.scheduled_for),
+        created_at=instant(row.created_at),
+        updated_at=instant(row.updated_at),
+        deleted_at=maybe_instant(row.deleted_at),
+        ambiguous=True if row.ambiguous else UNSET,
+        content=UNSET if deleted else _content(module, files=files),
+    )
+
+
+def _from(row: MessageRow, module: Mapping[str, Any]) -> EmailAddress:
+    """Complete once a sender is bound, or where only one is possible; until then without an address."""
+    name = module.get("fromName", UNSET)
+    pool_id: str | UnsetType = UNSET
+    if row.pool_uid is not None and row.pool_kind == "pool":
+        pool_id = ids.encode(ids.POOL, row.pool_uid)
+    return EmailAddress(address=row.sender.address if row.sender else "", name=name, sender_pool_id=pool_id)
+
+
+def _content(module: Mapping[str, Any], *, files: bool) -> EmailContent:
+    attachments = module.get("attachments", UNSET)
+    if not files and attachments is not UNSET:
+        attachments = [{name: value for name, value in one.items() if name != "content"} for one in attachments]
+    return EmailContent(subject=module["subject"], html=module["html"], text=module["text"], attachments=attachments)
+
+
+def email_operation(row: OperationRow) -> EmailOperation:
+    """An operation with its eleven counters."""
+    return EmailOperation(
+        id=ids.operation_id(row.uid),
+        status=OperationState(row.state).name,
+        stats=EmailOperationStats(
+            total=row.total,
+            recipients=row.recipients,
+            attempts=row.attempts,
+            scheduled=row.scheduled,
+            queued=row.queued,
+            sent=row.sent,
+            delivered=row.delivered,
+            opened=row.read,
+            undelivered=row.undelivered,
+            failed=row.failed,
+            canceled=row.canceled,
+        ),
+        created_at=instant(row.created_at),
+        updated_at=instant(row.updated_at),
+    )

@@ -1,0 +1,83 @@
+"""`/Emails` and `/Emails/Operations`: emails are messages of a kind that has its own paths, ids and shapes."""
+
+from __future__ import annotations
+
+from asyncio import to_thread
+
+from sendpool.api import kinds
+from sendpool.api.email_schemas import EmailOperationPage, EmailPage
+from sendpool.api.email_sending import MAX_EMAIL_BODY, read_emails
+from sendpool.api.email_shapes import STATUSES, email, email_operation
+from sendpool.api.exchange import Reply, Request
+from sendpool.api.idempotency import refuse_key
+from sendpool.api.kinds import Kind
+from sendpool.api.problems import not_found
+from sendpool.api.query import Query
+from sendpool.api.schemas import encode
+from sendpool.domain import ids
+from sendpool.store.history import MessageFilter, fetch_message, list_with_contents
+
+EMAILS = Kind("email", "/Emails", ids.EMAIL, email_operation, EmailOperationPage)
+
+#: Bytes of a body above which it is read in a thread: html and attachments may keep a core busy for a second.
+_LONG = 64 * 1024
+
+_STATES = {name: state for state, name in STATUSES.items()}
+_FLAGS = {"TRUE": True, "FALSE": False}
+
+
+async def post_emails(request: Request) -> Reply:
+    """Accept emails; answered once they are durable."""
+    refuse_key(request)
+    body = await request.body(MAX_EMAIL_BODY)
+    if len(body) > _LONG:
+        send = await to_thread(read_emails, body, request.account_id)
+    else:
+        send = read_emails(body, request.account_id)
+    return await kinds.accept(request, EMAILS, send)
+
+
+async def get_emails(request: Request) -> Reply:
+    """List emails with their contents; of attachments everything but their bytes."""
+    query = Query(request.scope["query_string"])
+    wanted = MessageFilter(
+        query.operation("operationId", "operation_id"),
+        query.choice("status", _STATES),
+        ambiguous=query.choice("ambiguous", _FLAGS),
+        tags=query.tags(),
+        emails=True,
+    )
+    return await _page(request, "/Emails", query, wanted)
+
+
+async def _page(request: Request, path: str, query: Query, wanted: MessageFilter) -> Reply:
+    found, pagination = await kinds.find(
+        request, path, query, lambda part: list_with_contents(request.account_id, wanted, part)
+    )
+    base = request.base
+    emails = [email(row, found.contents[row.place.operation_uid], base, files=False) for row in found.rows]
+    return Reply(200, encode(EmailPage(emails=emails, pagination=pagination)))
+
+
+async def get_email(request: Request) -> Reply:
+    """Fetch one email with its content."""
+    place = EMAILS.place(request.path("email_id"))
+    found = await request.services.database.read(fetch_message(request.account_id, place, email=True))
+    if found is None:
+        raise not_found("email")
+    return Reply(200, encode(email(found.row, found.content, request.base, files=True)))
+
+
+async def delete_email(request: Request) -> Reply:
+    """Take content, address and name out of an email for good; its states and counters stay."""
+    return await kinds.delete(request, EMAILS, request.path("email_id"))
+
+
+async def get_operations(request: Request) -> Reply:
+    """List email operations."""
+    return await kinds.operations(request, EMAILS)
+
+
+async def get_operation(request: Request) -> Reply:
+    """Fetch one email operation with its counters."""
+    return await kinds.operation(request, EMAILS)

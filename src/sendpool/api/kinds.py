@@ -1,0 +1,120 @@
+"""Messages and emails go the same way: what the paths of both have in common, and the names that differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from sendpool.api.accepted import operation_accepted, resource_accepted
+from sendpool.api.exchange import Reply, Request
+from sendpool.api.paging import Listing
+from sendpool.api.problems import CONFLICT, not_found
+from sendpool.api.query import Query
+from sendpool.api.references import operation_in_path
+from sendpool.api.schemas import Pagination, encode
+from sendpool.domain import ids
+from sendpool.domain.request import Problem, Refused, SendRequest
+from sendpool.domain.states import OperationState
+from sendpool.store.database import Script
+from sendpool.store.history import MessagePage, MessagePlace, MessageSlice
+from sendpool.store.operations import OperationRow, fetch_operation, list_operations
+from sendpool.store.redaction import Redaction, redact_message
+from sendpool.store.slices import Slice
+
+_OPERATION_STATES = {state.name: state for state in OperationState}
+
+#: A place in a list of messages: the operation's uid and the message's position in it.
+_PLACE_SIZE = 18
+
+
+class Kind(NamedTuple):
+    """What clients see messages as."""
+
+    #: As operations of it are stored.
+    name: str
+    #: The collection, below the version.
+    path: str
+    #: Of the ids of its members.
+    prefix: str
+    #: The shape of one operation, and of a page of them.
+    operation: Callable[[OperationRow], Any]
+    operations: Callable[..., Any]
+
+    @property
+    def emails(self) -> bool:
+        """Whether it is emails."""
+        return self.name == "email"
+
+    def place(self, text: str) -> MessagePlace:
+        """Where the member lies that a path names. Raises Refused (404), also when the id is malformed."""
+        place = ids.parse_message(text, self.prefix)
+        if place is None:
+            raise not_found(self.name)
+        return MessagePlace(*place)
+
+
+async def accept(request: Request, kind: Kind, send: SendRequest) -> Reply:
+    """Make a send durable, and answer with the operation."""
+    accepted = await request.services.accept(send)
+    operation_id = ids.operation_id(accepted.uid)
+    collection = f"{request.base}{kind.path}"
+    return operation_accepted(
+        operation_id, f"{collection}/Operations/{operation_id}", f"{collection}?operationId={operation_id}"
+    )
+
+
+async def find(
+    request: Request, path: str, query: Query, listed: Callable[[MessageSlice], Script[MessagePage]]
+) -> tuple[MessagePage, Pagination]:
+    """The page that a query asks for, of what *listed* lists. Read the filters from the query before."""
+    start, end = query.created()
+    listing = Listing(request, path, query, place_size=_PLACE_SIZE)
+    page = listing.page()
+    found = MessagePage([], None)
+    if not query.matches_nothing:
+        before = None if page.place is None else MessagePlace(page.place[:16], int.from_bytes(page.place[16:], "big"))
+        found = await request.services.database.read(listed(MessageSlice(page.limit, before, start, end)))
+    following = None if found.next is None else found.next.operation_uid + found.next.position.to_bytes(2, "big")
+    return found, listing.pagination(page, following)
+
+
+#: Why a message is not deleted yet, and what to do.
+_NOT_YET = {
+    Redaction.WAITING: "this message is still to be sent; cancel it first (POST .../Cancel), or delete it once it has"
+    " been sent",
+    Redaction.UNDER_WAY: "an attempt to send this message is under way; delete it once that has ended",
+}
+
+
+async def delete(request: Request, kind: Kind, member_id: str) -> Reply:
+    """Redact a member of a kind. Raises Refused: 404 where there is none, 409 where it is still to be sent."""
+    place, now = kind.place(member_id), request.services.now()
+    redacted = await request.services.write(lambda: redact_message(request.account_id, place, now, email=kind.emails))
+    if redacted is Redaction.UNKNOWN:
+        raise not_found(kind.name)
+    if redacted in _NOT_YET:
+        raise Refused(Problem(CONFLICT, _NOT_YET[redacted].replace("message", kind.name)), status=409)
+    return resource_accepted(member_id, f"{request.base}{kind.path}/{member_id}")
+
+
+async def operations(request: Request, kind: Kind) -> Reply:
+    """List operations of a kind."""
+    query = Query(request.scope["query_string"])
+    state = query.choice("status", _OPERATION_STATES)
+    start, end = query.created()
+    listing = Listing(request, f"{kind.path}/Operations", query)
+    page = listing.page()
+    part = Slice(page.limit, page.place, start, end)
+    listed = list_operations(request.account_id, part, state, kind=kind.name)
+    found = await request.services.database.read(listed)
+    shown = [kind.operation(row) for row in found.rows]
+    return Reply(200, encode(kind.operations(operations=shown, pagination=listing.pagination(page, found.next))))
+
+
+async def operation(request: Request, kind: Kind) -> Reply:
+    """Fetch one operation of a kind with its counters."""
+    uid = operation_in_path(request.path("operation_id"))
+    row = await request.services.database.read(fetch_operation(request.account_id, uid, emails=kind.emails))
+    if row is None:
+        raise not_found("operation")
+    return Reply(200, encode(kind.operation(row)))
