@@ -20,6 +20,7 @@ from sendpool.admin.protocol import socket_path
 from sendpool.admin.server import CommandServer
 from sendpool.api.app import create_app
 from sendpool.api.auth import Accounts
+from sendpool.api.rates import RequestRates
 from sendpool.api.services import Services
 from sendpool.config import Config, ConfigError
 from sendpool.config.places import database_path, secret_key
@@ -194,6 +195,7 @@ class Runtime:
             metrics_token=server.metrics_token,
             public_url=server.public_url,
             trusted_proxies=tuple(map(ip_network, server.trusted_proxies)),
+            rates=RequestRates(server.max_requests_per_second, server.burst),
             observe=self._metrics.request,
             callbacks=self._supervisor.callbacks,
         )

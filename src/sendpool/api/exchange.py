@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from sendpool.api.problems import (
     INTERNAL,
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
+    TOO_MANY,
     UNAUTHENTICATED,
     UNAVAILABLE,
     error_body,
@@ -148,6 +150,9 @@ class Resource:
         caller = self._services.accounts.authenticate(headers.get(b"authorization"))
         if caller is None:
             return refusal(_unauthenticated(), _CHALLENGE)
+        wait = self._services.rates.wait(caller.account_id)
+        if wait:
+            return too_many("this account asks more often than it may", wait)
         try:
             return await handler(Request(self._services, self._version, caller, scope, headers, receive))
         except Refused as refused:
@@ -165,6 +170,13 @@ class Resource:
 def _unauthenticated() -> Refused:
     message = "authenticate with HTTP Basic: the account SID and its auth token, or an API key and its secret"
     return Refused(Problem(UNAUTHENTICATED, message), status=401)
+
+
+def too_many(why: str, wait: float) -> Reply:
+    """The 429 that says to come again in *wait* seconds."""
+    seconds = max(1, math.ceil(wait))
+    problem = Problem(TOO_MANY, f"{why}; wait for the seconds in Retry-After, then go on")
+    return refusal(Refused(problem, status=429), ((b"retry-after", str(seconds).encode()),))
 
 
 async def nowhere(scope: Scope, receive: Receive, send: Send) -> None:

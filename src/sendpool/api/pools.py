@@ -5,6 +5,9 @@ Changes are applied before they are answered, so that a read that follows sees t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import msgspec
 from msgspec import UNSET, Raw
 
@@ -23,10 +26,16 @@ from sendpool.domain import ids
 from sendpool.domain.request import Problem, Refused
 from sendpool.domain.states import OperationState
 from sendpool.store import pools
+from sendpool.store.admin_log import noting
+from sendpool.store.database import Script
 from sendpool.store.pools import PoolOperationRow, PoolRow, UnknownSenders
 from sendpool.store.slices import Slice
 
+T = TypeVar("T")
+
 _POOL = "sender pool"
+#: Senders of one change that its note names.
+_LISTED = 100
 #: FAILED is a state that clients ask for; no operation of ours ends so.
 _FAILED = 0
 _STATES = {**{state.name: int(state) for state in OperationState}, "FAILED": _FAILED}
@@ -61,13 +70,38 @@ def _operation(row: PoolOperationRow) -> schemas.SenderPoolOperation:
     )
 
 
+async def _write(
+    request: Request,
+    action: str,
+    change: Callable[[int], Script[T]],
+    pool: Callable[[T], bytes],
+    **detail: object,
+) -> T:
+    """Carry out a change and note in the same commit who made it; *pool* knows the pool's uid by what that brought."""
+    now = request.services.now()
+
+    def noted() -> Script[T]:
+        return noting(
+            change(now), now, request.actor, action, lambda brought: ids.encode(ids.POOL, pool(brought)), **detail
+        )
+
+    return await request.services.write(noted)
+
+
 async def post_pool(request: Request) -> Reply:
     """Make a pool."""
     refuse_key(request)
     new = read_new_pool(await request.body())
-    now = request.services.now()
+    account = request.account_id
     try:
-        created = await request.services.write(lambda: pools.create_pool(request.account_id, new, now))
+        created = await _write(
+            request,
+            "pool.created",
+            lambda now: pools.create_pool(account, new, now),
+            lambda made: made.pool_uid,
+            name=new.name,
+            senders=len(new.sender_uids),
+        )
     except UnknownSenders as error:
         raise unknown_senders(error) from None
     operation_id = ids.operation_id(created.operation_uid)
@@ -107,11 +141,15 @@ async def patch_pool(request: Request) -> Reply:
     """Change a pool's name, tags or settings."""
     uid = _pool_uid(request)
     change = read_pool_change(await request.body())
-    now = request.services.now()
-    done = await request.services.write(
-        lambda: pools.update_pool(
+    given = {"name": change.name, "tags": change.tags, **change.settings}
+    done = await _write(
+        request,
+        "pool.changed",
+        lambda now: pools.update_pool(
             request.account_id, uid, now, name=change.name, tags=change.tags, settings=change.settings
-        )
+        ),
+        lambda _: uid,
+        changed=[key for key in given if given[key] is not None or key in change.settings],
     )
     return await _changed(request, uid, done=done)
 
@@ -119,8 +157,8 @@ async def patch_pool(request: Request) -> Reply:
 async def delete_pool(request: Request) -> Reply:
     """Delete a pool; its senders stay."""
     uid = _pool_uid(request)
-    now = request.services.now()
-    done = await request.services.write(lambda: pools.delete_pool(request.account_id, uid, now))
+    account = request.account_id
+    done = await _write(request, "pool.deleted", lambda now: pools.delete_pool(account, uid, now), lambda _: uid)
     return await _changed(request, uid, done=done)
 
 
@@ -158,9 +196,16 @@ async def post_members(request: Request) -> Reply:
     """Add senders to a pool."""
     uid = _pool_uid(request)
     senders = read_added_senders(await request.body())
-    now = request.services.now()
+    account = request.account_id
     try:
-        operation_uid = await request.services.write(lambda: pools.add_members(request.account_id, uid, senders, now))
+        operation_uid = await _write(
+            request,
+            "pool.senders_added",
+            lambda now: pools.add_members(account, uid, senders, now),
+            lambda _: uid,
+            senders=[ids.encode(ids.SENDER, one) for one in senders[:_LISTED]],
+            count=len(senders),
+        )
     except UnknownSenders as error:
         raise unknown_senders(error) from None
     if operation_uid is None:
@@ -174,11 +219,17 @@ async def delete_member(request: Request) -> Reply:
     """Take a sender out of a pool; the answer names the sender, which goes on to exist."""
     uid = _pool_uid(request)
     sender_uid = in_path(ids.SENDER, request.path("sender_id"), "sender")
-    now = request.services.now()
-    done = await request.services.write(lambda: pools.remove_member(request.account_id, uid, sender_uid, now))
+    account = request.account_id
+    sender_id = ids.encode(ids.SENDER, sender_uid)
+    done = await _write(
+        request,
+        "pool.sender_removed",
+        lambda now: pools.remove_member(account, uid, sender_uid, now),
+        lambda _: uid,
+        sender=sender_id,
+    )
     if not done:
         raise not_found("sender in this pool")
-    sender_id = ids.encode(ids.SENDER, sender_uid)
     return resource_accepted(sender_id, f"{request.base}/Senders/{sender_id}")
 
 

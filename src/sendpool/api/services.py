@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 from sendpool.api.auth import Accounts
 from sendpool.api.forwarded import Network
+from sendpool.api.rates import RequestRates
 from sendpool.connectors.base import CallbackRoute
 from sendpool.domain.request import Accepted, SendRequest
 from sendpool.store.database import Database, Script
@@ -64,6 +65,8 @@ class Services:
     trusted_proxies: tuple[Network, ...] = ()
     #: Bytes of a request's body.
     max_body: int = MAX_BODY
+    #: How often an account may ask.
+    rates: RequestRates = field(default_factory=RequestRates)
     #: The callback endpoints of a connection, by its name; none for one that is not there.
     callbacks: Callable[[str], Sequence[CallbackRoute]] = field(default=_no_callbacks)
     #: Told of each answer: method, route's template, status and seconds (`Metrics.request`).

@@ -102,6 +102,24 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
             ["127.0.0.0/8"],
         ),
     ] = ()
+    max_requests_per_second: Annotated[
+        float | None,
+        described(
+            "a number above 0",
+            "Requests a second that each account may make; what is more gets a 429. Else there is no limit.",
+            100,
+            gt=0,
+        ),
+    ] = None
+    burst: Annotated[
+        float | None,
+        described(
+            "a number of at least 1",
+            "Requests that an account may make at once after a pause. Else those of one second.",
+            200,
+            ge=1,
+        ),
+    ] = None
     log_level: Annotated[
         str,
         described('"debug", "info", "warning" or "error"', "The least serious level that is logged.", "info"),

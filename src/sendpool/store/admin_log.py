@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from sqlalchemy import insert, select
 
 from sendpool.store.database import Script
 from sendpool.store.tables import admin_log
+
+T = TypeVar("T")
 
 #: Who changes things by the configuration or by a command; by the API it is the sid that the request came with.
 CONFIGURATION = "configuration"
@@ -33,6 +36,16 @@ def record(now: int, actor: str, action: str, subject: str, **detail: Any) -> Sc
     """Note a change: *actor* did *action* ("account.created") to *subject* (a public id). Never secrets."""
     values = {"at": now, "actor": actor, "action": action, "subject": subject}
     yield insert(admin_log).values(**values, detail=msgspec.json.encode(detail).decode())
+
+
+def noting(
+    change: Script[T], now: int, actor: str, action: str, subject: Callable[[T], str], **detail: Any
+) -> Script[T]:
+    """Carry out a change and note it, unless it brings nothing true: then there was nothing to change."""
+    brought = yield from change
+    if brought:
+        yield from record(now, actor, action, subject(brought), **detail)
+    return brought
 
 
 def list_log(limit: int, subject: str | None = None, before: int | None = None) -> Script[list[LogRow]]:
