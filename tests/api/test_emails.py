@@ -220,6 +220,79 @@ async def test_a_filter_that_cannot_be_read_is_a_400(query: str, context: str, s
     conforms(answer.json, "ErrorResponse")
 
 
+@pytest.mark.parametrize(
+    ("body", "count"),
+    [
+        ({}, 3),
+        ({"address": "ana@example.test"}, 2),
+        ({"address": "ben@example.test"}, 1),
+        ({"address": MAILBOX}, 3),
+        ({"address": "nobody@example.test"}, 0),
+        ({"operationId": "{id}"}, 2),
+        ({"operationId": "{id}", "address": "ana@example.test", "status": "opened"}, 1),
+        ({"status": "QUEUED"}, 1),
+        ({"tags": {"campaign": "launch"}}, 2),
+        ({"tags": {"campaign": "other"}}, 0),
+        ({"tags": {}}, 3),
+        ({"startDate": "2099-01-01T00:00:00Z"}, 0),
+        ({"endDate": "9999-12-31T00:00:00Z"}, 3),
+        ({"sessionId": "comms_session_01h9krwprkeee8fzqspvwy6nq8"}, 0),
+        ({"profile": "mem_profile_01h9krwprkeee8fzqspvwy6nq8"}, 0),
+    ],
+)
+@pytest.mark.parametrize("version", ["v1", "preview"])
+async def test_a_search_finds_by_an_address_of_either_side_and_by_what_filters_lists(
+    body: dict[str, Any], count: int, version: str, world: Any, conforms: Any
+) -> None:
+    client = world.client
+    operation_id = await client.mailed(to=[ANA, BEN], tags={"campaign": "launch"})
+    await client.mailed(origin={"senderPoolId": await client.pool_of(MAILBOX)})
+    await world.change(operation_id, 0, state=int(MessageState.READ))
+    await world.change(operation_id, 1, state=int(MessageState.READ))
+    (last,) = await client.mails("?status=QUEUED")
+    await world.change(last["related"][0]["id"], 0, address=MAILBOX)
+    asked = {name: operation_id if value == "{id}" else value for name, value in body.items()}
+
+    answer = await client.post(f"/{version}/Emails/Search", asked)
+
+    assert answer.status == 200
+    conforms(answer.json, "EmailPage")
+    assert len(answer.json["emails"]) == count
+
+
+async def test_a_search_is_paged_by_its_query(client: Any) -> None:
+    await client.mailed(to=[ANA, BEN, ANA])
+    path, asked = "/preview/Emails/Search", {"address": "ana@example.test"}
+
+    first = (await client.post(f"{path}?pageSize=1", asked)).json
+    second = (await client.post(f"{path}?pageSize=1&pageToken={first['pagination']['next']}", asked)).json
+
+    assert first["emails"][0]["id"] > second["emails"][0]["id"]
+    assert second["pagination"]["next"] is None
+    assert "/" not in first["pagination"]["self"]
+    other = await client.post(f"{path}?pageToken={first['pagination']['next']}", {"address": "ben@example.test"})
+    assert other.contexts == ["$.pageToken"]
+
+
+@pytest.mark.parametrize(
+    ("body", "contexts"),
+    [
+        ({"address": 1}, ["$.address"]),
+        ({"addres": "x"}, [None]),
+        ({"status": "READ", "tags": {"a": "b c"}}, ["$.tags", "$.status"]),
+        ({"operationId": "x", "startDate": "x", "profile": "x"}, ["$.profile", "$.operationId", "$.startDate"]),
+        ({"tags": ["a"]}, ["$.tags"]),
+        ([], [None]),
+    ],
+)
+async def test_a_search_that_cannot_be_read_is_a_400(body: Any, contexts: list[str], still: Any, conforms: Any) -> None:
+    answer = await still.post("/v1/Emails/Search", body)
+
+    assert answer.status == 400
+    conforms(answer.json, "ErrorResponse")
+    assert answer.contexts == contexts
+
+
 @pytest.mark.parametrize("size", [1, 2, 3])
 async def test_pages_show_every_email_once_from_the_newest(size: int, client: Any, conforms: Any) -> None:
     sent = [await client.mailed(to=[ANA, BEN]) for _ in range(3)]

@@ -28,6 +28,7 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/Emails": {"POST": emails.post_emails, "GET": emails.get_emails},
     "/Emails/Operations": {"GET": emails.get_operations},
     "/Emails/Operations/{operation_id}": {"GET": emails.get_operation},
+    "/Emails/Search": {"POST": emails.search_emails},
     "/Emails/{email_id}": {"GET": emails.get_email, "DELETE": emails.delete_email},
     "/Senders": {"GET": senders.get_senders},
     "/Senders/Search": {"POST": searching.search_senders},

@@ -5,6 +5,8 @@ from __future__ import annotations
 from asyncio import to_thread
 
 from sendpool.api import kinds
+from sendpool.api.bodies import decode_object
+from sendpool.api.checks import check_fields, check_tags
 from sendpool.api.email_schemas import EmailOperationPage, EmailPage
 from sendpool.api.email_sending import MAX_EMAIL_BODY, read_emails
 from sendpool.api.email_shapes import STATUSES, email, email_operation
@@ -13,6 +15,7 @@ from sendpool.api.idempotency import refuse_key
 from sendpool.api.kinds import Kind
 from sendpool.api.problems import not_found
 from sendpool.api.query import Query
+from sendpool.api.references import PROFILE
 from sendpool.api.schemas import encode
 from sendpool.domain import ids
 from sendpool.store.history import MessageFilter, fetch_message, list_with_contents
@@ -24,6 +27,8 @@ _LONG = 64 * 1024
 
 _STATES = {name: state for state, name in STATUSES.items()}
 _FLAGS = {"TRUE": True, "FALSE": False}
+#: What a search may ask for; its page is asked for in the query.
+_SEARCHED = ("address", "operationId", "sessionId", "profile", "startDate", "endDate", "status", "tags")
 
 
 async def post_emails(request: Request) -> Reply:
@@ -40,19 +45,43 @@ async def post_emails(request: Request) -> Reply:
 async def get_emails(request: Request) -> Reply:
     """List emails with their contents; of attachments everything but their bytes."""
     query = Query(request.scope["query_string"])
-    wanted = MessageFilter(
-        query.operation("operationId", "operation_id"),
+    wanted = _filter(query, "operationId", "operation_id")
+    return await _page(request, "/Emails", query, wanted)
+
+
+async def search_emails(request: Request) -> Reply:
+    """The same with the filters in the body, and one for the address of either side: it so stays out of URLs."""
+    fields = decode_object(await request.body())
+    query = Query(request.scope["query_string"])
+    check_fields(fields, _SEARCHED, query.findings)
+    tags = fields.pop("tags", {})
+    known = len(query.findings)
+    check_tags(tags, query.findings)
+    if tags and len(query.findings) == known:
+        fields["tags"] = ";".join(f"{key}:{tag}" for key, tag in tags.items())
+    query.take(fields, texts=_SEARCHED, numbers=())
+    query.nothing_has("sessionId")
+    query.reference("profile", PROFILE)
+    address = query.text("address")
+    if address is not None:
+        query.filters["address"] = address
+    wanted = _filter(query, "operationId")._replace(address=address)
+    return await _page(request, "/Emails/Search", query, wanted, in_body=True)
+
+
+def _filter(query: Query, *operation: str) -> MessageFilter:
+    return MessageFilter(
+        query.operation(*operation),
         query.choice("status", _STATES),
         ambiguous=query.choice("ambiguous", _FLAGS),
         tags=query.tags(),
         emails=True,
     )
-    return await _page(request, "/Emails", query, wanted)
 
 
-async def _page(request: Request, path: str, query: Query, wanted: MessageFilter) -> Reply:
+async def _page(request: Request, path: str, query: Query, wanted: MessageFilter, *, in_body: bool = False) -> Reply:
     found, pagination = await kinds.find(
-        request, path, query, lambda part: list_with_contents(request.account_id, wanted, part)
+        request, path, query, lambda part: list_with_contents(request.account_id, wanted, part), in_body=in_body
     )
     base = request.base
     emails = [email(row, found.contents[row.place.operation_uid], base, files=False) for row in found.rows]

@@ -64,11 +64,19 @@ async def accept(request: Request, kind: Kind, send: SendRequest) -> Reply:
 
 
 async def find(
-    request: Request, path: str, query: Query, listed: Callable[[MessageSlice], Script[MessagePage]]
+    request: Request,
+    path: str,
+    query: Query,
+    listed: Callable[[MessageSlice], Script[MessagePage]],
+    *,
+    in_body: bool = False,
 ) -> tuple[MessagePage, Pagination]:
-    """The page that a query asks for, of what *listed* lists. Read the filters from the query before."""
+    """The page that a query asks for, of what *listed* lists. Read the filters from the query before.
+
+    *in_body*: the filters stand in the request's body, so that a page has no URL.
+    """
     start, end = query.created()
-    listing = Listing(request, path, query, place_size=_PLACE_SIZE)
+    listing = Listing(request, path, query, place_size=_PLACE_SIZE, in_body=in_body)
     page = listing.page()
     found = MessagePage([], None)
     if not query.matches_nothing:

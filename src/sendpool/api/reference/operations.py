@@ -266,6 +266,17 @@ _EMAILS = {
         ("operationId", "emailOperation_id", *CREATED, "emailStatus", "tags", "ambiguous", *PAGE),
         fewer_errors=(409,),
     ),
+    "POST /Emails/Search": Documented(
+        "searchEmails",
+        "Emails",
+        "Find emails by an address, or by what lists are filtered by",
+        email_schemas.EmailPage,
+        "A POST, so that addresses stay out of URLs; it answers at once.",
+        parameters=PAGE,
+        body="SearchEmailsRequest",
+        examples={"address": {"address": "ana@example.com"}},
+        ours=True,
+    ),
     "GET /Emails/{email_id}": Documented(
         "fetchEmail", "Emails", "Fetch an email with its content", email_schemas.Email, fewer_errors=(409,)
     ),

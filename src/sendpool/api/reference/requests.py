@@ -125,6 +125,17 @@ REQUESTS: Mapping[str, Schema] = {
         category=_CATEGORY,
         validity=_VALIDITY,
     ),
+    "SearchEmailsRequest": an_object(
+        (),
+        address={"type": "string", "description": "That of the recipient or of the sender."},
+        operationId=schema_of(fields.OperationId),
+        sessionId={"type": "string"},
+        profile=schema_of(fields.ProfileId),
+        startDate={"type": "string", "format": "date-time"},
+        endDate={"type": "string", "format": "date-time"},
+        status={"type": "string", "examples": ["OPENED"]},
+        tags=ref("Tags"),
+    ),
     "SearchSendersRequest": an_object(
         ("address", "channel"),
         address=_ADDRESS,
