@@ -11,6 +11,7 @@ from sendpool.api import sending
 from sendpool.api.problems import MAX_PROBLEMS
 from sendpool.api.sending import read_send
 from sendpool.domain.request import AccountOrigin, Recipient, Refused, SendRequest
+from sendpool.domain.schedule import Moment
 
 PHONE = {"address": "+15551230001", "channel": "PHONE"}
 OPERATION_LIKE = "comms_senderpool_01h9krwprkeee8fzqspvwy6nq8"
@@ -169,10 +170,15 @@ def test_any_other_validity_is_refused(validity: Any) -> None:
     assert refused(validity=validity) == [(60701, "$.validity")]
 
 
-@pytest.mark.parametrize("field", ["schedule", "priority"])
-@pytest.mark.parametrize("value", [None, {}, {"sendAt": ["2026-12-01T09:30:00Z"]}, "otp", 1])
-def test_fields_that_are_not_built_yet_are_named(field: str, value: Any) -> None:
-    assert refused(**{field: value}) == [(60701, f"$.{field}")]
+@pytest.mark.parametrize("value", [None, {}, "otp", 1])
+def test_fields_that_are_not_built_yet_are_named(value: Any) -> None:
+    assert refused(priority=value) == [(60701, "$.priority")]
+
+
+def test_a_schedule_says_when_to_send() -> None:
+    assert read().send_at is None
+    assert read(schedule={"sendAt": ["1970-01-01T00:00:01Z"]}).send_at == Moment(1_000_000)
+    assert read(schedule={"sendAt": ["1970-01-01T00:00:01"]}).send_at == Moment(1_000_000, local=True)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +216,6 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
     )
 
     assert problems == [
-        (60701, "$.schedule"),
         (60701, None),
         (21211, "$.to[0].address"),
         (60701, "$.to[2].channel"),
@@ -218,6 +223,7 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
         (60701, "$.content.media"),
         (60701, "$.content.text"),
         (60701, "$.from.senderId"),
+        (60701, "$.schedule.sendAt"),
         (60701, "$.tags"),
         (60701, "$.validity"),
     ]

@@ -20,6 +20,7 @@ from tests.pipeline.stores import Watched
 from sendpool.connectors.base import ConnectionSettings, NamesAttempts, SenderSettings
 from sendpool.domain.message import Category, Content
 from sendpool.domain.request import Accepted, Origin, PoolOrigin, Recipient, SendRequest
+from sendpool.domain.schedule import Moment
 from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.states import AttemptState, MessageState
 from sendpool.domain.throughput import Bucket
@@ -192,6 +193,7 @@ class World:
         validity: int | None = None,
         category: Category = Category.TRANSACTIONAL,
         space: str = "P",
+        send_at: Moment | None = None,
     ) -> Accepted:
         """Accept a request, from the pool of all senders where nothing else is said."""
         return await self.engine.accept(
@@ -202,6 +204,7 @@ class World:
                 content=Content(text=text),
                 validity=validity,
                 category=category,
+                send_at=send_at,
             )
         )
 
@@ -221,7 +224,7 @@ class World:
         return await self.store.read(script())
 
     async def states(self, operation: Accepted | None = None) -> Counter[str]:
-        """How many messages are in each state, of one operation or of all; those in chunks count as QUEUED."""
+        """How many messages are in each state, of one operation or of all; those in chunks are SCHEDULED or QUEUED."""
         where = "" if operation is None else f" WHERE operation_id = {operation.operation_id}"
         found = Counter(
             {
@@ -229,10 +232,8 @@ class World:
                 for state, count in await self.rows(f"SELECT state, count(*) FROM message{where} GROUP BY state")
             }
         )
-        key = "" if operation is None else f" WHERE id = {operation.operation_id}"
-        unexpanded = (await self.rows(f"SELECT sum(unexpanded) FROM operation{key}"))[0][0] or 0
-        if unexpanded:
-            found["QUEUED"] += unexpanded
+        for held, count in await self.rows(f"SELECT due > 0, sum(count) FROM chunk{where} GROUP BY 1"):
+            found["SCHEDULED" if held else "QUEUED"] += count
         return found
 
     async def until_states(self, within: float = 60.0, operation: Accepted | None = None, **wanted: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
@@ -13,18 +12,16 @@ from sendpool.api.problems import INVALID, Findings
 from sendpool.api.references import is_well_formed
 from sendpool.domain import ids
 from sendpool.domain.request import Problem, Refused
+from sendpool.domain.schedule import parse_moment
 
 T = TypeVar("T")
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1_000
 
-#: A plus that was not escaped arrives as a blank.
-_INSTANT = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,12}))?(?:[Zz]|([-+ ])(\d\d):(\d\d))", re.ASCII
-)
+#: It arrives as a blank.
+_PLUS_THAT_WAS_NOT_ESCAPED = re.compile(r" (?=\d\d:\d\d\Z)")
 _TAG = re.compile(r"([A-Za-z0-9._~-]{1,128}):([A-Za-z0-9._~-]{1,256})")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Query:
@@ -163,17 +160,5 @@ class Query:
 
 def parse_instant(text: str) -> int | None:
     """An RFC 3339 instant in microseconds since 1970, or None where *text* is not one."""
-    found = _INSTANT.fullmatch(text)
-    if found is None:
-        return None
-    year, month, day, hour, minute, second = map(int, found.groups()[:6])
-    try:
-        # A leap second is the second after it.
-        moment = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC) - _EPOCH
-        offset = timedelta(hours=int(found[9] or 0), minutes=int(found[10] or 0))
-    except ValueError:
-        return None
-    if second > 60 or offset >= timedelta(days=1) or int(found[10] or 0) > 59:
-        return None
-    moment += timedelta(seconds=second // 60) + (offset if found[8] == "-" else -offset)
-    return moment // timedelta(microseconds=1) + int((found[7] or "0")[:6].ljust(6, "0"))
+    moment = parse_moment(_PLUS_THAT_WAS_NOT_ESCAPED.sub("+", text))
+    return None if moment is None or moment.local else moment.at

@@ -18,6 +18,7 @@ from sendpool.api.checks import check_category, check_fields, check_tags, entrie
 from sendpool.api.contents import check_content
 from sendpool.api.origins import check_origin
 from sendpool.api.problems import Findings
+from sendpool.api.schedules import check_schedule
 from sendpool.domain.message import Content
 from sendpool.domain.request import AccountOrigin, Recipient, SendRequest
 from sendpool.domain.sender import AddressSpace
@@ -26,8 +27,8 @@ MAX_RECIPIENTS = 10_000
 #: Seconds: 48 hours, after which no carrier goes on trying.
 MAX_VALIDITY = 172_800
 
-_FIELDS = ("to", "content", "from", "tags", "category", "validity")
-_NOT_BUILT = ("schedule", "priority")
+_FIELDS = ("to", "content", "from", "schedule", "tags", "category", "validity")
+_NOT_BUILT = ("priority",)
 #: Arms of a recipient that need profiles or several addresses, and what they carry.
 _OTHER_RECIPIENT = ("addresses", "profileId", "memoryStoreId", "variables")
 
@@ -44,6 +45,7 @@ class _QuickSend(msgspec.Struct, forbid_unknown_fields=True):
     to: list[_QuickRecipient]
     content: Any = UNSET
     from_: Any = msgspec.field(default=UNSET, name="from")
+    schedule: Any = UNSET
     tags: Any = UNSET
     category: Any = UNSET
     validity: Any = UNSET
@@ -61,6 +63,7 @@ def read_send(body: bytes, account_id: int) -> SendRequest:
         _missing("content", findings)
     content = check_content(fields["content"], findings) if "content" in fields else Content()
     origin = check_origin(fields["from"], findings) if "from" in fields else AccountOrigin()
+    send_at = check_schedule(fields["schedule"], findings) if "schedule" in fields else None
     tags = check_tags(fields["tags"], findings) if "tags" in fields else {}
     category = check_category(fields["category"], findings) if "category" in fields else None
     validity = check_validity(fields["validity"], findings) if "validity" in fields else None
@@ -73,6 +76,7 @@ def read_send(body: bytes, account_id: int) -> SendRequest:
         tags=tags,
         category=category,
         validity=validity,
+        send_at=send_at,
     )
 
 
@@ -92,6 +96,7 @@ def _quickly(body: bytes) -> tuple[dict[str, Any], Sequence[Recipient]] | None:
     fields = {
         "content": send.content,
         "from": send.from_,
+        "schedule": send.schedule,
         "tags": send.tags,
         "category": send.category,
         "validity": send.validity,

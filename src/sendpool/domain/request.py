@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from sendpool.domain.message import Category, Content
+from sendpool.domain.schedule import Moment
 from sendpool.domain.sender import Channel
 
 
@@ -69,6 +70,8 @@ class SendRequest(msgspec.Struct, frozen=True, kw_only=True):
     validity: int | None = None
     #: "message" or "email": what clients see what it makes as.
     kind: str = "message"
+    #: When to send; None, or what is past: at once.
+    send_at: Moment | None = None
 
 
 class Problem(NamedTuple):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby, islice
 from typing import NamedTuple
 
 import msgspec
@@ -27,11 +27,13 @@ from sendpool.domain.request import (
     SendRequest,
 )
 from sendpool.domain.routing import plan
+from sendpool.domain.schedule import HORIZON_DAYS, Moment, due_of, is_beyond_horizon
 from sendpool.domain.segments import count
 from sendpool.domain.sender import AddressSpace, Channel, Sender
-from sendpool.domain.states import OperationState
+from sendpool.domain.states import MessageState, OperationState
 from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.roster import Roster
+from sendpool.pipeline.zones import zones_of
 from sendpool.store.database import Script
 from sendpool.store.messages import (
     Context,
@@ -43,6 +45,7 @@ from sendpool.store.messages import (
     insert_operations,
 )
 from sendpool.store.queue import QueueRow, enqueue
+from sendpool.store.schedule import Beginning, ScheduledRow, schedule_messages
 
 #: Recipients up to which a request becomes rows at once; a larger one is kept in chunks and expanded when near.
 AT_ONCE = 500
@@ -58,7 +61,7 @@ class Acceptance(NamedTuple):
     operation: NewOperation
     messages: Sequence[NewMessage]
     rows: Sequence[QueueRow]
-    chunks: Sequence[tuple[int, int, int, str]]
+    chunks: Sequence[tuple[int, int, int, str, int]]
     errors: Sequence[tuple[int, int, str, str, int, str, int]]
     #: Segments of each chunk.
     chunk_costs: Sequence[int]
@@ -66,6 +69,9 @@ class Acceptance(NamedTuple):
     letters: frozenset[str]
     content: Content
     done: asyncio.Future[Accepted]
+    #: Messages that are not due yet, and their rows.
+    scheduled: Sequence[NewMessage] = ()
+    later: Sequence[ScheduledRow] = ()
 
     def context(self) -> Context:
         """What sending needs to know of the operation, without reading it again."""
@@ -108,42 +114,50 @@ class Acceptor:
         content = request.content
         segments = count(on_channel(content, Channel.SMS).text) if content.says_on(Channel.SMS) else 1
         addressed = [(r.address, r.space, letters) for r in request.recipients if (letters := plans[r.space])]
+        addressed, dues = _in_order_of_time(addressed, request.send_at, at)
         category = request.category or pool.category or Category.TRANSACTIONAL
         policy = policy_for(category, pool.rules)
         validity = request.validity or int(policy.validity)
         operation_id = self.take_ids(len(addressed))
         total = len(addressed)
         chunked = total > AT_ONCE
+        not_yet = [due for due in dues if due]
         operation = NewOperation(
             operation_id,
             ids.clear(uuid_utils.uuid7().bytes),
             request.account_id,
             request.kind,
-            OperationState.PROCESSING if total else OperationState.COMPLETED,
+            _first_state(total, len(not_yet)),
             pool.id,
             category.value,
             total,
             total if chunked else 0,
             len(request.recipients),
             len(request.recipients) - total,
-            at + validity * 1_000_000,
+            max(not_yet, default=at) + validity * 1_000_000,
             at,
             msgspec.json.encode(content).decode(),
             msgspec.json.encode(request.tags).decode(),
             origin,
             validity,
+            len(not_yet),
+            min(not_yet, default=None),
         )
         errors = self._errors(request, plans, operation_id, at) if total < len(request.recipients) else ()
         letters_used = frozenset(letters[0] for _, _, letters in addressed)
         if chunked:
-            chunks, costs = _chunks(operation_id, addressed, segments)
+            chunks, costs = _chunks(operation_id, addressed, dues, segments)
             return Acceptance(operation, (), (), chunks, errors, costs, letters_used, content, done)
         rows = [
             NewMessage(operation_id + i, operation_id, address, space, letters, segments, at)
             for i, (address, space, letters) in enumerate(addressed)
         ]
-        due = self._due(operation, rows)
-        return Acceptance(operation, rows, due, (), errors, (), letters_used, content, done)
+        now = total - len(not_yet)
+        due = self._due(operation, rows[:now])
+        later = self._later(operation, rows[now:], not_yet)
+        return Acceptance(
+            operation, rows[:now], due, (), errors, (), letters_used, content, done, rows[now:], later
+        )
 
     # ------------------------------------------------------------ who may send
 
@@ -206,6 +220,15 @@ class Acceptor:
             for message, rank, cost in zip(messages, ranks, costs, strict=True)
         ]
 
+    def _later(
+        self, operation: NewOperation, messages: Sequence[NewMessage], dues: Sequence[int]
+    ) -> list[ScheduledRow]:
+        """Rows that get their rank when they are due."""
+        return [
+            (due, m.id, self.queue(operation.pool_id, m.plan[0]), None, step_cost(m.plan[0], m.segments))
+            for m, due in zip(messages, dues, strict=True)
+        ]
+
     def queue(self, pool_id: int, letter: str) -> int:
         """The queue that a step of any sender of a pool waits in."""
         return self.book.entry(pool_id, LETTER_CHANNEL[letter])
@@ -215,19 +238,67 @@ class Acceptor:
         flow, weight = flow_of(operation.id, operation.total, operation.category)
         return self.fair_clock(operation.pool_id).admit_each(flow, costs, weight)
 
+    def begin(self, due: Sequence[Beginning]) -> list[QueueRow]:
+        """Give scheduled messages, whose time has come now, their queues and ranks."""
+        rows = []
+        for operation_id, of_one in groupby(due, lambda one: one.operation_id):
+            messages = list(of_one)
+            first = messages[0]
+            flow, weight = flow_of(operation_id, first.total, first.category)
+            ranks = self.fair_clock(first.pool_id).admit_each(flow, [one.cost for one in messages], weight)
+            rows += [
+                (self.queue(one.pool_id, one.letter), rank, one.message_id, one.cost, one.due)
+                for one, rank in zip(messages, ranks, strict=True)
+            ]
+        return rows
+
 
 def _chunks(
-    operation_id: int, addressed: Sequence[tuple[str, str, str]], segments: int
-) -> tuple[list[tuple[int, int, int, str]], list[int]]:
+    operation_id: int, addressed: Sequence[tuple[str, str, str]], dues: Sequence[int], segments: int
+) -> tuple[list[tuple[int, int, int, str, int]], list[int]]:
     chunks, costs = [], []
     rows = iter(addressed)
     first = operation_id
     encode = msgspec.json.encode
-    while part := [(address, space, letters, segments) for address, space, letters in islice(rows, CHUNK)]:
-        chunks.append((operation_id, first, len(part), encode(part).decode()))
+    for due, size in _portions(len(addressed), dues):
+        part = [(address, space, letters, segments) for address, space, letters in islice(rows, size)]
+        chunks.append((operation_id, first, size, encode(part).decode(), due))
         costs.append(sum(step_cost(letters[0], segments) for _, _, letters, _ in part))
-        first += len(part)
+        first += size
     return chunks, costs
+
+
+def _portions(total: int, dues: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """(due, recipients) of each chunk: those of one due time together, at most `CHUNK` of them."""
+    groups = [(due, len(list(same))) for due, same in groupby(dues)] if dues else [(0, total)]
+    for due, count in groups:
+        for start in range(0, count, CHUNK):
+            yield due, min(CHUNK, count - start)
+
+
+def _in_order_of_time(
+    addressed: Sequence[tuple[str, str, str]], send_at: Moment | None, now: int
+) -> tuple[Sequence[tuple[str, str, str]], Sequence[int]]:
+    """The recipients by the time they are due, and these times; 0 is at once, and no times at all: everybody.
+
+    Raises `Refused` for a time that is too far ahead.
+    """
+    if send_at is None or not addressed:
+        return addressed, ()
+    if is_beyond_horizon(send_at, now):
+        raise Refused(
+            Problem(60701, f"the time is more than {HORIZON_DAYS} days ahead; give a nearer one", "$.schedule.sendAt")
+        )
+    dues = [due if (due := due_of(send_at, zones_of(one[0]))) > now else 0 for one in addressed]
+    order = sorted(range(len(dues)), key=dues.__getitem__)
+    return [addressed[i] for i in order], [dues[i] for i in order]
+
+
+def _first_state(total: int, scheduled: int) -> OperationState:
+    """The state in which an operation begins: nobody to send to, nothing due yet, or under way."""
+    if not total:
+        return OperationState.COMPLETED
+    return OperationState.SCHEDULED if scheduled == total else OperationState.PROCESSING
 
 
 def _origin(request: SendRequest, pool: Pool) -> str:
@@ -260,6 +331,10 @@ def insert_acceptances(acceptances: Sequence[Acceptance]) -> Script[None]:
     if messages:
         yield from insert_messages(messages)
         yield from enqueue([row for one in acceptances for row in one.rows])
+    scheduled = [message for one in acceptances for message in one.scheduled]
+    if scheduled:
+        yield from insert_messages(scheduled, MessageState.SCHEDULED)
+        yield from schedule_messages([row for one in acceptances for row in one.later])
     chunks = [chunk for one in acceptances for chunk in one.chunks]
     if chunks:
         yield from insert_chunks(chunks)

@@ -54,6 +54,8 @@ log = structlog.get_logger()
 AFTER_FAILURE = 0.5
 #: Failed commits after which a server that is to stop gives up.
 LAST_TRIES = 10
+#: Microseconds ahead within which what is scheduled wakes the sweep, which may be asleep for as long.
+SOON = 1_000_000
 
 
 SYSTEM_CLOCK = Clock(time.monotonic, lambda: time.time_ns() // 1000)
@@ -142,6 +144,8 @@ class Engine:
         self._draining = False
         self._stopping = False
         self.idle = asyncio.Event()
+        #: Set when something was accepted that is due before the sweep would look again.
+        self.soon = asyncio.Event()
 
     # ------------------------------------------------------------ put in
 
@@ -349,6 +353,8 @@ class Engine:
             _resolve(waiting.done, result)
         for acceptance in batch.accepts:
             self.expander.accepted(acceptance)
+            if (due := acceptance.operation.scheduled_for) is not None and due < self.clock.wall() + SOON:
+                self.soon.set()
             _resolve(acceptance.done, Accepted(acceptance.operation.uid, acceptance.operation.id))
         for done in batch.acknowledge:
             _resolve(done, None)

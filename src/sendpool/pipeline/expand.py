@@ -26,14 +26,21 @@ class Expanding:
     """An operation with chunks left, and how many of its rows are due."""
 
     def __init__(
-        self, operation_id: int, pool_id: int, letters: Iterable[str], chunks: Iterable[tuple[int, int, int]]
+        self, operation_id: int, pool_id: int, letters: Iterable[str], chunks: Iterable[tuple[int, int, int, int]]
     ) -> None:
         self.operation_id = operation_id
         self.pool_id = pool_id
         #: First letters of the plans in its chunks.
         self.letters = frozenset(letters)
         #: (first message, count, segments) in order.
-        self.chunks = deque(chunks)
+        self.chunks: deque[tuple[int, int, int]] = deque()
+        #: The same of those whose time has not come, by that time, earliest first.
+        self.held: dict[int, list[tuple[int, int, int]]] = {}
+        for first, count, cost, due in chunks:
+            if due > 0:
+                self.held.setdefault(due, []).append((first, count, cost))
+            else:
+                self.chunks.append((first, count, cost))
         self.due = 0
         #: True: its time is over, so the rest becomes rows at once and ends.
         self.hurry = False
@@ -46,8 +53,8 @@ class Expander:
         self._acceptor = acceptor
         self._operations: dict[int, Expanding] = {}
 
-    def load(self, operation_id: int, pool_id: int, letters: str, chunks: Sequence[tuple[int, int, int]]) -> None:
-        """Know an operation of an earlier run that has chunks left."""
+    def load(self, operation_id: int, pool_id: int, letters: str, chunks: Sequence[tuple[int, int, int, int]]) -> None:
+        """Know an operation of an earlier run that has chunks left: (first message, count, segments, due)."""
         self._operations[operation_id] = Expanding(operation_id, pool_id, letters, chunks)
 
     def accepted(self, acceptance: Acceptance) -> None:
@@ -55,10 +62,25 @@ class Expander:
         if acceptance.chunks:
             operation = acceptance.operation
             chunks = [
-                (first, count, cost)
-                for (_, first, count, _), cost in zip(acceptance.chunks, acceptance.chunk_costs, strict=True)
+                (first, count, cost, due)
+                for (_, first, count, _, due), cost in zip(acceptance.chunks, acceptance.chunk_costs, strict=True)
             ]
             self._operations[operation.id] = Expanding(operation.id, operation.pool_id, acceptance.letters, chunks)
+
+    def next_release(self) -> int | None:
+        """When the earliest chunks whose time has not come are due."""
+        return min((min(one.held) for one in self._operations.values() if one.held), default=None)
+
+    def held_until(self, now: int) -> list[tuple[int, int]]:
+        """(operation, due) of chunks whose time has come: to be released, first in the store, then here."""
+        return [(key, due) for key, one in self._operations.items() for due in one.held if due <= now]
+
+    def release(self, keys: Iterable[tuple[int, int]]) -> None:
+        """Let these chunks become rows as soon as it is their turn."""
+        for operation_id, due in keys:
+            operation = self._operations.get(operation_id)
+            if operation is not None:
+                operation.chunks += operation.held.pop(due, ())
 
     def next(self) -> list[Expansion]:
         """The chunks that the next commit should expand: those of the operation with the fewest rows due first."""
@@ -87,7 +109,7 @@ class Expander:
         operation = self._operations.get(expansion.operation_id)
         if operation is not None:
             operation.due -= expansion.messages - rows
-            if not operation.chunks:
+            if not operation.chunks and not operation.held:
                 del self._operations[expansion.operation_id]
         for queue_id in expansion.queues.values():
             # Which of them got rows is not worth a look: a claim that finds none says so.

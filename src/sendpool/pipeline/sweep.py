@@ -5,7 +5,9 @@ ends what is over its deadline, matches receipts a second time, and rescues what
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -30,6 +32,7 @@ from sendpool.store.messages import (
     started_attempts,
 )
 from sendpool.store.queue import (
+    QueueRow,
     all_queues,
     count_waiting,
     due_later,
@@ -41,12 +44,21 @@ from sendpool.store.queue import (
 )
 from sendpool.store.receipts import insert_segments, unpark
 from sendpool.store.scenes import all_scenes
+from sendpool.store.schedule import (
+    Beginning,
+    begin_messages,
+    begin_operations,
+    due_scheduled,
+    release_chunks,
+    still_scheduled,
+)
 from sendpool.store.upkeep import oldest_due, overdue_operations, parked_that_match, queued_messages, rows_in
 
 log = structlog.get_logger()
 
 #: Seconds between rounds; rows that are not due yet wake the sweep earlier.
 EVERY = 1.0
+SHORTEST_PAUSE = 0.02
 #: Rounds between the rarer looks.
 RARELY = 5
 #: Seconds that a row may wait for the one sender that its lane names before it is planned anew.
@@ -75,8 +87,26 @@ def _public_id(begun: BegunAttempt) -> str:
     return ids.attempt_id(bytes.fromhex(begun.uid), begun.message_id - begun.operation_id, begun.n)
 
 
+def begin(
+    changes: Changes, rows: Sequence[QueueRow], due: Sequence[Beginning], chunks: Sequence[tuple[int, int]]
+) -> Script[None]:
+    """Scheduled messages, and chunks (operation, due) of them, whose time has come are queued."""
+    waiting = (yield from still_scheduled([one.message_id for one in due])) if due else set()
+    released = (yield from release_chunks(chunks)) if chunks else {}
+    begun = Counter(one.operation_id for one in due if one.message_id in waiting)
+    begun.update(released)
+    yield from begin_operations(begun, changes.now)
+    yield from begin_messages(list(waiting), changes.now)
+    if due:
+        yield from remove_later([(one.due, one.message_id) for one in due])
+    changes.due += [row for row in rows if row[2] in waiting]
+    for operation_id, messages in begun.items():
+        changes.deltas[operation_id]["scheduled"] -= messages
+        changes.deltas[operation_id]["queued"] += messages
+
+
 def promote(changes: Changes) -> Script[int]:
-    """Rows whose time has come join their queues, at the rank that they had."""
+    """Rows whose time has come again join their queues, at the rank that they had."""
     rows = yield from due_later(changes.now, AT_ONCE)
     if rows:
         yield from remove_later([(due, message_id) for due, message_id, *_ in rows])
@@ -85,7 +115,7 @@ def promote(changes: Changes) -> Script[int]:
             trigger = Trigger.LAPSED if cost == LAPSED else Trigger.TIME_OVER
             changes.asks.append(Ask(message_id, rank, trigger, unanswered=cost == UNANSWERED))
         else:
-            changes.due.append((queue_id, rank or 0, message_id, cost, due))
+            changes.due.append((queue_id, rank, message_id, cost, due))
     return len(rows)
 
 
@@ -172,16 +202,28 @@ class Sweeper:
         while True:
             try:
                 await self.once()
-                due = await self._engine.database.read(next_due())
+                due = await self._next_due()
             except Exception as error:  # noqa: BLE001 - the next round may do better
                 log.error("sweep failed", error=str(error))
                 due = None
             wait = EVERY if due is None else (due - self._engine.clock.wall()) / 1e6
-            await asyncio.sleep(min(EVERY, max(0.02, wait)))
+            await self._pause(min(EVERY, wait))
+
+    async def _next_due(self) -> int | None:
+        times = (await self._engine.database.read(next_due()), self._engine.expander.next_release())
+        return min((due for due in times if due is not None), default=None)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait so long, or until something is accepted that is due before that."""
+        await asyncio.sleep(SHORTEST_PAUSE)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._engine.soon.wait(), max(0.0, seconds - SHORTEST_PAUSE))
+        self._engine.soon.clear()
 
     async def once(self) -> None:
         """One round."""
         engine = self._engine
+        await self._begin()
         steps: list[Callable[[Changes], Script[Any]]] = [promote]
         lanes = self._lanes()
         if lanes:
@@ -198,6 +240,18 @@ class Sweeper:
             await self._look_at_queues()
         self._round += 1
         engine.sweep(*steps)
+
+    async def _begin(self) -> None:
+        """Queue what was scheduled and is due now."""
+        engine = self._engine
+        now = engine.clock.wall()
+        due = await engine.database.read(due_scheduled(now, AT_ONCE))
+        chunks = engine.expander.held_until(now)
+        if due or chunks:
+            # Ranks are given here: fair clocks belong to the event loop.
+            await engine.settle(partial(begin, rows=engine.acceptor.begin(due), due=due, chunks=chunks))
+            engine.expander.release(chunks)
+            engine.wake()
 
     def _lanes(self) -> list[tuple[int, float]]:
         """Lanes that hold rows, with their grace: none for a sender that is gone, stopped or cut off."""

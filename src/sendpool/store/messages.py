@@ -45,6 +45,9 @@ class NewOperation(NamedTuple):
     tags: str
     origin: str
     validity: int
+    #: Those of its messages that are not due yet, chunks included, and when the first of them is.
+    scheduled: int = 0
+    scheduled_for: int | None = None
 
 
 class NewMessage(NamedTuple):
@@ -111,6 +114,7 @@ class Standing(msgspec.Struct, array_like=True, gc=False):
     pool_id: int
     category: str
     deadline: int
+    #: When its time began: when it was accepted, or due.
     created_at: int
     account_id: int
 
@@ -148,18 +152,25 @@ def insert_operations(operations: Sequence[NewOperation]) -> Script[None]:
     yield Bulk(
         "INSERT INTO operation (id, uid, account_id, kind, state, pool_id, category, total, unexpanded, recipients,"
         " attempts, unaddressable, scheduled, queued, sent, delivered, read, undelivered, failed, canceled, deadline,"
-        " created_at, updated_at) SELECT id, uid, account_id, kind, state, pool_id, category, total, unexpanded,"
-        " recipients, 0, unaddressable, 0, queued, 0, 0, 0, 0, 0, 0, deadline, at, at FROM v",
+        " created_at, updated_at, scheduled_for) SELECT id, uid, account_id, kind, state, pool_id, category, total,"
+        " unexpanded, recipients, 0, unaddressable, scheduled, queued, 0, 0, 0, 0, 0, 0, deadline, at, at,"
+        " scheduled_for FROM v",
         _OPERATION,
         [
-            (*operation[:11], operation.total if operation.kind != "inbound" else 0, *operation[11:13])
+            (
+                *operation[:11],
+                operation.scheduled,
+                operation.total - operation.scheduled if operation.kind != "inbound" else 0,
+                *operation[11:13],
+                operation.scheduled_for,
+            )
             for operation in operations
         ],
     )
     yield Bulk(
         "INSERT INTO operation_content (operation_id, content, tags, origin, validity) SELECT * FROM v",
         (("id", "bigint"), ("content", "text"), ("tags", "text"), ("origin", "text"), ("validity", "bigint")),
-        [(operation.id, *operation[13:]) for operation in operations],
+        [(operation.id, *operation[13:17]) for operation in operations],
     )
     events = [
         (operation.id, OPERATION_EVENT + state, None, operation.at)
@@ -178,13 +189,15 @@ def _passed(state: OperationState) -> tuple[OperationState, ...]:
 
 
 def insert_messages(messages: Sequence[NewMessage], state: MessageState = MessageState.QUEUED) -> Script[None]:
-    """Write messages and the event that each begins with."""
+    """Write messages and the event that each begins with; one that is only SCHEDULED gets it when it is queued."""
     yield Bulk(
         "INSERT INTO message (id, operation_id, state, address, space, plan, step, attempts, segments, ambiguous,"
         f" updated_at) SELECT id, operation_id, {int(state)}, address, space, plan, 0, 0, segments, 0, at FROM v",
         _MESSAGE,
         messages,
     )
+    if state is MessageState.SCHEDULED:
+        return
     yield Bulk(
         f"INSERT INTO event (subject_id, number, created_at) SELECT id, {int(state)}, at FROM v",
         (("id", "bigint"), ("at", "bigint")),
@@ -204,9 +217,11 @@ _OPERATION = (
     ("unexpanded", "int"),
     ("recipients", "int"),
     ("unaddressable", "int"),
+    ("scheduled", "int"),
     ("queued", "int"),
     ("deadline", "bigint"),
     ("at", "bigint"),
+    ("scheduled_for", "bigint"),
 )
 _MESSAGE = (
     ("id", "bigint"),
@@ -237,11 +252,11 @@ def insert_errors(rows: Sequence[tuple[int, int, str, str, int, str, int]]) -> S
     )
 
 
-def insert_chunks(rows: Sequence[tuple[int, int, int, str]]) -> Script[None]:
-    """Write (operation, first message, count, body): recipients that become messages when their turn is near."""
+def insert_chunks(rows: Sequence[tuple[int, int, int, str, int]]) -> Script[None]:
+    """Write (operation, first message, count, body, due): recipients that become messages when their turn is near."""
     yield Bulk(
-        "INSERT INTO chunk (operation_id, first_id, count, body) SELECT * FROM v",
-        (("operation_id", "bigint"), ("first_id", "bigint"), ("count", "int"), ("body", "text")),
+        "INSERT INTO chunk (operation_id, first_id, count, body, due) SELECT * FROM v",
+        (("operation_id", "bigint"), ("first_id", "bigint"), ("count", "int"), ("body", "text"), ("due", "bigint")),
         rows,
     )
 
@@ -270,9 +285,9 @@ def expand_chunk(expansion: Expansion, now: int) -> Script[int]:
     last = expansion.first_id + count - 1
     yield Query(
         "INSERT INTO message (id, operation_id, state, address, space, plan, step, attempts, segments, ambiguous,"
-        f" updated_at) SELECT c.first_id + j.key, c.operation_id, {int(MessageState.QUEUED)},"
+        f" updated_at, scheduled_for) SELECT c.first_id + j.key, c.operation_id, {int(MessageState.QUEUED)},"
         " json_extract(j.value, '$[0]'), json_extract(j.value, '$[1]'), json_extract(j.value, '$[2]'), 0, 0,"
-        " json_extract(j.value, '$[3]'), 0, ? FROM chunk c, json_each(c.body) j"
+        " json_extract(j.value, '$[3]'), 0, ?, nullif(-c.due, 0) FROM chunk c, json_each(c.body) j"
         " WHERE c.operation_id = ? AND c.first_id = ?",
         (now, *key),
     )
@@ -351,7 +366,7 @@ def load_standing(message_ids: Iterable[int]) -> Script[dict[int, Standing]]:
             "o.pool_id",
             "o.category",
             "o.deadline",
-            "o.created_at",
+            "coalesce(m.scheduled_for, o.created_at)",
             "o.account_id",
         ),
         Standing,
@@ -500,14 +515,17 @@ _COUNTERS = ("attempts", *COUNTER.values())
 
 
 def count(deltas: Mapping[int, Mapping[str, int]], now: int) -> Script[None]:
-    """Add to operations' counters; an operation with nothing scheduled or queued any more is COMPLETED."""
+    """Add to operations' counters; an operation with nothing scheduled or queued any more is COMPLETED, or CANCELED if
+    all of it was canceled.
+    """
     if not deltas:
         return
     sums = ", ".join(f"{name} = operation.{name} + v.{name}" for name in _COUNTERS)
     yield Bulk(
-        f"UPDATE operation SET {sums}, updated_at = v.at, state = CASE WHEN operation.state ="
+        f"UPDATE operation SET {sums}, updated_at = v.at, state = CASE WHEN operation.state <="
         f" {int(OperationState.PROCESSING)} AND operation.queued + v.queued = 0 AND operation.scheduled +"
-        f" v.scheduled = 0 THEN {int(OperationState.COMPLETED)} ELSE operation.state END FROM v"
+        " v.scheduled = 0 THEN CASE WHEN operation.canceled + v.canceled = operation.total THEN"
+        f" {int(OperationState.CANCELED)} ELSE {int(OperationState.COMPLETED)} END ELSE operation.state END FROM v"
         " WHERE operation.id = v.id",
         (("id", "bigint"), *((name, "int") for name in _COUNTERS), ("at", "bigint")),
         [(key, *(delta.get(name, 0) for name in _COUNTERS), now) for key, delta in deltas.items()],
@@ -515,9 +533,9 @@ def count(deltas: Mapping[int, Mapping[str, int]], now: int) -> Script[None]:
     left = [(key, now) for key, delta in deltas.items() if delta.get("queued", 0) < 0 or delta.get("scheduled", 0) < 0]
     if left:
         yield Bulk(
-            f"INSERT INTO event (subject_id, number, created_at) SELECT o.id,"
-            f" {OPERATION_EVENT + int(OperationState.COMPLETED)}, v.at FROM v JOIN operation o ON o.id = v.id"
-            f" WHERE o.state = {int(OperationState.COMPLETED)} ON CONFLICT DO NOTHING",
+            f"INSERT INTO event (subject_id, number, created_at) SELECT o.id, {OPERATION_EVENT} + o.state, v.at"
+            f" FROM v JOIN operation o ON o.id = v.id WHERE o.state IN ({int(OperationState.COMPLETED)},"
+            f" {int(OperationState.CANCELED)}) ON CONFLICT DO NOTHING",
             (("id", "bigint"), ("at", "bigint")),
             left,
         )
@@ -532,17 +550,17 @@ def next_operation_id() -> Script[int]:
 def expanding_operations() -> Script[list[Any]]:
     """Every operation with chunks left: (operation, pool, category, total, deadline), oldest first."""
     rows: list[Any] = yield Query(
-        "FROM operation WHERE state = 2 AND unexpanded > 0 ORDER BY id",
+        "FROM operation WHERE id IN (SELECT operation_id FROM chunk) AND unexpanded > 0 ORDER BY id",
         (),
         ("id", "pool_id", "category", "total", "deadline"),
     )
     return rows
 
 
-def chunks_of(operation_id: int) -> Script[tuple[str, list[tuple[int, int, int]]]]:
-    """First letters of plans, and (first message, count, segments in all) of the chunks an operation has left."""
+def chunks_of(operation_id: int) -> Script[tuple[str, list[tuple[int, int, int, int]]]]:
+    """First letters of plans, and (first message, count, segments in all, due) of the chunks an operation has left."""
     rows = yield Query(
-        "SELECT first_id, count, (SELECT sum(json_extract(value, '$[3]')) FROM json_each(body)) FROM chunk"
+        "SELECT first_id, count, (SELECT sum(json_extract(value, '$[3]')) FROM json_each(body)), due FROM chunk"
         " WHERE operation_id = ? ORDER BY first_id",
         (operation_id,),
     )

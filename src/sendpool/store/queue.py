@@ -205,9 +205,9 @@ def start_attempts(attempts: Sequence[NewAttempt]) -> Script[None]:
 
 
 def due_later(now: int, limit: int) -> Script[list[Any]]:
-    """(due, message, queue, rank, cost) of rows whose time has come, earliest first."""
+    """(due, message, queue, rank, cost) of rows whose time has come again, earliest first."""
     rows: list[Any] = yield Query(
-        "FROM later WHERE due <= ? ORDER BY due, message_id LIMIT ?",
+        "FROM later WHERE due <= ? AND rank IS NOT NULL ORDER BY due, message_id LIMIT ?",
         (now, limit),
         ("due", "message_id", "queue_id", "rank", "cost"),
     )

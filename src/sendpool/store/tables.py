@@ -244,6 +244,13 @@ operation = Table(
     Index("operation_account", "account_id", "uid"),
     # State 2 is PROCESSING: what expansion, expiry and completion look at.
     Index("operation_open", "deadline", sqlite_where=Column("state") == 2, postgresql_where=Column("state") == 2),
+    # State 1 is SCHEDULED.
+    Index(
+        "operation_scheduled",
+        "scheduled_for",
+        sqlite_where=Column("state") == 1,
+        postgresql_where=Column("state") == 1,
+    ),
 )
 
 operation_content = Table(
@@ -279,7 +286,7 @@ chunk = Table(
     #: Recipients as a JSON array of [addresses, space letters, plan, segments, variables, name]; the last two may be
     #: null or left out.
     _required("body", Json),
-    #: When they are to become rows; 0: as soon as it is their turn.
+    #: When they are to become rows; 0: as soon as it is their turn. Negative: their time has come, it was then.
     _required("due", Time, server_default="0"),
     sqlite_with_rowid=False,
 )

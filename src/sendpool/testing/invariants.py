@@ -18,11 +18,12 @@ _OPEN = ", ".join(str(int(state)) for state in sorted(OPEN_ATTEMPTS))
 #: Attempts that count for nothing: not answered yet, or none at all.
 _UNCOUNTED = f"{_A.STARTED:d}, {_A.WITHDRAWN:d}"
 _ENDED = f"{_M.UNDELIVERED:d}, {_M.FAILED:d}, {_M.CANCELED:d}"
-_COMPLETED_EVENT = OPERATION_EVENT + _O.COMPLETED
+_PROCESSING_EVENT = OPERATION_EVENT + _O.PROCESSING
 _COUNTED = ", ".join(f"sum(CASE WHEN state = {state:d} THEN 1 ELSE 0 END) AS n{state:d}" for state in COUNTER)
+#: Messages that are only in chunks count as SCHEDULED until their time has come, and as QUEUED from then on.
+_IN_CHUNKS = {_M.SCHEDULED: " + coalesce(c.held, 0)", _M.QUEUED: " + o.unexpanded - coalesce(c.held, 0)"}
 _MISCOUNTED = " OR ".join(
-    f"o.{name} <> coalesce(r.n{state:d}, 0){' + o.unexpanded' if state == _M.QUEUED else ''}"
-    for state, name in COUNTER.items()
+    f"o.{name} <> coalesce(r.n{state:d}, 0){_IN_CHUNKS.get(_M(state), '')}" for state, name in COUNTER.items()
 )
 _SUM = " + ".join(f"o.{name}" for name in COUNTER.values())
 
@@ -32,6 +33,8 @@ RULES = {
     "an operation's counters are not what counting its messages gives": f"""
         SELECT o.id FROM operation o
         LEFT JOIN (SELECT operation_id, {_COUNTED} FROM message GROUP BY operation_id) r ON r.operation_id = o.id
+        LEFT JOIN (SELECT operation_id, sum(count) AS held FROM chunk WHERE due > 0 GROUP BY operation_id) c
+        ON c.operation_id = o.id
         WHERE o.kind = 'message' AND ({_MISCOUNTED})""",
     "an operation's counters do not add up to its total": f"""
         SELECT o.id FROM operation o WHERE o.kind = 'message' AND o.total <> {_SUM}""",
@@ -40,14 +43,21 @@ RULES = {
         LEFT JOIN (SELECT m.operation_id, count(*) AS n FROM attempt a JOIN message m ON m.id = a.id >> 6
                    WHERE a.state NOT IN ({_UNCOUNTED}) GROUP BY m.operation_id) r ON r.operation_id = o.id
         WHERE o.kind = 'message' AND o.attempts <> coalesce(r.n, 0)""",
-    "an operation is not completed exactly when nothing of it is scheduled or queued": f"""
+    "an operation is over exactly when nothing of it is scheduled or queued: this one is not": f"""
         SELECT o.id FROM operation o
-        WHERE o.kind = 'message' AND o.state IN ({_O.PROCESSING:d}, {_O.COMPLETED:d})
-        AND CASE WHEN o.queued + o.scheduled = 0 THEN {_O.COMPLETED:d} ELSE {_O.PROCESSING:d} END <> o.state""",
-    "operation.completed was not written exactly when the operation was completed": f"""
+        WHERE o.kind = 'message'
+        AND (o.queued + o.scheduled = 0) <> (o.state IN ({_O.COMPLETED:d}, {_O.CANCELED:d}))""",
+    "an operation is SCHEDULED although something of it is not, or CANCELED although not all of it is": f"""
+        SELECT o.id FROM operation o WHERE o.kind = 'message' AND
+        (o.state = {_O.SCHEDULED:d} AND o.scheduled + o.canceled <> o.total
+         OR o.state = {_O.CANCELED:d} AND o.canceled <> o.total)""",
+    "an operation's events are not the states that it has been through": f"""
         SELECT o.id FROM operation o
-        LEFT JOIN event e ON e.subject_id = o.id AND e.number = {_COMPLETED_EVENT}
-        WHERE o.kind = 'message' AND (e.number IS NULL) = (o.state = {_O.COMPLETED:d})""",
+        LEFT JOIN event e ON e.subject_id = o.id AND e.number > {OPERATION_EVENT}
+        WHERE o.kind = 'message' GROUP BY o.id, o.state HAVING
+        coalesce(sum(CASE WHEN e.number = {OPERATION_EVENT} + o.state THEN 1 ELSE 0 END), 0) <> 1
+        OR max(e.number) <> {OPERATION_EVENT} + o.state
+        OR o.state = {_O.COMPLETED:d} AND sum(CASE WHEN e.number = {_PROCESSING_EVENT} THEN 1 ELSE 0 END) <> 1""",
     "an operation's unexpanded messages are not those in its chunks": """
         SELECT o.id FROM operation o
         LEFT JOIN (SELECT operation_id, sum(count) AS n FROM chunk GROUP BY operation_id) c ON c.operation_id = o.id
@@ -59,6 +69,10 @@ RULES = {
                         WHERE a.id BETWEEN m.id * 64 AND m.id * 64 + 63 AND a.state IN ({_OPEN}))
         AND m.id NOT IN (SELECT message_id FROM outq)
         AND m.id NOT IN (SELECT message_id FROM later WHERE queue_id <> 0)""",
+    "a scheduled message does not wait for its time, or another one does": f"""
+        SELECT m.id FROM message m
+        WHERE (m.state = {_M.SCHEDULED:d}) <> EXISTS (
+            SELECT 1 FROM later l WHERE l.due = m.scheduled_for AND l.message_id = m.id AND l.rank IS NULL)""",
     "a message waits in two places": """
         SELECT message_id FROM (SELECT message_id FROM outq
                                 UNION ALL SELECT message_id FROM later WHERE queue_id <> 0) w
@@ -76,7 +90,8 @@ RULES = {
     "a message did not begin with exactly one event": f"""
         SELECT m.id FROM message m
         LEFT JOIN event e ON e.subject_id = m.id AND e.number IN ({_M.QUEUED:d}, {_M.INBOUND:d})
-        WHERE m.state <> {_M.SCHEDULED:d} GROUP BY m.id HAVING count(e.number) <> 1""",
+        GROUP BY m.id, m.state, m.attempts HAVING count(e.number) > 1 OR count(e.number) = 0
+        AND m.state <> {_M.SCHEDULED:d} AND NOT (m.state = {_M.CANCELED:d} AND m.attempts = 0)""",
     "a message that arrived or ended does not have exactly one event that says so": f"""
         SELECT m.id FROM message m
         LEFT JOIN event e ON e.subject_id = m.id AND (e.number & 15) = m.state AND e.number < {OPERATION_EVENT}

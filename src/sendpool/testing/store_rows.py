@@ -120,17 +120,18 @@ async def a_chunk_becomes_rows_once(rig: Rig) -> None:
     def script() -> Script[None]:
         yield from queue.insert_queues([(1, QueueKey(7, "SMS", "")), (2, QueueKey(7, "RCS", ""))])
         yield from messages.insert_operations([operation(100, 3, unexpanded=3)])
-        yield from messages.insert_chunks([(100, 100, 3, body)])
+        yield from messages.insert_chunks([(100, 100, 3, body, -AT)])
 
     async with opened(rig) as database:
         await database.write(script())
-        assert await database.read(messages.chunks_of(100)) == ("SR", [(100, 3, 7)])
+        assert await database.read(messages.chunks_of(100)) == ("SR", [(100, 3, 7, -AT)])
         assert await database.write(messages.expand_chunk(expansion, AT)) == 3
         assert await database.write(messages.expand_chunk(expansion, AT)) == 0
         rows = await ask(database, "SELECT queue_id, rank, message_id, cost FROM outq ORDER BY rank")
         assert rows == [(1, 1000, 100, 3), (2, 1007, 101, 1), (1, 1014, 102, 1)]
         assert await database.read(messages.next_operation_id()) == 103
         assert await ask(database, "SELECT unexpanded, queued, state FROM operation") == [(0, 3, 2)]
+        assert await ask(database, "SELECT DISTINCT scheduled_for FROM message") == [(AT,)]
 
 
 async def a_receipt_finds_its_segment_or_waits(rig: Rig) -> None:
@@ -154,7 +155,7 @@ async def a_receipt_finds_its_segment_or_waits(rig: Rig) -> None:
 
 async def rows_that_are_not_due_wait(rig: Rig) -> None:
     """They come when their time has, earliest first, and go when they are taken."""
-    rows = [(AT + 30, 101, 1, 5, 1), (AT + 10, 102, 1, None, 1), (AT + 20, 100, 1, 7, 2)]
+    rows = [(AT + 30, 101, 1, 5, 1), (AT + 10, 102, 1, 0, 1), (AT + 20, 100, 1, 7, 2)]
 
     async with opened(rig) as database:
         await database.write(accept(100, 3))

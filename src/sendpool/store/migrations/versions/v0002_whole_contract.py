@@ -25,6 +25,10 @@ def upgrade() -> None:
     ):
         op.add_column("account", column)
     op.add_column("operation", sa.Column("scheduled_for", sa.BigInteger(), nullable=True))
+    scheduled = sa.text("state = 1")
+    op.create_index(
+        "operation_scheduled", "operation", ["scheduled_for"], sqlite_where=scheduled, postgresql_where=scheduled
+    )
     op.add_column("chunk", sa.Column("due", sa.BigInteger(), server_default="0", nullable=False))
     for column in (
         sa.Column("name", sa.Text(), nullable=True),
