@@ -14,7 +14,8 @@ from sendpool.domain.schedule import HORIZON, Moment, due_of, intersect, is_beyo
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR = 3_600_000_000
 
-moments = st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(9990, 1, 1))
+#: What a clock shows, hence without zones.
+moments = st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(9990, 1, 1))  # noqa: DTZ001
 offsets = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 
 

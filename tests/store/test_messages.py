@@ -151,7 +151,8 @@ async def test_moving_a_message_leaves_the_others_alone(database: Sqlite) -> Non
 async def test_operations_with_chunks_left_are_found_oldest_first(database: Sqlite) -> None:
     for first, unexpanded in ((300, 1), (200, 0), (100, 2)):
         await database.write(messages.insert_operations([operation(first, 2, unexpanded=unexpanded)]))
-    await database.write(messages.insert_chunks([(300, 300, 1, "[]", AT), (100, 100, 1, "[]", 0), (100, 101, 1, "[]", 0)]))
+    chunks = [(300, 300, 1, "[]", AT), (100, 100, 1, "[]", 0), (100, 101, 1, "[]", 0)]
+    await database.write(messages.insert_chunks(chunks))
 
     found = await database.read(messages.expanding_operations())
 

@@ -113,8 +113,8 @@ class Acceptor:
         at = self._now()
         content = request.content
         segments = count(on_channel(content, Channel.SMS).text) if content.says_on(Channel.SMS) else 1
-        addressed = [(r.address, r.space, letters) for r in request.recipients if (letters := plans[r.space])]
-        addressed, dues = _in_order_of_time(addressed, request.send_at, at)
+        reached = [(r.address, r.space, letters) for r in request.recipients if (letters := plans[r.space])]
+        addressed, dues = _in_order_of_time(reached, request.send_at, at)
         category = request.category or pool.category or Category.TRANSACTIONAL
         policy = policy_for(category, pool.rules)
         validity = request.validity or int(policy.validity)
@@ -155,9 +155,7 @@ class Acceptor:
         now = total - len(not_yet)
         due = self._due(operation, rows[:now])
         later = self._later(operation, rows[now:], not_yet)
-        return Acceptance(
-            operation, rows[:now], due, (), errors, (), letters_used, content, done, rows[now:], later
-        )
+        return Acceptance(operation, rows[:now], due, (), errors, (), letters_used, content, done, rows[now:], later)
 
     # ------------------------------------------------------------ who may send
 
@@ -271,9 +269,9 @@ def _chunks(
 def _portions(total: int, dues: Sequence[int]) -> Iterator[tuple[int, int]]:
     """(due, recipients) of each chunk: those of one due time together, at most `CHUNK` of them."""
     groups = [(due, len(list(same))) for due, same in groupby(dues)] if dues else [(0, total)]
-    for due, count in groups:
-        for start in range(0, count, CHUNK):
-            yield due, min(CHUNK, count - start)
+    for due, number in groups:
+        for start in range(0, number, CHUNK):
+            yield due, min(CHUNK, number - start)
 
 
 def _in_order_of_time(
