@@ -24,7 +24,6 @@ METHODS = ("get", "post", "put", "patch", "delete")
 NOT_BUILT: set[str] = set()
 #: Properties of the contract's bodies that are not built, at their places.
 PARTS_NOT_BUILT = {
-    "body:schedule.sendAt",
     "body:to[].variables.*",
     "body:to[].addresses[].address",
     "body:to[].addresses[].channel",

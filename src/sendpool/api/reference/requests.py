@@ -23,9 +23,11 @@ from sendpool.api.pool_bodies import (
 )
 from sendpool.api.query import MAX_PAGE_SIZE
 from sendpool.api.reference.parameters import schema_of
+from sendpool.api.schedules import MAX_EXPRESSIONS
 from sendpool.api.sending import MAX_RECIPIENTS, MAX_VALIDITY
 from sendpool.domain.message import Category
 from sendpool.domain.rcs_content import RcsModule
+from sendpool.domain.schedule import HORIZON_DAYS
 
 REFERENCE = "#/components/schemas/{name}"
 
@@ -75,6 +77,20 @@ _VALIDITY = ours({"type": "integer", "minimum": 1, "maximum": MAX_VALIDITY}, "Se
 _MAILBOX: Schema = {"type": "string", "format": "email"}
 #: An empty one is none.
 _MAILBOX_NAME: Schema = {"type": "string", "maxLength": email_sending.MAX_NAME}
+_SCHEDULE = an_object(
+    ("sendAt",),
+    sendAt=an_array(
+        {
+            **_TEXT,
+            "description": "An RFC 3339 date and time. Without a zone it is local to each recipient's number; a number"
+            " that may be in several zones has the clock that most of them show, one that is in none has UTC.",
+            "examples": ["2026-12-01T09:30:00Z", "2026-12-01T09:30:00"],
+        },
+        1,
+        MAX_EXPRESSIONS,
+        description=f"Equal times are one, others are refused. At most {HORIZON_DAYS} days ahead; a past one is now.",
+    ),
+)
 _NAME: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_NAME}
 _ORDER = an_object(("channel", "priority"), channel=_CHANNELS, priority={"type": "integer", "minimum": 0})
 
@@ -111,6 +127,7 @@ REQUESTS: Mapping[str, Schema] = {
         to=an_array(ref("MessageRecipientInput"), 1, MAX_RECIPIENTS),
         content=ref("MessageContentInput"),
         from_=ref("MessageFromInput"),
+        schedule=_SCHEDULE,
         tags=ref("TagsInput"),
         category=_CATEGORY,
         validity=_VALIDITY,
