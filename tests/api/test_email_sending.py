@@ -12,6 +12,7 @@ from sendpool.api.email_sending import MAX_NAME, read_emails
 from sendpool.domain.email_content import read_module
 from sendpool.domain.message import Category
 from sendpool.domain.request import AddressOrigin, PoolOrigin, Recipient, Refused, SenderOrigin, SendRequest
+from sendpool.domain.schedule import Moment
 from sendpool.domain.sender import Channel
 
 ANA = {"address": "ana@example.test"}
@@ -175,7 +176,6 @@ def test_everything_wrong_is_said_in_one_answer() -> None:
 @pytest.mark.parametrize(
     ("changes", "contexts"),
     [
-        ({"schedule": {}}, ["$.schedule"]),
         ({"to": [{**ANA, "variables": {"a": "b"}}]}, ["$.to[0].variables"]),
         ({"content": {**LETTER, "subject": "Hi {{ name }}"}}, ["$.content.subject"]),
     ],
@@ -189,3 +189,8 @@ def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
     with pytest.raises(Refused) as caught:
         read_emails(body, 7)
     assert caught.value.status == 400
+
+
+def test_emails_may_be_scheduled() -> None:
+    assert read(schedule={"sendAt": ["1970-01-01T00:00:01Z"]}).send_at == Moment(1_000_000)
+    assert refused(schedule={"sendAt": ["soon"]}) == ["$.schedule.sendAt[0]"]

@@ -11,6 +11,7 @@ from sendpool.api.checks import check_category, check_fields, check_tags, check_
 from sendpool.api.email_contents import check_email_content
 from sendpool.api.problems import Findings
 from sendpool.api.references import in_body
+from sendpool.api.schedules import check_schedule
 from sendpool.api.sending import MAX_RECIPIENTS, check_validity
 from sendpool.domain import ids
 from sendpool.domain.email_content import write_module
@@ -32,8 +33,7 @@ MAX_EMAIL_BODY = 5 * 1024 * 1024
 MAX_NAME = 256
 LEAST_POOL_NAME, MOST_POOL_NAME = 2, 64
 
-_FIELDS = ("from", "to", "content", "tags", "ipPoolName", "category", "validity")
-_NOT_BUILT = ("schedule",)
+_FIELDS = ("from", "to", "content", "schedule", "tags", "ipPoolName", "category", "validity")
 #: The contract's arm of `from`, and ours.
 _ARMS = ("address", "senderId", "senderPoolId")
 _EMAIL = AddressSpace.EMAIL[0]
@@ -43,13 +43,14 @@ def read_emails(body: bytes, account_id: int) -> SendRequest:
     """The request that a body stands for, valid by itself. Raises Refused with everything that is wrong."""
     findings = Findings()
     fields = decode_object(body)
-    check_fields(fields, _FIELDS, findings, not_built=_NOT_BUILT)
+    check_fields(fields, _FIELDS, findings)
     for field in ("from", "to", "content"):
         if field not in fields:
             findings.add(f"{field} is missing", f"$.{field}")
     origin, name = _origin(fields["from"], findings) if "from" in fields else (AccountOrigin(), None)
     recipients = _recipients(fields["to"], findings) if "to" in fields else ()
     content = check_email_content(fields["content"], findings) if "content" in fields else None
+    send_at = check_schedule(fields["schedule"], findings) if "schedule" in fields else None
     tags = check_tags(fields["tags"], findings) if "tags" in fields else {}
     ip_pool = _ip_pool(fields["ipPoolName"], findings) if "ipPoolName" in fields else None
     category = check_category(fields["category"], findings) if "category" in fields else None
@@ -64,6 +65,7 @@ def read_emails(body: bytes, account_id: int) -> SendRequest:
         category=category,
         validity=validity,
         kind="email",
+        send_at=send_at,
     )
 
 

@@ -35,26 +35,26 @@ RULES = {
         LEFT JOIN (SELECT operation_id, {_COUNTED} FROM message GROUP BY operation_id) r ON r.operation_id = o.id
         LEFT JOIN (SELECT operation_id, sum(count) AS held FROM chunk WHERE due > 0 GROUP BY operation_id) c
         ON c.operation_id = o.id
-        WHERE o.kind = 'message' AND ({_MISCOUNTED})""",
+        WHERE o.kind <> 'inbound' AND ({_MISCOUNTED})""",
     "an operation's counters do not add up to its total": f"""
-        SELECT o.id FROM operation o WHERE o.kind = 'message' AND o.total <> {_SUM}""",
+        SELECT o.id FROM operation o WHERE o.kind <> 'inbound' AND o.total <> {_SUM}""",
     "an operation's attempts are not what counting them gives": f"""
         SELECT o.id FROM operation o
         LEFT JOIN (SELECT m.operation_id, count(*) AS n FROM attempt a JOIN message m ON m.id = a.id >> 6
                    WHERE a.state NOT IN ({_UNCOUNTED}) GROUP BY m.operation_id) r ON r.operation_id = o.id
-        WHERE o.kind = 'message' AND o.attempts <> coalesce(r.n, 0)""",
+        WHERE o.kind <> 'inbound' AND o.attempts <> coalesce(r.n, 0)""",
     "an operation is over exactly when nothing of it is scheduled or queued: this one is not": f"""
         SELECT o.id FROM operation o
-        WHERE o.kind = 'message'
+        WHERE o.kind <> 'inbound'
         AND (o.queued + o.scheduled = 0) <> (o.state IN ({_O.COMPLETED:d}, {_O.CANCELED:d}))""",
     "an operation is SCHEDULED although something of it is not, or CANCELED although not all of it is": f"""
-        SELECT o.id FROM operation o WHERE o.kind = 'message' AND
+        SELECT o.id FROM operation o WHERE o.kind <> 'inbound' AND
         (o.state = {_O.SCHEDULED:d} AND o.scheduled + o.canceled <> o.total
          OR o.state = {_O.CANCELED:d} AND o.canceled <> o.total)""",
     "an operation's events are not the states that it has been through": f"""
         SELECT o.id FROM operation o
         LEFT JOIN event e ON e.subject_id = o.id AND e.number > {OPERATION_EVENT}
-        WHERE o.kind = 'message' GROUP BY o.id, o.state HAVING
+        WHERE o.kind <> 'inbound' GROUP BY o.id, o.state HAVING
         coalesce(sum(CASE WHEN e.number = {OPERATION_EVENT} + o.state THEN 1 ELSE 0 END), 0) <> 1
         OR max(e.number) <> {OPERATION_EVENT} + o.state
         OR o.state = {_O.COMPLETED:d} AND sum(CASE WHEN e.number = {_PROCESSING_EVENT} THEN 1 ELSE 0 END) <> 1""",

@@ -137,6 +137,7 @@ REQUESTS: Mapping[str, Schema] = {
         from_=ref("EmailFromInput"),
         to=an_array(ref("EmailRecipientInput"), 1, MAX_RECIPIENTS),
         content=ref("EmailContentInput"),
+        schedule=_SCHEDULE,
         tags=ref("TagsInput"),
         ipPoolName={"type": "string", "minLength": LEAST_POOL_NAME, "maxLength": MOST_POOL_NAME},
         category=_CATEGORY,
