@@ -9,10 +9,15 @@ from urllib.parse import quote
 
 import pytest
 
-from sendpool.domain.states import AttemptState
+from sendpool.domain.states import AttemptState, MessageState
 
 PHONE = {"address": "+19143188062", "channel": "PHONE"}
 SEND = {"to": [PHONE], "content": {"text": "Hi"}}
+MAIL: dict[str, Any] = {
+    "from": {"address": "support@coolcompany.com"},
+    "to": [{"address": "ana@example.test"}],
+    "content": {"subject": "Hello", "html": "<p>Hello</p>"},
+}
 BASE = "http://localhost:8080"
 
 
@@ -29,6 +34,7 @@ async def accepted(client: Any) -> list[Any]:
         await client.post("/v1/Messages", SEND),
         await client.post("/preview/SenderPools", {"name": "x"}),
         await client.post(f"/v1/SenderPools/{pool_id}/Senders", {"senderId": sender_id}),
+        await client.post("/preview/Emails", MAIL),
     ]
 
 
@@ -49,9 +55,11 @@ async def test_202_body(client: Any, conforms: Any) -> None:
         conforms(answer.json, "OperationReference")
 
 
-@pytest.mark.parametrize(("path", "key"), [("/v1/Messages", "messages"), ("/v1/SenderPools", "senderPools")])
-async def test_operation_filter(path: str, key: str, client: Any) -> None:
-    body = SEND if key == "messages" else {}
+@pytest.mark.parametrize(
+    ("path", "body", "key"),
+    [("/v1/Messages", SEND, "messages"), ("/v1/SenderPools", {}, "senderPools"), ("/v1/Emails", MAIL, "emails")],
+)
+async def test_operation_filter(path: str, body: Any, key: str, client: Any) -> None:
     made, other = [(await client.post(path, body)).json["operationId"] for _ in range(2)]
 
     for query in (f"operationId={made}", f"operation_id={made}", f"operationId={made}&operation_id={made}"):
@@ -194,3 +202,42 @@ async def test_search_and_resolve(client: Any, conforms: Any) -> None:
     conforms(search.json, "SenderPage")
     conforms(resolve.json, "ResolveSendersResponse")
     assert not any(name.startswith("operation") for name in search.headers | resolve.headers)
+
+
+async def test_email_guide_stats(client: Any, conforms: Any) -> None:
+    location = (await client.post("/v1/Emails", MAIL)).json["operationLocation"]
+
+    operation = (await client.get(local(location))).json
+
+    conforms(operation, "EmailOperation")
+    states = {"scheduled", "queued", "sent", "delivered", "opened", "undelivered", "failed", "canceled"}
+    assert operation["stats"].keys() == states | {"total", "recipients", "attempts"}
+
+
+async def test_email_from_name_and_content_html(client: Any) -> None:
+    named = {**MAIL, "from": {**MAIL["from"], "name": "Cool Support"}}
+    for body, shown in ((MAIL, MAIL["from"]), (named, named["from"])):
+        operation_id = (await client.post("/v1/Emails", body)).json["operationId"]
+        (email,) = (await client.get(f"/v1/Emails?operationId={operation_id}")).json["emails"]
+        assert email["from"] == shown
+
+    for missing in ("subject", "html"):
+        content = {name: value for name, value in MAIL["content"].items() if name != missing}
+        refused = await client.post("/v1/Emails", {**MAIL, "content": {**content, "text": "Hello"}})
+        assert (refused.status, refused.contexts) == (400, [f"$.content.{missing}"])
+
+
+@pytest.mark.parametrize("version", ["v1", "preview"])
+async def test_email_extra(version: str, world: Any, conforms: Any) -> None:
+    client = world.client
+    operation_id = (await client.post(f"/{version}/Emails", MAIL)).json["operationId"]
+    await world.change(operation_id, 0, state=int(MessageState.DELIVERED))
+
+    searched = await client.post(f"/{version}/Emails/Search", {"address": "ana@example.test"})
+    assert searched.status == 200
+    conforms(searched.json, "EmailPage")
+    (email,) = searched.json["emails"]
+    deleted = await client.delete(f"/{version}/Emails/{email['id']}")
+    assert deleted.status == 202
+    conforms(deleted.json, "ResourceReference")
+    assert (await client.get(f"/{version}/Emails/{email['id']}")).json["deletedAt"] is not None
