@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sendpool.domain.message import has_markup
+from sendpool.pipeline import liquid
 from sendpool.pipeline.liquid import (
     BUDGET,
     LONGEST_MARKUP,
@@ -268,3 +269,45 @@ def test_what_is_wrong_repeats_no_value() -> None:
         rendered("{{ a | times: 'x' | divided_by: 0 }}", a="4711")
 
     assert "4711" not in str(caught.value)
+
+
+EVIL = '<script>"x"&\''
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("<b>{{ name }}</b>", "<b>&lt;i&gt;A &amp; B&lt;/i&gt;</b>"),
+        ("{{ name | upcase }}", "&lt;I&gt;A &amp; B&lt;/I&gt;"),
+        ("{{ name | escape }}", "&lt;i&gt;A &amp; B&lt;/i&gt;"),
+        ("{{ name | safe }}", "<i>A & B</i>"),
+        ("{{ other | default: '<b>you</b>' }}", "<b>you</b>"),
+        ("{% capture x %}<p>{{ name }}</p>{% endcapture %}{{ x }}", "<p>&lt;i&gt;A &amp; B&lt;/i&gt;</p>"),
+        ("{{ name | append: '<br>' }}", "&lt;i&gt;A &amp; B&lt;/i&gt;<br>"),
+    ],
+)
+def test_in_a_document_values_are_text(source: str, text: str) -> None:
+    assert compile_template(source, html=True).render({"name": "<i>A & B</i>"}, MOMENT, 1_000) == text
+
+
+@pytest.mark.parametrize("arguments", ["", ": 'a'", ": v", ": 'a', v", ": 'a', 'b'", ": 2"])
+@pytest.mark.parametrize("value", ["v", "'<i>own'", "'a,b' | split: ','", "v | split: ','", "v | url_encode"])
+def test_in_a_document_no_filter_lets_a_values_markup_through(value: str, arguments: str) -> None:
+    names = set(liquid._HTML.filters) - {"safe"}
+    found = []
+    for name in names:
+        try:
+            template = compile_template(f"{{{{ {value} | {name}{arguments} }}}}", html=True)
+            found.append(template.render({"v": EVIL}, MOMENT, 1_000))
+        except (BadLiquid, Unrenderable):
+            continue
+
+    assert found
+    assert not [text for text in found if "<script" in text]
+
+
+def test_a_document_and_a_text_of_the_same_words_are_two_templates() -> None:
+    source = "{{ name }}"
+
+    assert compile_template(source).render({"name": "A & B"}, MOMENT, 99) == "A & B"
+    assert compile_template(source, html=True).render({"name": "A & B"}, MOMENT, 99) == "A &amp; B"

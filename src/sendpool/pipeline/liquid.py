@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache, wraps
+from html import escape
 from io import StringIO
 from time import thread_time
 from typing import Any
@@ -66,6 +67,7 @@ class Template:
     def __init__(self, bound: BoundTemplate) -> None:
         self._bound = bound
         self._plain = _plain_parts(bound.nodes)
+        self._say = escape if bound.env.autoescape else str
 
     def render(self, values: Mapping[str, str], moment: int, most: int) -> str:
         """The text with *values* filled in, of at most *most* characters. Raises `Unrenderable`.
@@ -73,7 +75,8 @@ class Template:
         *moment* (microseconds since 1970) is what `now` and `today` mean to the filter `date`.
         """
         if self._plain is not None:
-            text = "".join([values.get(name) or other if name else other for name, other in self._plain])
+            say = self._say
+            text = "".join([say(values[name]) if values.get(name) else other for name, other in self._plain])
             if len(text) > most:
                 raise Unrenderable("it is too long once its variables are filled in")
             return text
@@ -89,14 +92,14 @@ class Template:
         return buffer.getvalue()
 
 
-def compile_template(source: str) -> Template:
-    """The template that a text is. Raises `BadLiquid`."""
-    return _compile_kept(source) if len(source) <= _KEPT_SOURCE else _compile(source)
+def compile_template(source: str, *, html: bool = False) -> Template:
+    """The template that a text is; *html*: values are escaped, unless its author says `safe`. Raises `BadLiquid`."""
+    return _compile_kept(source, html) if len(source) <= _KEPT_SOURCE else _compile(source, html)
 
 
-def _compile(source: str) -> Template:
+def _compile(source: str, html: bool) -> Template:
     try:
-        bound = _ENVIRONMENT.from_string("".join(_prepared(source)))
+        bound = (_HTML if html else _ENVIRONMENT).from_string("".join(_prepared(source)))
         _inspect(bound)
     except LiquidError as error:
         place = error.context() if error.token is not None else None
@@ -262,8 +265,8 @@ def _date(value: object, form: object = "", *, context: _Context) -> object:
 _date.with_context = True  # type: ignore[attr-defined]
 
 
-def _make_environment() -> Environment:
-    environment = Environment(tolerance=Mode.STRICT, strict_filters=True)
+def _make_environment(*, html: bool = False) -> Environment:
+    environment = Environment(tolerance=Mode.STRICT, strict_filters=True, autoescape=html)
     for tag in ("include", "render"):
         del environment.tags[tag]
     for name, function in list(environment.filters.items()):
@@ -272,6 +275,8 @@ def _make_environment() -> Environment:
 
 
 _ENVIRONMENT = _make_environment()
+#: The same for documents: what a recipient's variables say is text in them, never markup.
+_HTML = _make_environment(html=True)
 
 
 def _inspect(template: BoundTemplate) -> None:
@@ -288,7 +293,7 @@ def _inspect(template: BoundTemplate) -> None:
             if type(expression) is RangeLiteral:
                 expression.__class__ = _BoundedRange
             for one in getattr(expression, "filters", None) or ():
-                one.validate_filter_arguments(_ENVIRONMENT)
+                one.validate_filter_arguments(template.env)
 
 
 # ---------------------------------------------------------------- the quick way
