@@ -230,19 +230,21 @@ def _deactivate(address: str) -> Script[None]:
 
 def _change(operation_id: str, index: int, address: str | None, values: dict[str, Any]) -> Script[None]:
     uid = ids.parse_operation(operation_id)
-    ((key,),) = yield select(operation.c.id).where(operation.c.uid == uid)
+    ((key, account_id),) = yield select(operation.c.id, operation.c.account_id).where(operation.c.uid == uid)
     if address is not None:
-        ((values["sender_id"],),) = yield select(sender.c.id).where(sender.c.address == address)
+        ((values["sender_id"],),) = yield select(sender.c.id).where(
+            sender.c.account_id == account_id, sender.c.address == address
+        )
     if values:
         yield update(message).where(message.c.id == key + index).values(**values)
 
 
 def _tried(operation_id: str, n: int, address: str, values: dict[str, Any]) -> Script[None]:
     uid = ids.parse_operation(operation_id)
-    ((key,),) = yield select(operation.c.id).where(operation.c.uid == uid)
+    ((key, account_id),) = yield select(operation.c.id, operation.c.account_id).where(operation.c.uid == uid)
     columns = sender.c
     ((sender_id, connection_id, channel),) = yield select(columns.id, columns.connection_id, columns.channel).where(
-        columns.address == address
+        columns.account_id == account_id, columns.address == address
     )
     row = {
         "id": key * 64 + n,
