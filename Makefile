@@ -22,7 +22,7 @@ ifneq ($(shell cat .venv/.made-in 2>/dev/null),$(CURDIR))
 .PHONY: .venv/.made-in
 endif
 
-.PHONY: help setup demo test quick lint peers bench show-main-job show-rcs
+.PHONY: help setup demo test quick lint peers fuzz bench show-main-job show-rcs
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -46,6 +46,9 @@ lint: .venv/.dev ## check style, layout and types
 
 peers: .venv/.dev build/smsc ## test against the compiled SMPP message centre of bench/
 	$(BIN)/python -m pytest tests/peers $(ARGS)
+
+fuzz: .venv/.dev ## ask a server everything that the contract's document allows, and what it does not
+	$(BIN)/python -m bench.fuzz $(ARGS)
 
 bench: .venv/.dev build/smsc ## measure whole processes, from the first HTTP byte to the last receipt
 	$(BIN)/python -m bench.run $(ARGS)

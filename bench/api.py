@@ -52,21 +52,26 @@ class Api:
         self, method: str, path: str, body: bytes | None = None, query: Mapping[str, object] | None = None
     ) -> Json:
         """An answer's JSON. Raises `RigFailed` for a refusal and for a server that is not there."""
+        status, text = self.ask(method, f"{path}?{urlencode(query)}" if query else path, body)
+        if status >= 300:
+            raise RigFailed(f"{method} {path} was answered {status}: {text[:300].decode(errors='replace')}")
+        found: Json = json.loads(text)
+        return found
+
+    def ask(self, method: str, target: str, body: bytes | None = None) -> tuple[int, bytes]:
+        """An answer's status and body. Raises `RigFailed` for a server that is not there."""
         headers = {"Authorization": AUTHORIZATION, "Content-Type": "application/json"}
         if time.monotonic() - self._used > IDLE:
             self._http.close()
         try:
-            self._http.request(method, f"{path}?{urlencode(query)}" if query else path, body or None, headers)
+            self._http.request(method, target, body or None, headers)
             answer = self._http.getresponse()
             text = answer.read()
             self._used = time.monotonic()
         except (OSError, http.client.HTTPException) as error:
             self._http.close()
-            raise RigFailed(f"{method} {path} failed: {error!r}") from error
-        if answer.status >= 300:
-            raise RigFailed(f"{method} {path} was answered {answer.status}: {text[:300].decode(errors='replace')}")
-        found: Json = json.loads(text)
-        return found
+            raise RigFailed(f"{method} {target} failed: {error!r}") from error
+        return answer.status, text
 
     def pages(self, path: str, key: str, **filters: object) -> Iterator[Json]:
         """Every item of a list."""

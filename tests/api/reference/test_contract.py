@@ -193,6 +193,7 @@ def test_bodies_take_what_the_contract_takes_and_mark_what_it_does_not_know(key:
     # Where something below is missing too, that says it all.
     lowest = {place for place in missing if not any(other.startswith(tuple(below({place}))) for other in missing)}
     assert {f"body:{place}" for place in lowest} - PARTS_NOT_BUILT == set()
+    assert {place for place in PARTS_NOT_BUILT if place.removeprefix("body:") in known - missing} == set(), "built"
     assert unmarked(OURS, found, set(known), left_open(CONTRACT, theirs)) == set()
 
 
