@@ -8,6 +8,7 @@ import gc
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from ipaddress import ip_network
 
 import structlog
@@ -25,6 +26,7 @@ from sendpool.api.services import Services
 from sendpool.config import Config, ConfigError
 from sendpool.config.places import database_path, secret_key
 from sendpool.metrics import Metrics
+from sendpool.pipeline.cancel import cancel
 from sendpool.pipeline.capability import CapabilityLoop
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.inventory import UnknownAccount, Wanted, take_inventory
@@ -188,6 +190,7 @@ class Runtime:
             database=engine.database,
             write=engine.change,
             accept=engine.accept,
+            cancel=partial(cancel, engine),
             accounts=self._accounts,
             now=self._now,
             ready=lambda: self._ready,

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -26,6 +27,7 @@ from sendpool.domain import ids
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import AttemptState
 from sendpool.metrics import Metrics
+from sendpool.pipeline.cancel import cancel
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.roster import load_roster
 from sendpool.store.accounts import Account, ensure_first_account
@@ -321,6 +323,7 @@ async def running(migrated: Path, folder: Path) -> AsyncIterator[World]:
         database=database,
         write=engine.change,
         accept=engine.accept,
+        cancel=partial(cancel, engine),
         accounts=Accounts([first, second]),
         now=microseconds,
         ready=lambda: True,

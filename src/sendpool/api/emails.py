@@ -102,6 +102,11 @@ async def delete_email(request: Request) -> Reply:
     return await kinds.delete(request, EMAILS, request.path("email_id"))
 
 
+async def cancel_email(request: Request) -> Reply:
+    """Cancel one email that has not left."""
+    return await kinds.cancel(request, EMAILS, request.path("email_id"))
+
+
 async def get_operations(request: Request) -> Reply:
     """List email operations."""
     return await kinds.operations(request, EMAILS)
@@ -110,3 +115,8 @@ async def get_operations(request: Request) -> Reply:
 async def get_operation(request: Request) -> Reply:
     """Fetch one email operation with its counters."""
     return await kinds.operation(request, EMAILS)
+
+
+async def cancel_operation(request: Request) -> Reply:
+    """Cancel what has not left of an operation."""
+    return await kinds.cancel_operation(request, EMAILS)

@@ -15,6 +15,7 @@ from sendpool.api.schemas import Pagination, encode
 from sendpool.domain import ids
 from sendpool.domain.request import Problem, Refused, SendRequest
 from sendpool.domain.states import OperationState
+from sendpool.pipeline.cancel import Cancellation, Wish
 from sendpool.store.database import Script
 from sendpool.store.history import MessagePage, MessagePlace, MessageSlice
 from sendpool.store.operations import OperationRow, fetch_operation, list_operations
@@ -56,7 +57,11 @@ class Kind(NamedTuple):
 async def accept(request: Request, kind: Kind, send: SendRequest) -> Reply:
     """Make a send durable, and answer with the operation."""
     accepted = await request.services.accept(send)
-    operation_id = ids.operation_id(accepted.uid)
+    return _operation_accepted(request, kind, accepted.uid)
+
+
+def _operation_accepted(request: Request, kind: Kind, uid: bytes) -> Reply:
+    operation_id = ids.operation_id(uid)
     collection = f"{request.base}{kind.path}"
     return operation_accepted(
         operation_id, f"{collection}/Operations/{operation_id}", f"{collection}?operationId={operation_id}"
@@ -103,6 +108,33 @@ async def delete(request: Request, kind: Kind, member_id: str) -> Reply:
     if redacted in _NOT_YET:
         raise Refused(Problem(CONFLICT, _NOT_YET[redacted].replace("message", kind.name)), status=409)
     return resource_accepted(member_id, f"{request.base}{kind.path}/{member_id}")
+
+
+async def cancel_operation(request: Request, kind: Kind) -> Reply:
+    """Cancel what is left of an operation; what has left, or is leaving, goes on. Raises Refused (404)."""
+    uid = operation_in_path(request.path("operation_id"))
+    outcome, _ = await request.services.cancel(Wish(request.account_id, uid, kind=kind.name))
+    if outcome is Cancellation.UNKNOWN:
+        raise not_found("operation")
+    return _operation_accepted(request, kind, uid)
+
+
+async def cancel(request: Request, kind: Kind, member_id: str) -> Reply:
+    """Cancel a member of a kind. Raises Refused: 404 where there is none, 409 where it has left or is leaving."""
+    place = kind.place(member_id)
+    outcome, state = await request.services.cancel(Wish(request.account_id, *place, kind=kind.name))
+    if outcome is Cancellation.UNKNOWN or state is None:
+        raise not_found(kind.name)
+    if outcome is Cancellation.TOO_LATE:
+        raise Refused(Problem(CONFLICT, _TOO_LATE.format(kind=kind.name, state=state.name)), status=409)
+    return resource_accepted(member_id, f"{request.base}{kind.path}/{member_id}")
+
+
+#: What is QUEUED and cannot be canceled has an attempt that is just being submitted.
+_TOO_LATE = (
+    "this {kind} is {state}, and has left or is just leaving: what waits can be canceled, what a carrier has cannot;"
+    " fetch the {kind} to see what became of it"
+)
 
 
 async def operations(request: Request, kind: Kind) -> Reply:

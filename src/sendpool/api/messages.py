@@ -75,6 +75,11 @@ async def delete_message(request: Request) -> Reply:
     return await kinds.delete(request, MESSAGES, request.path("message_id"))
 
 
+async def cancel_message(request: Request) -> Reply:
+    """Cancel one message that has not left."""
+    return await kinds.cancel(request, MESSAGES, request.path("message_id"))
+
+
 async def get_operations(request: Request) -> Reply:
     """List message operations."""
     return await kinds.operations(request, MESSAGES)
@@ -83,3 +88,8 @@ async def get_operations(request: Request) -> Reply:
 async def get_operation(request: Request) -> Reply:
     """Fetch one message operation with its counters."""
     return await kinds.operation(request, MESSAGES)
+
+
+async def cancel_operation(request: Request) -> Reply:
+    """Cancel what has not left of an operation."""
+    return await kinds.cancel_operation(request, MESSAGES)

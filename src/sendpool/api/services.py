@@ -11,6 +11,8 @@ from sendpool.api.forwarded import Network
 from sendpool.api.rates import RequestRates
 from sendpool.connectors.base import CallbackRoute
 from sendpool.domain.request import Accepted, SendRequest
+from sendpool.domain.states import MessageState
+from sendpool.pipeline.cancel import Cancellation, Wish
 from sendpool.store.database import Database, Script
 
 T = TypeVar("T")
@@ -49,6 +51,8 @@ class Services:
     #: Makes an operation durable. Raises `domain.request.Refused` for what only senders and pools can tell
     #: (an unknown pool, a deactivated sender), or `pipeline.engine.StoreUnavailable`.
     accept: Callable[[SendRequest], Awaitable[Accepted]]
+    #: Takes back what has not left; returns once that is durable. Raises `pipeline.engine.StoreUnavailable`.
+    cancel: Callable[[Wish], Awaitable[tuple[Cancellation, MessageState | None]]]
     #: Who may call.
     accounts: Accounts
     #: Microseconds since 1970.

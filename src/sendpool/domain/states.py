@@ -71,7 +71,8 @@ MESSAGE_MOVES: dict[MessageState, frozenset[MessageState]] = {
     _M.SCHEDULED: frozenset({_M.QUEUED, _M.CANCELED, _M.FAILED}),
     # A receipt may overtake the submit result, so QUEUED may jump past SENT.
     _M.QUEUED: frozenset({_M.SENT, _M.DELIVERED, _M.READ, _M.UNDELIVERED, _M.FAILED, _M.CANCELED}),
-    _M.SENT: frozenset({_M.DELIVERED, _M.READ, _M.UNDELIVERED, _M.FAILED}),
+    # Canceled between two attempts, the first of which was sent and failed.
+    _M.SENT: frozenset({_M.DELIVERED, _M.READ, _M.UNDELIVERED, _M.FAILED, _M.CANCELED}),
     _M.DELIVERED: frozenset({_M.READ}),
     _M.READ: frozenset(),
     _M.UNDELIVERED: frozenset(),

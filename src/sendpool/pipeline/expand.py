@@ -136,6 +136,10 @@ class Expander:
             if operation_id in self._operations:
                 self._operations[operation_id].due -= rows
 
+    def forget(self, operation_id: int) -> None:
+        """Nothing of this operation is to become a row any more."""
+        self._operations.pop(operation_id, None)
+
     def hurry(self, operation_ids: Iterable[int]) -> None:
         """Expand the rest of these at once: their time is over and every message has to end by name."""
         for operation_id in operation_ids:

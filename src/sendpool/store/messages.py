@@ -275,6 +275,16 @@ class Expansion(NamedTuple):
     queues: Mapping[str, int]
 
 
+def rows_from_chunks(state: MessageState) -> str:
+    """The statement that makes messages of chunks `c`, up to its WHERE; its first value is the time."""
+    return (
+        "INSERT INTO message (id, operation_id, state, address, space, plan, step, attempts, segments, ambiguous,"
+        f" updated_at, scheduled_for) SELECT c.first_id + j.key, c.operation_id, {int(state)},"
+        " json_extract(j.value, '$[0]'), json_extract(j.value, '$[1]'), json_extract(j.value, '$[2]'), 0, 0,"
+        " json_extract(j.value, '$[3]'), 0, ?, nullif(abs(c.due), 0) FROM chunk c, json_each(c.body) j"
+    )
+
+
 def expand_chunk(expansion: Expansion, now: int) -> Script[int]:
     """Turn one chunk into messages, queue rows and events without touching a row in Python. Brings the count."""
     key = (expansion.operation_id, expansion.first_id)
@@ -284,11 +294,7 @@ def expand_chunk(expansion: Expansion, now: int) -> Script[int]:
     count = int(found[0][0])
     last = expansion.first_id + count - 1
     yield Query(
-        "INSERT INTO message (id, operation_id, state, address, space, plan, step, attempts, segments, ambiguous,"
-        f" updated_at, scheduled_for) SELECT c.first_id + j.key, c.operation_id, {int(MessageState.QUEUED)},"
-        " json_extract(j.value, '$[0]'), json_extract(j.value, '$[1]'), json_extract(j.value, '$[2]'), 0, 0,"
-        " json_extract(j.value, '$[3]'), 0, ?, nullif(-c.due, 0) FROM chunk c, json_each(c.body) j"
-        " WHERE c.operation_id = ? AND c.first_id = ?",
+        f"{rows_from_chunks(MessageState.QUEUED)} WHERE c.operation_id = ? AND c.first_id = ?",
         (now, *key),
     )
     cases = " ".join("WHEN ? THEN ?" for _ in expansion.queues)

@@ -88,6 +88,14 @@ _MESSAGES = {
         "Text, variables and address go; states, attempts and counters stay.",
         ours=True,
     ),
+    "POST /Messages/{message_id}/Cancel": Documented(
+        "cancelMessage",
+        "Messages",
+        "Cancel a message that has not left",
+        RESOURCE_ACCEPTED,
+        "One that waits between two attempts may be canceled too; one that a carrier has, or just gets, is a 409.",
+        ours=True,
+    ),
     "GET /Messages/{message_id}/Receipts": Documented(
         "listMessageReceipts",
         "Messages",
@@ -112,6 +120,14 @@ _MESSAGES = {
         "Fetch an operation with its twelve counters",
         schemas.MessageOperation,
         "The eight states add up to `total`; `recipients` counts those without an address that can be reached as well.",
+    ),
+    "POST /Messages/Operations/{operation_id}/Cancel": Documented(
+        "cancelMessageOperation",
+        "MessageOperations",
+        "Cancel what has not left of an operation",
+        OPERATION_ACCEPTED,
+        "What a carrier has, or is just getting, goes on. CANCELED is an operation of which everything was canceled.",
+        ours=True,
     ),
     "GET /Messages/Operations/{operation_id}/Errors": Documented(
         "listMessageOperationErrors",
@@ -287,6 +303,22 @@ _EMAILS = {
         RESOURCE_ACCEPTED,
         "Content, address and name go; states and counters stay. An email that is still to be sent is a 409.",
         our_errors=(409,),
+    ),
+    "POST /Emails/{email_id}/Cancel": Documented(
+        "cancelEmail",
+        "Emails",
+        "Cancel an email that has not left",
+        RESOURCE_ACCEPTED,
+        "One that the mail server has, or is just getting, is a 409.",
+        ours=True,
+    ),
+    "POST /Emails/Operations/{operation_id}/Cancel": Documented(
+        "cancelEmailOperation",
+        "Emails",
+        "Cancel what has not left of an operation",
+        OPERATION_ACCEPTED,
+        "What the mail server has, or is just getting, goes on.",
+        ours=True,
     ),
     "GET /Emails/Operations": Documented(
         "listEmailOperations",
