@@ -65,10 +65,10 @@ def test_help_lists_the_commands(run: Run) -> None:
     done = run("--help")
 
     assert done.status == 0
-    assert {"serve", "migrate", "simulate", "demo"} <= set(done.out.split())
+    assert {"serve", "migrate", "simulate", "demo", "accounts", "keys", "log"} <= set(done.out.split())
 
 
-@pytest.mark.parametrize("command", ["serve", "migrate", "simulate", "demo"])
+@pytest.mark.parametrize("command", ["serve", "migrate", "simulate", "demo", "accounts", "keys", "log"])
 def test_every_command_explains_itself(run: Run, command: str) -> None:
     done = run(command, "--help")
 

@@ -86,6 +86,17 @@ async def test_a_token_that_the_configuration_sets_is_not_rotated_here(desk: Des
     assert (await desk.database.write(script))["authToken"] != other["authToken"]
 
 
+async def test_an_overlap_that_is_over_is_not_shown(desk: Desk) -> None:
+    rotated = await do(desk, "accounts.rotate", sid=SID, overlap=60)
+    (during,) = await do(desk, "accounts.list")
+    later = desk.context()._replace(now=desk.context().now + 60_000_000)
+
+    (after,) = await desk.database.read(prepare(Ask("accounts.list"), later).script())
+
+    assert during["oldTokenUntil"] == rotated["oldTokenUntil"]
+    assert after["oldTokenUntil"] is None
+
+
 @pytest.mark.parametrize("overlap", [-1, LONGEST_OVERLAP + 1])
 async def test_an_overlap_has_limits(desk: Desk, overlap: int) -> None:
     with pytest.raises(CommandRefused, match="overlap"):

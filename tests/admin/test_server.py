@@ -6,7 +6,7 @@ import os
 import socket
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -34,28 +34,55 @@ async def ask(desk: Desk, command: str, **arguments: object) -> object:
     return await asyncio.to_thread(ask_server, desk.path, Ask(command, arguments))
 
 
+async def listed(desk: Desk) -> list[Any]:
+    """Every account."""
+    found = await ask(desk, "accounts.list")
+    assert isinstance(found, list)
+    return found
+
+
 async def test_a_command_is_carried_out_and_the_server_told_before_the_answer(desk: Desk) -> None:
     made = await ask(desk, "accounts.create", name="Sales")
 
     assert isinstance(made, dict)
     assert desk.changes == 1
-    listed = await ask(desk, "accounts.list")
-    assert isinstance(listed, list)
-    assert [one["name"] for one in listed] == ["", "Sales"]
-    assert listed[1]["sid"] == made["sid"]
+    accounts = await listed(desk)
+    assert [one["name"] for one in accounts] == ["", "Sales"]
+    assert accounts[1]["sid"] == made["sid"]
     assert desk.changes == 1
 
 
 async def test_commands_at_the_same_time_are_all_carried_out(desk: Desk) -> None:
     await asyncio.gather(*(ask(desk, "accounts.create", name=str(i)) for i in range(AT_ONCE)))
 
-    listed = await ask(desk, "accounts.list")
-    assert isinstance(listed, list)
-    assert {one["name"] for one in listed} == {"", *map(str, range(AT_ONCE))}
+    assert {one["name"] for one in await listed(desk)} == {"", *map(str, range(AT_ONCE))}
 
 
 async def test_only_the_user_of_the_server_may_open_the_socket(desk: Desk) -> None:
     assert stat.S_IMODE(desk.path.stat().st_mode) == 0o600
+
+
+async def test_another_user_who_gets_to_the_socket_all_the_same_is_refused(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first,) = await listed(desk)
+    monkeypatch.setattr("sendpool.admin.protocol.peer_user", lambda _: os.geteuid() + 1)
+
+    answer = await tell(desk.path, b'{"command": "accounts.create"}\n')
+
+    assert b"only the user that the server runs as may command it" in answer
+    assert desk.changes == 0
+    monkeypatch.undo()
+    assert await listed(desk) == [first]
+
+
+async def test_nothing_is_told_to_a_server_of_another_user(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sendpool.admin.client.trusted", lambda _: False)
+
+    with pytest.raises(CommandRefused, match="belongs to another user; run this as the user that the server runs as"):
+        await ask(desk, "accounts.create")
+
+    assert desk.changes == 0
 
 
 @pytest.mark.parametrize(

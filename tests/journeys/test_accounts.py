@@ -112,3 +112,16 @@ async def test_a_connection_of_an_unknown_account_is_refused_with_a_remedy(rig: 
     assert "connections[1].account: there is no account" in line["error"]
     assert "make it with `sendpool accounts create`" in line["error"]
     assert (await server.senders())[SENDER]["status"] == "ACTIVATED"
+
+
+async def test_an_account_that_asks_too_often_waits_as_long_as_it_is_told_and_others_do_not(rig: Rig) -> None:
+    server = await rig.server(rig.sandbox([("SMS", SENDER, 10)]), server="max_requests_per_second = 0.5\nburst = 3")
+    made = await rig.command(server, "accounts", "create")
+    headers = {"Authorization": rig.authorization}
+
+    answers = [await server.ask("GET", "/v1/Senders", headers=headers) for _ in range(4)]
+
+    assert [answer.status for answer in answers] == [200, 200, 200, 429]
+    assert answers[3].json["code"] == 20429
+    assert answers[3].headers["Retry-After"] in ("1", "2")
+    assert (await as_caller(server, made["sid"], made["authToken"], "GET", "/v1/Senders"))[0] == 200

@@ -53,14 +53,15 @@ class CloseAccount(Arguments, frozen=True, kw_only=True):
     sid: str
 
 
-def shown(row: AccountRow) -> dict[str, Any]:
-    """An account as it is answered."""
+def shown(row: AccountRow, now: int) -> dict[str, Any]:
+    """An account as it is answered; *now* is microseconds since 1970."""
+    until = row.old_auth_token_until
     return {
         "sid": row.sid,
         "name": row.name,
         "status": "closed" if row.closed_at is not None else "open",
         "createdAt": instant(row.created_at),
-        "oldTokenUntil": instant(row.old_auth_token_until),
+        "oldTokenUntil": instant(until) if until is not None and until > now else None,
         "closedAt": instant(row.closed_at),
     }
 
@@ -78,7 +79,7 @@ def open_account(sid: str) -> Script[AccountRow]:
 def list_accounts(_: ListAccounts, context: Context) -> Script[list[dict[str, Any]]]:
     """Every account, oldest first."""
     rows = yield from accounts.list_accounts()
-    return [shown(row) for row in rows]
+    return [shown(row, context.now) for row in rows]
 
 
 def create_account(ask: CreateAccount, context: Context) -> Script[dict[str, Any]]:
@@ -97,7 +98,7 @@ def rename_account(ask: RenameAccount, context: Context) -> Script[dict[str, Any
     row = yield from open_account(ask.sid)
     yield from accounts.rename_account(row.id, ask.name)
     yield from record(context.now, COMMAND_LINE, "account.renamed", ask.sid, before=row.name, name=ask.name)
-    return shown(row._replace(name=ask.name))
+    return shown(row._replace(name=ask.name), context.now)
 
 
 def rotate_token(ask: RotateToken, context: Context) -> Script[dict[str, Any]]:
@@ -129,4 +130,4 @@ def close_account(ask: CloseAccount, context: Context) -> Script[dict[str, Any]]
     yield from store_inventory(row.id, (), context.now)
     yield from delete_all_pools(row.id, context.now)
     yield from record(context.now, COMMAND_LINE, "account.closed", ask.sid)
-    return shown(row._replace(closed_at=context.now, old_auth_token_until=None))
+    return shown(row._replace(closed_at=context.now, old_auth_token_until=None), context.now)

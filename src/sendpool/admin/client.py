@@ -68,12 +68,18 @@ def ask_server(path: Path, ask: Ask) -> Any:
                 connection.connect(name)
         except (FileNotFoundError, ConnectionRefusedError):
             raise NoServer from None
+        except PermissionError:
+            raise _foreign(path) from None
         if not trusted(connection):
-            raise CommandRefused(f"{path} belongs to another user's process; run this as the user of the server")
+            raise _foreign(path)
         answer = read_answer(_exchange(connection, asked))
     if answer.error is not None:
         raise CommandRefused(answer.error)
     return answer.result
+
+
+def _foreign(path: Path) -> CommandRefused:
+    return CommandRefused(f"{path} belongs to another user; run this as the user that the server runs as")
 
 
 def _exchange(connection: socket.socket, asked: bytes) -> bytes:
