@@ -81,6 +81,20 @@ async def test_attachments_come_whole_in_a_fetch_and_without_their_bytes_in_list
     assert one["content"]["attachments"] == [{"filename": "a.txt", "type": "text/plain"}]
 
 
+async def test_a_scheduled_email_says_when_it_is_due(client: Any, conforms: Any) -> None:
+    operation_id = await client.mailed(schedule={"sendAt": ["2027-01-15T08:00:00Z"]})
+    await client.mailed()
+
+    (one,) = await client.mails("?status=scheduled")
+
+    conforms(one, "Email")
+    assert (one["status"], one["scheduledFor"]) == ("SCHEDULED", "2027-01-15T08:00:00.000Z")
+    operation = (await client.get(f"/v1/Emails/Operations/{operation_id}")).json
+    conforms(operation, "EmailOperation")
+    assert (operation["status"], operation["stats"]["scheduled"]) == ("SCHEDULED", 1)
+    assert (await client.delete(f"/v1/Emails/{one['id']}")).status == 409
+
+
 async def test_a_pool_and_a_sender_may_send_too(client: Any, conforms: Any) -> None:
     pool_id = await client.pool_of("+12034458912", MAILBOX)
     sender_id = (await client.senders())[MAILBOX]
@@ -311,15 +325,21 @@ async def test_pages_show_every_email_once_from_the_newest(size: int, client: An
 
 
 async def test_a_page_of_long_contents_ends_early_and_goes_on(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "CONTENTS", 1)
-    sent = [await client.mailed(to=[ANA, BEN]) for _ in range(2)]
+    shown = len("".join({**LETTER, "text": "Hello, World!"}.values()))
+    sent = [await client.mailed(to=[ANA, BEN], content=LETTER) for _ in range(2)]
+    long = await client.mailed(content={**LETTER, "attachments": [FILE]})
 
-    first = (await client.get("/v1/Emails")).json
-    second = (await client.get(f"/v1/Emails?pageToken={first['pagination']['next']}")).json
-
-    assert [len(page["emails"]) for page in (first, second)] == [2, 2]
-    assert {one["related"][0]["id"] for one in second["emails"]} == {sent[0]}
-    assert second["pagination"]["next"] is None
+    # No room for a second email; then room for what three show, which is less than the file of the first.
+    for room, lengths in ((1, [1, 1, 1, 1, 1]), (3 * shown, [1, 3, 1])):
+        monkeypatch.setattr(history, "CONTENTS", room)
+        found, token, page = [], "", {}
+        for length in lengths:
+            page = (await client.get(f"/v1/Emails?pageSize=5{token}")).json
+            assert len(page["emails"]) == length
+            found += [one["related"][0]["id"] for one in page["emails"]]
+            token = f"&pageToken={page['pagination']['next']}"
+        assert page["pagination"]["next"] is None
+        assert found == [long, sent[1], sent[1], sent[0], sent[0]]
 
 
 async def test_an_operation_shows_eleven_counters(world: Any, conforms: Any) -> None:
@@ -429,7 +449,9 @@ async def test_a_deleted_email_keeps_its_state_and_loses_what_is_personal(world:
     assert (await client.get(f"/v1/Emails/{kept}")).json["content"]["attachments"] == [FILE]
     assert (await client.delete(f"/v1/Emails/{kept}")).status == 202
     assert (await client.delete(f"/v1/Emails/{kept}")).status == 202
-    stored = await world.engine.database.read(history.list_with_contents(1, history.MessageFilter(emails=True), ALL))
+    stored = await world.engine.database.read(
+        history.list_with_contents(1, history.MessageFilter(emails=True), ALL, len)
+    )
     assert list(stored.contents.values()) == ["{}"]
     assert all("content" not in one for one in await client.mails())
 

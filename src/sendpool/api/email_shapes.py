@@ -11,6 +11,7 @@ from msgspec import UNSET, Raw, UnsetType
 from sendpool.api.email_schemas import Email, EmailAddress, EmailContent, EmailOperation, EmailOperationStats
 from sendpool.api.schemas import RelatedResource, instant, maybe_instant
 from sendpool.domain import ids
+from sendpool.domain.message import Content
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import MessageState, OperationState
 from sendpool.store.history import MessageRow
@@ -20,15 +21,28 @@ from sendpool.store.operations import OperationRow
 STATUSES = {int(state): "OPENED" if state is MessageState.READ else state.name for state in MessageState}
 
 
-def email(row: MessageRow, content: str, base: str, *, files: bool) -> Email:
-    """An email with its content (as it is stored); *files*: with the bytes of its attachments."""
-    module: Mapping[str, Any] = msgspec.json.decode(content).get("modules", {}).get(Channel.EMAIL.value, {})
+class Letter:
+    """What the emails of one operation say, read from its content (JSON) once for all of them."""
+
+    def __init__(self, stored: str) -> None:
+        content = msgspec.json.decode(stored, type=Content)
+        #: Empty where the operation's emails are deleted.
+        self.module: Mapping[str, Any] = content.modules.get(Channel.EMAIL, {})
+
+    @property
+    def weight(self) -> int:
+        """Characters that a list shows of it for each email."""
+        return sum(len(self.module.get(field, "")) for field in ("subject", "html", "text"))
+
+
+def email(row: MessageRow, letter: Letter, base: str, *, files: bool) -> Email:
+    """An email with its content; *files*: with the bytes of its attachments."""
     operation_id = ids.operation_id(row.place.operation_uid)
     related = RelatedResource(name="OPERATION", id=operation_id, uri=f"{base}/Emails/Operations/{operation_id}")
     deleted = row.deleted_at is not None
     return Email(
         id=ids.message_id(*row.place, ids.EMAIL),
-        from_=_from(row, module),
+        from_=_from(row, letter.module),
         to=[] if deleted else [EmailAddress(address=row.address, name=row.name or UNSET)],
         status=STATUSES[row.state],
         related=[related],
@@ -38,7 +52,7 @@ def email(row: MessageRow, content: str, base: str, *, files: bool) -> Email:
         updated_at=instant(row.updated_at),
         deleted_at=maybe_instant(row.deleted_at),
         ambiguous=True if row.ambiguous else UNSET,
-        content=UNSET if deleted else _content(module, files=files),
+        content=UNSET if deleted else _content(letter.module, files=files),
     )
 
 

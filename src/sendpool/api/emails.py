@@ -9,7 +9,7 @@ from sendpool.api.bodies import decode_object
 from sendpool.api.checks import check_fields, check_tags
 from sendpool.api.email_schemas import EmailOperationPage, EmailPage
 from sendpool.api.email_sending import MAX_EMAIL_BODY, read_emails
-from sendpool.api.email_shapes import STATUSES, email, email_operation
+from sendpool.api.email_shapes import STATUSES, Letter, email, email_operation
 from sendpool.api.exchange import Reply, Request
 from sendpool.api.idempotency import refuse_key
 from sendpool.api.kinds import Kind
@@ -18,7 +18,8 @@ from sendpool.api.query import Query
 from sendpool.api.references import PROFILE
 from sendpool.api.schemas import encode
 from sendpool.domain import ids
-from sendpool.store.history import MessageFilter, fetch_message, list_with_contents
+from sendpool.store.database import Script
+from sendpool.store.history import MessageFilter, MessagePage, MessageSlice, fetch_message, list_with_contents
 
 EMAILS = Kind("email", "/Emails", ids.EMAIL, email_operation, EmailOperationPage)
 
@@ -80,11 +81,19 @@ def _filter(query: Query, *operation: str) -> MessageFilter:
 
 
 async def _page(request: Request, path: str, query: Query, wanted: MessageFilter, *, in_body: bool = False) -> Reply:
-    found, pagination = await kinds.find(
-        request, path, query, lambda part: list_with_contents(request.account_id, wanted, part), in_body=in_body
-    )
+    letters: dict[str, Letter] = {}
+
+    def letter(content: str) -> Letter:
+        if content not in letters:
+            letters[content] = Letter(content)
+        return letters[content]
+
+    def listed(part: MessageSlice) -> Script[MessagePage]:
+        return list_with_contents(request.account_id, wanted, part, lambda content: letter(content).weight)
+
+    found, pagination = await kinds.find(request, path, query, listed, in_body=in_body)
     base = request.base
-    emails = [email(row, found.contents[row.place.operation_uid], base, files=False) for row in found.rows]
+    emails = [email(row, letter(found.contents[row.place.operation_uid]), base, files=False) for row in found.rows]
     return Reply(200, encode(EmailPage(emails=emails, pagination=pagination)))
 
 
@@ -94,7 +103,7 @@ async def get_email(request: Request) -> Reply:
     found = await request.services.database.read(fetch_message(request.account_id, place, email=True))
     if found is None:
         raise not_found("email")
-    return Reply(200, encode(email(found.row, found.content, request.base, files=True)))
+    return Reply(200, encode(email(found.row, Letter(found.content), request.base, files=True)))
 
 
 async def delete_email(request: Request) -> Reply:

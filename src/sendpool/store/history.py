@@ -8,7 +8,7 @@ place to go on from. Clients go on until no place is given.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -24,7 +24,7 @@ from sendpool.store.tables import pool_member, sender
 SCAN = 20_000
 #: Operations that one page looks at before it gives up.
 OPERATIONS = 5_000
-#: Characters of contents that one page reads before it ends: an email may have megabytes.
+#: Characters of contents that one page reads, or shows, before it ends: an email may have megabytes.
 CONTENTS = 8_000_000
 #: Operations read at a time, and messages that one statement may look at (or one operation's, if it has more).
 _STEP = 250
@@ -232,23 +232,30 @@ def list_messages(account_id: int, wanted: MessageFilter, part: MessageSlice) ->
             return MessagePage((yield from _shown(rows)), before)
 
 
-def list_with_contents(account_id: int, wanted: MessageFilter, part: MessageSlice) -> Script[MessagePage]:
-    """A list of messages with what they say. A page of long contents ends early and names a next one."""
+def list_with_contents(
+    account_id: int, wanted: MessageFilter, part: MessageSlice, weigh: Callable[[str], int]
+) -> Script[MessagePage]:
+    """A list of messages with what they say. A page of long contents ends early and names a next one.
+
+    *weigh* says how many characters of a content (JSON) are shown for each of its messages.
+    """
     page = yield from list_messages(account_id, wanted, part)
     contents: dict[bytes, str] = {}
-    read = 0
+    weights: dict[bytes, int] = {}
+    read = shown = 0
     for i, row in enumerate(page.rows):
-        uid = row.place.operation_uid
-        if uid in contents:
-            continue
-        if read >= CONTENTS:
+        if i and max(read, shown) >= CONTENTS:
             return MessagePage(page.rows[:i], page.rows[i - 1].place, contents)
-        found = yield Query(
-            "SELECT c.content FROM operation o JOIN operation_content c ON c.operation_id = o.id WHERE o.uid = ?",
-            (uid,),
-        )
-        contents[uid] = found[0][0]
-        read += len(contents[uid])
+        uid = row.place.operation_uid
+        if uid not in contents:
+            found = yield Query(
+                "SELECT c.content FROM operation o JOIN operation_content c ON c.operation_id = o.id WHERE o.uid = ?",
+                (uid,),
+            )
+            contents[uid] = found[0][0]
+            weights[uid] = weigh(contents[uid])
+            read += len(contents[uid])
+        shown += weights[uid]
     return page._replace(contents=contents)
 
 
