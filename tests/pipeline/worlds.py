@@ -187,7 +187,7 @@ class World:
 
     async def send(
         self,
-        *recipients: str,
+        *recipients: str | Recipient,
         text: str = TEXT,
         origin: Origin | None = None,
         validity: int | None = None,
@@ -200,7 +200,7 @@ class World:
             SendRequest(
                 account_id=self.account_id,
                 origin=PoolOrigin(self.pool) if origin is None else origin,
-                recipients=[Recipient(recipient, space) for recipient in recipients],
+                recipients=[one if isinstance(one, Recipient) else Recipient(one, space) for one in recipients],
                 content=Content(text=text),
                 validity=validity,
                 category=category,

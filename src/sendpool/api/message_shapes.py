@@ -21,6 +21,7 @@ from sendpool.api.schemas import (
 )
 from sendpool.domain import ids
 from sendpool.domain.failures import FailureClass, api_code, by_rule, of_class
+from sendpool.domain.message import at_step, space_at_step
 from sendpool.domain.sender import AddressSpace, Channel
 from sendpool.domain.states import AttemptState, MessageState, OperationState, attempt_on_the_wire
 from sendpool.store.history import AttemptRow, FoundMessage, MessageRow, SenderName
@@ -46,9 +47,9 @@ def _sender(name: SenderName, pool_id: str | UnsetType = UNSET) -> Party:
     )
 
 
-def recipient(address: str, space: str) -> Addressee:
-    """Whom to, by the letter of the address space."""
-    return Addressee(address=address, channel=_SPACE[space])
+def recipient(address: str, space: str, step: int = 0) -> Addressee:
+    """Whom a step of the plan goes to, by the letter of the address space."""
+    return Addressee(address=at_step(address, step), channel=_SPACE[space_at_step(space, step)])
 
 
 def _from(row: MessageRow) -> Party:
@@ -79,7 +80,7 @@ def message_metadata(row: MessageRow, base: str) -> MessageMetadata:
     if row.kind == "inbound":
         writer, receiver = _inbound_parties(row)
     else:
-        writer, receiver = _from(row), recipient(row.address, row.space)
+        writer, receiver = _from(row), recipient(row.address, row.space, row.step)
     operation_id = ids.operation_id(row.place.operation_uid)
     related = RelatedResource(name="OPERATION", id=operation_id, uri=f"{base}/Messages/Operations/{operation_id}")
     return MessageMetadata(
@@ -123,7 +124,7 @@ def _attempt(row: MessageRow, attempt: AttemptRow, base: str, origin: str) -> Me
     return MessageAttempt(
         id=sid,
         from_=AttemptSender(address=attempt.sender.address, channel=attempt.sender.channel, sender_id=sender_id),
-        to=[recipient(row.address, row.space)],
+        to=[recipient(row.address, row.space, attempt.step)],
         status=status,
         channel=attempt.sender.channel,
         sender_id=sender_id,

@@ -38,6 +38,8 @@ class Tried(NamedTuple):
     rule: str = ""
     #: A carrier had taken it (`ACCEPTED` at some time): the sender has had its one accepted attempt.
     accepted: bool = False
+    #: Index in the plan: two steps may go to different addresses over the same channel.
+    step: int = 0
 
     @property
     def found(self) -> Classified:
@@ -66,6 +68,10 @@ class MessageFacts(msgspec.Struct, frozen=True, kw_only=True):
     next_step: int | None = None
     #: Whether that step carries other content than the present one.
     next_differs: bool = False
+    #: Whether that step goes to another address, of which a fault of the present one says nothing.
+    next_elsewhere: bool = False
+    #: Later steps for each of which an attempt and a sender are kept, so that every address gets its turn.
+    reserved: int = 0
     #: Tried senders that are not active any more.
     inactive: frozenset[int] = frozenset()
     #: Changed forms in which the content can be sent and has not been yet.
@@ -207,8 +213,9 @@ class Case(NamedTuple):
 
     @property
     def here(self) -> list[Tried]:
-        """Those on the present channel."""
-        return [tried for tried in self.made if tried.channel is self.tried.channel]
+        """Those on the present step."""
+        present = self.tried
+        return [tried for tried in self.made if tried.channel is present.channel and tried.step == present.step]
 
     @property
     def superseded(self) -> bool:
@@ -236,15 +243,18 @@ class Case(NamedTuple):
 
     @property
     def may_try_here(self) -> bool:
-        """Whether they allow one more on the present channel."""
-        return self.may_try and len(self.here) < self.policy.max_step_attempts
+        """Whether they allow one more on the present step."""
+        if len(self.made) + self.message.reserved >= self.policy.max_attempts:
+            return False
+        return len(self.here) < self.policy.max_step_attempts
 
     def may_take_new_sender(self, reserve: int = 0) -> bool:
         """Whether they allow one more sender, and *reserve* further ones for later steps."""
-        return len({tried.sender_id for tried in self.made}) + reserve < self.policy.max_senders
+        kept = max(reserve, self.message.reserved) if reserve else 0
+        return len({tried.sender_id for tried in self.made}) + kept < self.policy.max_senders
 
     def tries_of(self, sender_id: int) -> int:
-        """How often this sender has tried on the present channel."""
+        """How often this sender has tried on the present step."""
         return sum(tried.sender_id == sender_id for tried in self.here)
 
     @property

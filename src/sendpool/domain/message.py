@@ -54,3 +54,13 @@ def on_channel(content: Content, channel: Channel) -> Content:
 #: One letter per channel, so that a plan is a short string in a row: "RS" is RCS, then SMS.
 STEP_LETTER = {Channel.RCS: "R", Channel.SMS: "S", Channel.WHATSAPP: "W", Channel.EMAIL: "E"}
 LETTER_CHANNEL = {letter: channel for channel, letter in STEP_LETTER.items()}
+
+
+def at_step(addresses: str, step: int) -> str:
+    """The address that a step of a plan goes to: the only one, or (with blanks between) that of each step."""
+    return addresses.split(" ")[step] if " " in addresses else addresses
+
+
+def space_at_step(spaces: str, step: int) -> str:
+    """The address space of that address: the only letter, or the step's."""
+    return spaces[step] if len(spaces) > 1 else spaces

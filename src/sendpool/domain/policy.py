@@ -87,6 +87,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         budget = self.budgets.get(channel)
         return left if budget is None else min(budget, left)
 
+    def over(self, steps: int) -> Policy:
+        """The policy of a message to several addresses: caps are for the two steps of one number, so each further
+        step brings an attempt and a sender of its own.
+        """
+        more = max(0, steps - 2)
+        return msgspec.structs.replace(self, max_attempts=self.max_attempts + more, max_senders=self.max_senders + more)
+
     @property
     def marketing(self) -> bool:
         """Whether a cap on marketing forbids other channels too."""

@@ -113,7 +113,7 @@ def next_step(message: MessageFacts, outcome: OutcomeFacts, policy: Policy, now:
     | 7, 8 | SENDER; for one country | another sender, next channel |
     | 9 | ACCOUNT | a sender of another connection, next channel |
     | 10 | REQUEST | end |
-    | 11 | RECIPIENT | next channel unless the number is invalid (0x0B: one more sender first) |
+    | 11 | RECIPIENT | next channel unless the number is invalid, next address (0x0B: one more sender first) |
     | 12 | CHANNEL | next channel at once |
     | 13 | CONSENT; CAP | end; next channel unless marketing, later |
     | 14 | ABSENT | next channel, or later while the step's time lasts |
@@ -342,7 +342,7 @@ def _fall_back(case: Case, word: OtherChannel, *, rule: str | None = None, revok
     allowed = {
         OtherChannel.NEVER: False,
         OtherChannel.NEXT: True,
-        OtherChannel.WHEN_VALID: not case.found.invalid,
+        OtherChannel.WHEN_VALID: not case.found.invalid or message.next_elsewhere,
         OtherChannel.WHEN_ASKED: policy.filtered_may_fall_back,
         OtherChannel.WHEN_DIFFERENT: message.next_differs,
         OtherChannel.UNLESS_BULK: not policy.marketing,

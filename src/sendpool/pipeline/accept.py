@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -13,7 +14,8 @@ import uuid_utils
 from sendpool.domain import ids
 from sendpool.domain.dealing import step_cost
 from sendpool.domain.fairness import FairClock, flow_of
-from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, Category, Content, on_channel
+from sendpool.domain.message import LETTER_CHANNEL, Category, Content, on_channel
+from sendpool.domain.plan import SPACES, Steps, along, steps
 from sendpool.domain.policy import policy_for
 from sendpool.domain.pool import Pool
 from sendpool.domain.request import (
@@ -22,14 +24,14 @@ from sendpool.domain.request import (
     AddressOrigin,
     PoolOrigin,
     Problem,
+    Recipient,
     Refused,
     SenderOrigin,
     SendRequest,
 )
-from sendpool.domain.routing import plan
 from sendpool.domain.schedule import HORIZON_DAYS, Moment, due_of, is_beyond_horizon
 from sendpool.domain.segments import count
-from sendpool.domain.sender import AddressSpace, Channel, Sender
+from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.states import MessageState, OperationState
 from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.roster import Roster
@@ -43,6 +45,7 @@ from sendpool.store.messages import (
     insert_errors,
     insert_messages,
     insert_operations,
+    note_own,
 )
 from sendpool.store.queue import QueueRow, enqueue
 from sendpool.store.schedule import Beginning, ScheduledRow, schedule_messages
@@ -52,7 +55,26 @@ AT_ONCE = 500
 CHUNK = 1_000
 UNADDRESSABLE = 21703
 
-_SPACES = {"P": AddressSpace.PHONE, "W": AddressSpace.WHATSAPP, "E": AddressSpace.EMAIL}
+#: A recipient on its way to a row, as chunks keep it: address, space, plan and segments; then variables and name
+#: where anybody has any.
+Addressed = tuple[str, str, str, int] | tuple[str, str, str, int, Mapping[str, str] | None, str | None]
+
+_variables, _name = attrgetter("variables"), attrgetter("name")
+
+
+class _Plans(dict[str, str]):
+    """The plan of each kind of recipient, by its address spaces: letters, "" where nobody can reach it."""
+
+    def __init__(self, find: Callable[[str], Steps]) -> None:
+        super().__init__({space: find(space).letters for space in SPACES})
+        self._find = find
+        #: The steps of kinds with several addresses.
+        self.several: dict[str, Steps] = {}
+
+    def __missing__(self, spaces: str) -> str:
+        found = self.several[spaces] = self._find(spaces)
+        self[spaces] = found.letters
+        return found.letters
 
 
 class Acceptance(NamedTuple):
@@ -72,6 +94,8 @@ class Acceptance(NamedTuple):
     #: Messages that are not due yet, and their rows.
     scheduled: Sequence[NewMessage] = ()
     later: Sequence[ScheduledRow] = ()
+    #: (message, variables as JSON, name) of those messages whose recipients bring any.
+    own: Sequence[tuple[int, str | None, str | None]] = ()
 
     def context(self) -> Context:
         """What sending needs to know of the operation, without reading it again."""
@@ -113,7 +137,7 @@ class Acceptor:
         at = self._now()
         content = request.content
         segments = count(on_channel(content, Channel.SMS).text) if content.says_on(Channel.SMS) else 1
-        reached = [(r.address, r.space, letters) for r in request.recipients if (letters := plans[r.space])]
+        reached = _addressed(request.recipients, plans, segments)
         addressed, dues = _in_order_of_time(reached, request.send_at, at)
         category = request.category or pool.category or Category.TRANSACTIONAL
         policy = policy_for(category, pool.rules)
@@ -144,18 +168,18 @@ class Acceptor:
             min(not_yet, default=None),
         )
         errors = self._errors(request, plans, operation_id, at) if total < len(request.recipients) else ()
-        letters_used = frozenset(letters[0] for _, _, letters in addressed)
+        letters_used = frozenset(recipient[2][0] for recipient in addressed)
         if chunked:
-            chunks, costs = _chunks(operation_id, addressed, dues, segments)
+            chunks, costs = _chunks(operation_id, addressed, dues)
             return Acceptance(operation, (), (), chunks, errors, costs, letters_used, content, done)
-        rows = [
-            NewMessage(operation_id + i, operation_id, address, space, letters, segments, at)
-            for i, (address, space, letters) in enumerate(addressed)
-        ]
+        rows = [NewMessage(operation_id + i, operation_id, *recipient[:4], at) for i, recipient in enumerate(addressed)]
         now = total - len(not_yet)
         due = self._due(operation, rows[:now])
         later = self._later(operation, rows[now:], not_yet)
-        return Acceptance(operation, rows[:now], due, (), errors, (), letters_used, content, done, rows[now:], later)
+        own = _own(operation_id, addressed)
+        return Acceptance(
+            operation, rows[:now], due, (), errors, (), letters_used, content, done, rows[now:], later, own
+        )
 
     # ------------------------------------------------------------ who may send
 
@@ -186,16 +210,12 @@ class Acceptor:
             )
         return sender
 
-    def _plans(self, request: SendRequest, pool: Pool) -> dict[str, str]:
-        """The steps of each address space as letters; "" where nobody can reach it."""
+    def _plans(self, request: SendRequest, pool: Pool) -> _Plans:
         origin = request.origin
         filter_in = origin.filter_in if isinstance(origin, PoolOrigin) else None
         priority = dict(origin.priority) if isinstance(origin, PoolOrigin) else {}
         available = [channel for channel in self.roster.channels(pool.id) if request.content.says_on(channel)]
-        return {
-            letter: "".join(STEP_LETTER[channel] for channel in plan(space, available, filter_in, priority))
-            for letter, space in _SPACES.items()
-        }
+        return _Plans(lambda spaces: steps(spaces, available, filter_in, priority))
 
     def _errors(
         self, request: SendRequest, plans: dict[str, str], operation_id: int, at: int
@@ -251,17 +271,42 @@ class Acceptor:
         return rows
 
 
+def _addressed(recipients: Sequence[Recipient], plans: _Plans, segments: int) -> Sequence[Addressed]:
+    """The recipients that somebody can reach. Only who has several addresses, variables or a name costs more."""
+    plain = [(r.address, r.space, letters, segments) for r in recipients if (letters := plans[r.space])]
+    if not plans.several and not any(map(_variables, recipients)) and not any(map(_name, recipients)):
+        return plain
+    found: list[Addressed] = []
+    for r in recipients:
+        if letters := plans[r.space]:
+            several = plans.several.get(r.space)
+            address, space = along(several, r.address, r.space) if several else (r.address, r.space)
+            found.append((address, space, letters, segments, r.variables, r.name))
+    return found
+
+
+def _own(operation_id: int, addressed: Sequence[Addressed]) -> list[tuple[int, str | None, str | None]]:
+    """(message, variables as JSON, name) of those that have any."""
+    if not addressed or len(addressed[0]) == 4:
+        return []
+    return [
+        (operation_id + i, msgspec.json.encode(one[4]).decode() if one[4] else None, one[5])
+        for i, one in enumerate(addressed)
+        if len(one) == 6 and (one[4] or one[5])
+    ]
+
+
 def _chunks(
-    operation_id: int, addressed: Sequence[tuple[str, str, str]], dues: Sequence[int], segments: int
+    operation_id: int, addressed: Sequence[Addressed], dues: Sequence[int]
 ) -> tuple[list[tuple[int, int, int, str, int]], list[int]]:
     chunks, costs = [], []
     rows = iter(addressed)
     first = operation_id
     encode = msgspec.json.encode
     for due, size in _portions(len(addressed), dues):
-        part = [(address, space, letters, segments) for address, space, letters in islice(rows, size)]
+        part = list(islice(rows, size))
         chunks.append((operation_id, first, size, encode(part).decode(), due))
-        costs.append(sum(step_cost(letters[0], segments) for _, _, letters, _ in part))
+        costs.append(sum(step_cost(recipient[2][0], recipient[3]) for recipient in part))
         first += size
     return chunks, costs
 
@@ -275,8 +320,8 @@ def _portions(total: int, dues: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def _in_order_of_time(
-    addressed: Sequence[tuple[str, str, str]], send_at: Moment | None, now: int
-) -> tuple[Sequence[tuple[str, str, str]], Sequence[int]]:
+    addressed: Sequence[Addressed], send_at: Moment | None, now: int
+) -> tuple[Sequence[Addressed], Sequence[int]]:
     """The recipients by the time they are due, and these times; 0 is at once, and no times at all: everybody.
 
     Raises `Refused` for a time that is too far ahead.
@@ -333,6 +378,7 @@ def insert_acceptances(acceptances: Sequence[Acceptance]) -> Script[None]:
     if scheduled:
         yield from insert_messages(scheduled, MessageState.SCHEDULED)
         yield from schedule_messages([row for one in acceptances for row in one.later])
+    yield from note_own([own for one in acceptances for own in one.own])
     chunks = [chunk for one in acceptances for chunk in one.chunks]
     if chunks:
         yield from insert_chunks(chunks)

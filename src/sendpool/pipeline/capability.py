@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,13 +17,14 @@ import structlog
 
 from sendpool.connectors.base import KnowsCapabilities
 from sendpool.domain.dealing import step_cost
-from sendpool.domain.message import LETTER_CHANNEL
+from sendpool.domain.message import LETTER_CHANNEL, at_step
 from sendpool.domain.sender import Channel, Sender
 from sendpool.pipeline.book import ANYONE, QueueBook
-from sendpool.pipeline.decide import expire
+from sendpool.pipeline.decide import expire, later_steps
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.settle import Changes
 from sendpool.store.database import Script
+from sendpool.store.messages import PastAttempt, load_past_of_several
 from sendpool.store.queue import AskingRow, enqueue, head_addresses, remove, take_step
 
 if TYPE_CHECKING:
@@ -96,7 +97,9 @@ class CapabilityLoop:
             if not rows:
                 continue
             lanes = await self._lanes(key.pool_id, Channel(key.channel), rows)
-            steps = next_steps(rows, lanes, key.pool_id, engine.roster)
+            several = any(" " in row.address for row in rows)
+            past = await engine.database.read(load_past_of_several(rows)) if several else {}
+            steps = next_steps(rows, lanes, past, key.pool_id, engine.roster)
             turns = list(zip(rows, steps, lanes, strict=True))
             for start in range(0, len(rows), IN_A_COMMIT):
                 await engine.settle(partial(sort_rows, queue_id, turns[start : start + IN_A_COMMIT], engine.book))
@@ -121,12 +124,12 @@ class CapabilityLoop:
 
     async def _lanes(self, pool_id: int, channel: Channel, rows: Sequence[AskingRow]) -> list[str | None]:
         """The lane in which each row goes on on its channel; None: no sender of the pool reaches its address there."""
-        addresses = list(dict.fromkeys(row.address for row in rows))
+        addresses = list(dict.fromkeys(at_step(row.address, row.step) for row in rows))
         members = [sender for sender, _ in self._engine.roster.members(pool_id, channel)]
         await asyncio.gather(*(self._ask_about(sender, addresses) for sender in members))
         reaches = self._engine.sending.reaches
         able = {address: [one.id for one in members if reaches(one.id, address)] for address in addresses}
-        return [lane_of(row, able[row.address], len(members)) for row in rows]
+        return [lane_of(row, able[at_step(row.address, row.step)], len(members)) for row in rows]
 
     async def _ask_about(self, sender: Sender, addresses: Sequence[str]) -> None:
         """Know of each address whether this sender reaches it. A connection that cannot be asked is tried."""
@@ -165,15 +168,18 @@ def lane_of(row: AskingRow, able: Sequence[int], members: int) -> str | None:
 
 
 def next_steps(
-    rows: Sequence[AskingRow], lanes: Sequence[str | None], pool_id: int, roster: Roster
+    rows: Sequence[AskingRow],
+    lanes: Sequence[str | None],
+    past: Mapping[int, Sequence[PastAttempt]],
+    pool_id: int,
+    roster: Roster,
 ) -> list[int | None]:
     """The step of its plan that each row goes on with: its present one where it has a lane there, else the first later
     one that has senders. None: there is none.
     """
 
     def later(row: AskingRow) -> int | None:
-        steps = range(row.step + 1, len(row.plan))
-        return next((i for i in steps if roster.members(pool_id, LETTER_CHANNEL[row.plan[i]])), None)
+        return next(iter(later_steps(row, past.get(row.message_id, ()), roster, pool_id)), None)
 
     return [later(row) if lane is None else row.step for row, lane in zip(rows, lanes, strict=True)]
 

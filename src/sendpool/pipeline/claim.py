@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from sendpool.domain.dealing import Offer, References, deal
+from sendpool.domain.message import at_step
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import OPEN_ATTEMPTS, SETTLED_MESSAGES, AttemptState
 from sendpool.pipeline.settle import SUPERSEDED
@@ -104,7 +105,7 @@ def claim_due(claim: Claim, contexts: dict[int, Context], references: References
 def _new_attempt(claim: Claim, one: Started, at: int) -> NewAttempt:
     row, channel = one.row, claim.channel.value
     key = (row.message_id, one.n, one.sender_id, one.connection_id, channel)
-    return NewAttempt(*key, row.cost, one.reference, claim.scene, at)
+    return NewAttempt(*key, row.cost, one.reference, claim.scene, at, row.step)
 
 
 def _start(
@@ -131,7 +132,7 @@ def _start(
             row.attempts + 1,
             one.offer.sender_id,
             one.offer.link.connection_id,
-            references.next(one.offer.sender_id, row.address, row.message_id) if row.cost > 1 else 0,
+            references.next(one.offer.sender_id, at_step(row.address, row.step), row.message_id) if row.cost > 1 else 0,
             one.departure,
             contexts[row.operation_id],
             _repeated(past.get(row.message_id, ()), one.offer.sender_id) or row.attempts + 1,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sendpool.domain.dealing import step_cost
 from sendpool.domain.decision import Failover, Fallback, Later, MessageFacts, OutcomeFacts, Tried
 from sendpool.domain.failures import TABLE_VERSION, Classified, FailureClass, by_rule, of_class
-from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, Category
+from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, Category, at_step
 from sendpool.domain.policy import Policy, policy_for
 from sendpool.domain.routing import Decision, End, Wait, next_step
 from sendpool.domain.sender import Channel, Sender
@@ -30,7 +30,7 @@ from sendpool.store.messages import (
     load_past,
     load_standing,
 )
-from sendpool.store.queue import DueRow
+from sendpool.store.queue import AskingRow, DueRow
 
 #: The number, within an attempt's sixteen, of the event that it ended without ending its message.
 ATTEMPT_ENDED = 12
@@ -144,10 +144,11 @@ def facts_of(message: Standing, past: Sequence[PastAttempt], connection_id: int,
     made = tuple(_tried(one) for one in past if one.state != AttemptState.WITHDRAWN)
     plan = tuple(LETTER_CHANNEL[letter] for letter in message.plan)
     untried = _untried(message, plan[message.step], past, bench)
-    later = (i for i in range(message.step + 1, len(plan)) if bench.roster.members(message.pool_id, plan[i]))
+    later = later_steps(message, past, bench.roster, message.pool_id)
+    several = " " in message.address
     return MessageFacts(
         created_at=message.created_at / 1e6,
-        step_at=_step_began(past, plan[message.step]) if message.step else None,
+        step_at=_step_began(past, message.step) if message.step else None,
         # A redacted message has no address any more, so its time is over.
         deadline=message.deadline / 1e6 if message.address else 0.0,
         plan=plan,
@@ -155,7 +156,9 @@ def facts_of(message: Standing, past: Sequence[PastAttempt], connection_id: int,
         attempts=made,
         untried=bool(untried),
         untried_elsewhere=any(sender.connection_id != connection_id for sender in untried),
-        next_step=next(later, None),
+        next_step=later[0] if later else None,
+        next_elsewhere=several and bool(later) and not _same_address(message, message.step, later[0]),
+        reserved=len(later) if several else 0,
         queued=_is_queued(past),
         inactive=frozenset(
             one.sender_id
@@ -165,15 +168,30 @@ def facts_of(message: Standing, past: Sequence[PastAttempt], connection_id: int,
     )
 
 
-def _step_began(past: Sequence[PastAttempt], channel: Channel) -> float | None:
-    """When the first attempt on this channel was started; None: there is none yet."""
-    return min((one.started_at / 1e6 for one in past if one.channel == channel), default=None)
+def later_steps(message: Standing | AskingRow, past: Sequence[PastAttempt], roster: Roster, pool_id: int) -> list[int]:
+    """The steps after the present one that have senders and go to no address that has turned out to be invalid."""
+    dead = {at_step(message.address, one.step) for one in past if one.rule and by_rule(one.rule).invalid}
+    return [
+        i
+        for i in range(message.step + 1, len(message.plan))
+        if roster.members(pool_id, LETTER_CHANNEL[message.plan[i]]) and at_step(message.address, i) not in dead
+    ]
+
+
+def _same_address(message: Standing, step: int, other: int) -> bool:
+    return at_step(message.address, step) == at_step(message.address, other)
+
+
+def _step_began(past: Sequence[PastAttempt], step: int) -> float | None:
+    """When the first attempt at this step was started; None: there is none yet."""
+    return min((one.started_at / 1e6 for one in past if one.step == step), default=None)
 
 
 def policy_of(message: Standing, bench: Bench) -> Policy:
     """What its category and its pool say."""
     pool = bench.roster.pools.get(message.pool_id)
-    return policy_for(Category(message.category), pool.rules if pool else None)
+    policy = policy_for(Category(message.category), pool.rules if pool else None)
+    return policy.over(len(message.plan)) if " " in message.address else policy
 
 
 def _is_queued(past: Sequence[PastAttempt]) -> bool:
@@ -191,13 +209,15 @@ def _tried(one: PastAttempt) -> Tried:
         FailureClass(one.failure) if one.failure else None,
         one.rule or "",
         accepted=bool(one.marks & SUBMITTED),
+        step=one.step,
     )
 
 
 def _untried(message: Standing, channel: Channel, past: Sequence[PastAttempt], bench: Bench) -> list[Sender]:
-    tried = {one.sender_id for one in past if one.state != AttemptState.WITHDRAWN}
+    tried = {one.sender_id for one in past if one.state != AttemptState.WITHDRAWN and one.step == message.step}
     members = (sender for sender, _ in bench.roster.members(message.pool_id, channel))
-    return [one for one in members if one.id not in tried and bench.reaches(one.id, message.address)]
+    address = at_step(message.address, message.step)
+    return [one for one in members if one.id not in tried and bench.reaches(one.id, address)]
 
 
 def _carry_out(
@@ -343,7 +363,7 @@ def replan(rows: Sequence[DueRow], bench: Bench, changes: Changes) -> Script[lis
             chosen = _first_to_take(free, message, channel, bench)
             queue_id = bench.book.number(message.pool_id, channel, str(chosen.id))
             changes.due.append((queue_id, row.rank, row.message_id, row.cost, bench.now))
-        elif gone and not _leave_channel(message, row, changes, bench):
+        elif gone and not _leave_channel(message, past.get(row.message_id, ()), row, changes, bench):
             stranded.append(row.message_id)
         if free or gone:
             moved.append(row)
@@ -351,13 +371,12 @@ def replan(rows: Sequence[DueRow], bench: Bench, changes: Changes) -> Script[lis
     return moved
 
 
-def _leave_channel(message: Standing, row: DueRow, changes: Changes, bench: Bench) -> bool:
+def _leave_channel(message: Standing, past: Sequence[PastAttempt], row: DueRow, changes: Changes, bench: Bench) -> bool:
     """Make a message due on the first later step that has senders. False: there is none."""
-    channels = [LETTER_CHANNEL[letter] for letter in message.plan]
-    later = range(message.step + 1, len(channels))
-    step = next((i for i in later if bench.roster.members(message.pool_id, channels[i])), None)
-    if step is None or message.state not in (MessageState.QUEUED, MessageState.SENT):
+    later = later_steps(message, past, bench.roster, message.pool_id)
+    if not later or message.state not in (MessageState.QUEUED, MessageState.SENT):
         return False
-    make_due(message, channels[step], None, bench.now / 1e6, row.rank, changes, bench)
-    changes.steps.append((message.message_id, step))
+    channel = LETTER_CHANNEL[message.plan[later[0]]]
+    make_due(message, channel, None, bench.now / 1e6, row.rank, changes, bench)
+    changes.steps.append((message.message_id, later[0]))
     return True

@@ -13,11 +13,11 @@ from sendpool.domain.message import LETTER_CHANNEL
 from sendpool.domain.policy import OTP_BUDGETS
 from sendpool.domain.sender import Channel
 from sendpool.pipeline.book import ASKING, QueueBook
-from sendpool.pipeline.decide import Bench, make_due, policy_of
+from sendpool.pipeline.decide import Bench, later_steps, make_due, policy_of
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.settle import Changes
 from sendpool.store.database import Script
-from sendpool.store.messages import Standing, load_standing
+from sendpool.store.messages import load_past_of_several, load_standing
 from sendpool.store.queue import overdue_in_lane, remove
 
 #: Rows that are looked at in one round and queue. What is urgent stands near the head.
@@ -50,19 +50,15 @@ def leave_channels(queues: Iterable[Timed], bench: Bench, changes: Changes) -> S
     for queue in queues:
         rows = yield from overdue_in_lane(queue.queue_id, bench.now - int(queue.budget * 1e6), AT_ONCE)
         standing = (yield from load_standing(row.message_id for row in rows)) if rows else {}
+        past = yield from load_past_of_several(rows)
         moved = []
         for row in rows:
             message = standing[row.message_id]
             budget = policy_of(message, bench).budget(queue.channel)
-            step = _next_step(message, bench)
-            if budget is None or step is None or row.due + int(budget * 1e6) > bench.now:
+            later = later_steps(message, past.get(row.message_id, ()), bench.roster, message.pool_id)
+            if budget is None or not later or row.due + int(budget * 1e6) > bench.now:
                 continue
-            make_due(message, LETTER_CHANNEL[message.plan[step]], None, bench.now / 1e6, row.rank, changes, bench)
-            changes.steps.append((row.message_id, step))
+            make_due(message, LETTER_CHANNEL[message.plan[later[0]]], None, bench.now / 1e6, row.rank, changes, bench)
+            changes.steps.append((row.message_id, later[0]))
             moved.append((queue.queue_id, row.rank, row.message_id))
         yield from remove(moved)
-
-
-def _next_step(message: Standing, bench: Bench) -> int | None:
-    steps = range(message.step + 1, len(message.plan))
-    return next((i for i in steps if bench.roster.members(message.pool_id, LETTER_CHANNEL[message.plan[i]])), None)

@@ -31,7 +31,7 @@ from sendpool.domain import ids
 from sendpool.domain.dealing import LinkOffer, Offer, References
 from sendpool.domain.failures import FailureClass
 from sendpool.domain.inflight import is_route_fault
-from sendpool.domain.message import Category, Content, on_channel
+from sendpool.domain.message import Category, Content, at_step, on_channel
 from sendpool.domain.policy import policy_for
 from sendpool.domain.routing import PAIR_BACKOFF
 from sendpool.domain.sender import Channel
@@ -257,7 +257,7 @@ class Sending:
         for one in claimed:
             self._account(one)
         ready: dict[Link, dict[int, list[Submission]]] = defaultdict(lambda: defaultdict(list))
-        known: dict[tuple[int, int, int, Link], _Terms] = {}
+        known: dict[tuple[int, int, int, Channel, Link], _Terms] = {}
         now = self._clock()
         for one in claimed:
             for started in one.started:
@@ -268,11 +268,15 @@ class Sending:
                 # Up, never down: a segment may be late, but not early.
                 slot = max(0, ceil((started.departure - now) / _TOGETHER - _ROUNDING))
                 row = started.row
-                shared = (row.operation_id, row.step, len(row.plan), link)
+                shared = (row.operation_id, row.step, len(row.plan), one.claim.channel, link)
                 terms = known.get(shared)
                 if terms is None:
                     terms = known[shared] = self._terms(started, one.claim.channel, link)
-                if link.asks and row.step + 1 < len(row.plan) and self.reach.is_assumed(started.sender_id, row.address):
+                if (
+                    link.asks
+                    and row.step + 1 < len(row.plan)
+                    and self.reach.is_assumed(started.sender_id, at_step(row.address, row.step))
+                ):
                     terms = terms._replace(validity=min(terms.validity, ASSUMED_VALIDITY), timed=True)
                 expires_at = self._wall() + terms.validity * 1_000_000 if terms.timed else None
                 flight = Flight(started, link, expires_at)
@@ -335,7 +339,7 @@ class Sending:
             AttemptKey(row.message_id, started.n),
             sender.channel,
             sender.address,
-            row.address,
+            at_step(row.address, row.step),
             terms.content,
             row.cost,
             started.reference,
@@ -469,8 +473,8 @@ class Sending:
         if isinstance(outcome, Rejected):
             if outcome.failure is FailureClass.CHANNEL:
                 # A refused submit is the truth; what a look-up had said was a hint.
-                address = flight.started.row.address
-                self.reach.learn(flight.started.sender_id, address, reachable=False)
+                row = flight.started.row
+                self.reach.learn(flight.started.sender_id, at_step(row.address, row.step), reachable=False)
             flight.verdict = Result(
                 key[0],
                 key[1],

@@ -446,7 +446,7 @@ def _deliver(attempt: Match, new: AttemptState, changes: Changes) -> None:
     changes.move_attempt(AttemptChange(attempt.message_id, attempt.n, state, new, marks))
     wanted = MessageState.DELIVERED if new is AttemptState.DELIVERED else MessageState.READ
     if message_may_become(attempt.message_state, wanted):
-        changes.move_message(attempt, wanted, bound=attempt.sender_id, ambiguous=0)
+        changes.move_message(attempt, wanted, bound=attempt.sender_id, ambiguous=0, step=attempt.tried_step)
         changes.events.append((attempt.message_id, attempt.n * 16 + wanted, None, changes.now))
         attempt.message_state, attempt.ambiguous, attempt.bound = wanted, 0, attempt.sender_id
     else:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sendpool.domain.decision import Decision, Failover, Fallback, Later, OutcomeFacts, Wait
 from sendpool.domain.failures import FailureClass, by_rule, of_class
-from sendpool.domain.message import LETTER_CHANNEL
+from sendpool.domain.message import LETTER_CHANNEL, at_step
 from sendpool.domain.routing import next_step
 from sendpool.domain.states import AttemptState, MessageState
 from sendpool.pipeline.decide import (
@@ -105,7 +105,8 @@ def _revoke(ask: Ask, message: Standing, attempt: PastAttempt, changes: Changes,
     connection_id, carrier_id = attempt.connection_id, attempt.carrier_id
     if not carrier_id or attempt.next == UNREVOKED or not bench.revocable(connection_id):
         return False
-    changes.revokes.append(Revoke(ask.message_id, ask.n, connection_id, attempt.sender_id, carrier_id, message.address))
+    address = at_step(message.address, attempt.step)
+    changes.revokes.append(Revoke(ask.message_id, ask.n, connection_id, attempt.sender_id, carrier_id, address))
     # If this process ends before the carrier has answered, the question is asked again.
     again = bench.now + int(ASK_AGAIN_AFTER * 1e6)
     changes.later.append((again, ask.message_id, ASK_QUEUE, ask.n, UNANSWERED))

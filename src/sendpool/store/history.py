@@ -53,9 +53,12 @@ class MessageRow(NamedTuple):
     #: "message", "inbound" or "email".
     kind: str
     state: int
+    #: As `message` keeps it: one, or one for each step of the plan.
     address: str
-    #: "P", "W" or "E".
+    #: "P", "W" or "E", or as many letters.
     space: str
+    #: The present step, or the one that delivered.
+    step: int
     ambiguous: int
     #: The sender in use, the only one it can have, or (inbound) the one that received it; None before binding.
     sender: SenderName | None
@@ -86,6 +89,8 @@ class AttemptRow(NamedTuple):
     rule: str | None
     started_at: int
     updated_at: int
+    #: The step of the message's plan that it was a try of.
+    step: int
     sender: SenderName
 
 
@@ -186,6 +191,7 @@ class _Message(NamedTuple):
     state: int
     address: str
     space: str
+    step: int
     ambiguous: int
     sender_id: int | None
     updated_at: int
@@ -196,7 +202,8 @@ class _Message(NamedTuple):
 
 #: The columns of a message's own row, as `_Message` has them after the operation.
 _COLUMNS = (
-    f"m.id, m.state, m.address, m.space, m.ambiguous, {_BOUND}, m.updated_at, m.name, m.scheduled_for, m.deleted_at"
+    f"m.id, m.state, m.address, m.space, m.step, m.ambiguous, {_BOUND}, m.updated_at, m.name, m.scheduled_for,"
+    " m.deleted_at"
 )
 
 
@@ -342,6 +349,7 @@ def _row(message: _Message, sender_name: SenderName | None) -> MessageRow:
         message.state,
         message.address,
         message.space,
+        message.step,
         message.ambiguous,
         sender_name,
         operation.pool_uid,
@@ -367,8 +375,8 @@ _FETCH = (
     " WHERE o.uid = ? AND o.account_id = ? AND ? < o.total"
 )
 _ATTEMPTS = (
-    "SELECT a.id & 63, a.state, a.marks, a.failure, a.code, a.rule, a.started_at, a.updated_at, s.uid, s.address,"
-    " s.channel FROM attempt a JOIN sender s ON s.id = a.sender_id WHERE a.id BETWEEN ? AND ?"
+    "SELECT a.id & 63, a.state, a.marks, a.failure, a.code, a.rule, a.started_at, a.updated_at, a.step, s.uid,"
+    " s.address, s.channel FROM attempt a JOIN sender s ON s.id = a.sender_id WHERE a.id BETWEEN ? AND ?"
     f" AND a.state <> {AttemptState.WITHDRAWN:d} ORDER BY a.id"
 )
 
@@ -382,10 +390,12 @@ def fetch_message(account_id: int, place: MessagePlace, *, email: bool = False) 
     if not rows:
         return None
     found = rows[0]
-    message = _Message(_Operation(*found[:10]), *found[10:20])
+    end = len(_Operation._fields) + len(_Message._fields) - 1
+    message = _Message(_Operation(*found[:10]), *found[10:end])
+    bound, content = found[end : end + 3], found[end + 3]
     attempts = yield Query(_ATTEMPTS, (message.id * 64, message.id * 64 + ids.MAX_ATTEMPTS))
     return FoundMessage(
-        _row(message, SenderName(*found[20:23]) if found[20] is not None else None),
-        found[23],
-        [AttemptRow._make((*row[:8], SenderName(*row[8:]))) for row in attempts],
+        _row(message, SenderName(*bound) if bound[0] is not None else None),
+        content,
+        [AttemptRow._make((*row[:9], SenderName(*row[9:]))) for row in attempts],
     )

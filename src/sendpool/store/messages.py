@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -98,6 +98,8 @@ class PastAttempt(msgspec.Struct, array_like=True, gc=False):
     next: str | None
     started_at: int
     carrier_id: str | None
+    #: The step of the message's plan that it was a try of.
+    step: int
 
 
 class Standing(msgspec.Struct, array_like=True, gc=False):
@@ -205,6 +207,16 @@ def insert_messages(messages: Sequence[NewMessage], state: MessageState = Messag
     )
 
 
+def note_own(rows: Sequence[tuple[int, str | None, str | None]]) -> Script[None]:
+    """Write what recipients bring of their own: (message, variables as JSON, name)."""
+    if rows:
+        yield Bulk(
+            "UPDATE message SET variables = v.variables, name = v.name FROM v WHERE message.id = v.id",
+            (("id", "bigint"), ("variables", "text"), ("name", "text")),
+            rows,
+        )
+
+
 _OPERATION = (
     ("id", "bigint"),
     ("uid", "bytea"),
@@ -279,9 +291,10 @@ def rows_from_chunks(state: MessageState) -> str:
     """The statement that makes messages of chunks `c`, up to its WHERE; its first value is the time."""
     return (
         "INSERT INTO message (id, operation_id, state, address, space, plan, step, attempts, segments, ambiguous,"
-        f" updated_at, scheduled_for) SELECT c.first_id + j.key, c.operation_id, {int(state)},"
+        f" updated_at, scheduled_for, variables, name) SELECT c.first_id + j.key, c.operation_id, {int(state)},"
         " json_extract(j.value, '$[0]'), json_extract(j.value, '$[1]'), json_extract(j.value, '$[2]'), 0, 0,"
-        " json_extract(j.value, '$[3]'), 0, ?, nullif(abs(c.due), 0) FROM chunk c, json_each(c.body) j"
+        " json_extract(j.value, '$[3]'), 0, ?, nullif(abs(c.due), 0), json_extract(j.value, '$[4]'),"
+        " json_extract(j.value, '$[5]') FROM chunk c, json_each(c.body) j"
     )
 
 
@@ -400,6 +413,7 @@ def load_past(message_ids: Iterable[int]) -> Script[dict[int, list[PastAttempt]]
             "a.next",
             "a.started_at",
             "a.carrier_id",
+            "a.step",
         ),
         PastAttempt,
     )
@@ -407,6 +421,17 @@ def load_past(message_ids: Iterable[int]) -> Script[dict[int, list[PastAttempt]]
     for row in rows:
         past.setdefault(row.message_id, []).append(row)
     return past
+
+
+class _Addressed(Protocol):
+    message_id: int
+    address: str
+
+
+def load_past_of_several(rows: Iterable[_Addressed]) -> Script[dict[int, list[PastAttempt]]]:
+    """Every attempt made so far of those messages that have several addresses."""
+    several = [row.message_id for row in rows if " " in row.address]
+    return (yield from load_past(several)) if several else {}
 
 
 class BegunAttempt(msgspec.Struct, array_like=True, gc=False):

@@ -47,6 +47,8 @@ class NewAttempt(NamedTuple):
     reference: int
     scene: int | None
     at: int
+    #: Of the message's plan.
+    step: int = 0
 
 
 def all_queues() -> Script[list[tuple[int, QueueKey]]]:
@@ -182,13 +184,13 @@ def start_attempts(attempts: Sequence[NewAttempt]) -> Script[None]:
     if attempts:
         yield Bulk(
             "INSERT INTO attempt (id, sender_id, connection_id, channel, state, segments, reference, marks,"
-            f" scene, started_at, updated_at) SELECT message_id * 64 + n, sender_id, connection_id, channel,"
-            f" {int(AttemptState.STARTED)}, segments, reference, 0, scene, at, at FROM v WHERE true"
+            f" scene, started_at, updated_at, step) SELECT message_id * 64 + n, sender_id, connection_id, channel,"
+            f" {int(AttemptState.STARTED)}, segments, reference, 0, scene, at, at, step FROM v WHERE true"
             " ON CONFLICT (id) DO UPDATE SET sender_id = excluded.sender_id, connection_id ="
             f" excluded.connection_id, channel = excluded.channel, state = {int(AttemptState.STARTED)}, segments ="
             " excluded.segments, reference = excluded.reference, scene = excluded.scene, started_at ="
-            " excluded.started_at, updated_at = excluded.updated_at, failure = NULL, code = NULL, rule = NULL,"
-            f" next = NULL WHERE attempt.state = {int(AttemptState.WITHDRAWN)}",
+            " excluded.started_at, updated_at = excluded.updated_at, step = excluded.step, failure = NULL, code = NULL,"
+            f" rule = NULL, next = NULL WHERE attempt.state = {int(AttemptState.WITHDRAWN)}",
             (
                 ("message_id", "bigint"),
                 ("n", "int"),
@@ -199,6 +201,7 @@ def start_attempts(attempts: Sequence[NewAttempt]) -> Script[None]:
                 ("reference", "int"),
                 ("scene", "int"),
                 ("at", "bigint"),
+                ("step", "int"),
             ),
             attempts,
         )

@@ -33,6 +33,8 @@ class Match(msgspec.Struct, array_like=True, gc=False):
     bound: int | None
     parts_delivered: int
     parts_failed: int
+    #: The step that the attempt was a try of; `step` is the message's present one.
+    tried_step: int
 
 
 def insert_segments(rows: Sequence[SegmentRow]) -> Script[None]:
@@ -79,6 +81,7 @@ def match(connection_id: int, carrier_ids: Sequence[str]) -> Script[list[Match]]
             "m.sender_id",
             "a.parts_delivered",
             "a.parts_failed",
+            "a.step",
         ),
         Match,
     )

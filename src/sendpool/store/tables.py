@@ -387,6 +387,8 @@ attempt = Table(
     Column("carrier_id", Text),
     #: The interned record of the pool's state when it was chosen.
     Column("scene", Integer),
+    #: The step of the message's plan that it is a try of; it names the address.
+    _required("step", SmallInteger, server_default="0"),
     _required("started_at", Time),
     _required("updated_at", Time),
     # State 1 is STARTED: what a crash leaves behind. Narrow: never more rows than the windows hold.

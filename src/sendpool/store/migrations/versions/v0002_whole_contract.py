@@ -29,6 +29,7 @@ def upgrade() -> None:
     op.create_index(
         "operation_scheduled", "operation", ["scheduled_for"], sqlite_where=scheduled, postgresql_where=scheduled
     )
+    op.add_column("attempt", sa.Column("step", sa.SmallInteger(), server_default="0", nullable=False))
     op.add_column("chunk", sa.Column("due", sa.BigInteger(), server_default="0", nullable=False))
     for column in (
         sa.Column("name", sa.Text(), nullable=True),
