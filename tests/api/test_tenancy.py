@@ -53,12 +53,26 @@ QUERIES: Mapping[str, Sequence[str]] = {
     "/SenderPools/Operations": (),
 }
 
+
+def _no_body(_: Owned) -> list[Any]:
+    return [None]
+
+
+#: Routes that take none.
+CANCELS = (
+    "POST /Messages/Operations/{operation_id}/Cancel",
+    "POST /Messages/{message_id}/Cancel",
+    "POST /Emails/Operations/{operation_id}/Cancel",
+    "POST /Emails/{email_id}/Cancel",
+)
+
 #: Bodies that name something, for every route that takes one.
 BODIES: Mapping[str, Callable[[Owned], list[Any]]] = {
     "POST /Messages": lambda own: [
         {"from": origin, "to": [TO], "content": {"text": "x"}}
         for origin in ({"senderId": own["sender"]}, {"senderPoolId": own["pool"]})
     ],
+    **dict.fromkeys(CANCELS, _no_body),
     "POST /Emails": lambda own: [{"from": {"address": MAILBOX}, "to": [{"address": "a@b.test"}], "content": LETTER}],
     "POST /Emails/Search": lambda own: [{"operationId": own["email_operation"]}, {"address": "ana@example.test"}],
     "POST /Senders/Search": lambda own: [{"address": NUMBER, "channel": "SMS"}],
@@ -113,10 +127,6 @@ def asks(version: str, method: str, path: str, foreign: Owned, own: Owned) -> It
                 yield Ask(method, target + _query(query, foreign), body)
         if foreign in whose:
             yield from (Ask(method, target, body) for body in bodies(own))
-
-
-def _no_body(_: Owned) -> list[Any]:
-    return [None]
 
 
 def _query(query: str, owned: Owned) -> str:
@@ -268,3 +278,14 @@ async def test_the_same_requests_serve_the_account_itself(version: str, tenants:
             assert answer.status < 400 or answer.status == 409, (ask, answer)
             if method == "GET" and answer.status == 200 and "{" not in path and "?" not in ask.target:
                 assert any(content(answer).values()), ask
+
+
+async def test_an_idempotency_key_of_another_account_is_a_new_key(tenants: Tenants) -> None:
+    body = {"to": [TO], "content": {"text": "x"}}
+    headers = {"idempotency-key": "the-same"}
+
+    mine, theirs = [await client.post("/v1/Messages", body, headers=headers) for client in tenants[1:3]]
+
+    assert (mine.status, theirs.status) in ((202, 202), (400, 400))
+    if mine.status == 202:
+        assert mine.json["operationId"] != theirs.json["operationId"]

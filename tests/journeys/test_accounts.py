@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -84,14 +85,17 @@ async def test_a_closed_account_is_locked_out_and_what_waits_ends_failed(rig: Ri
     server.write(mine, theirs)
     await server.reload()
     body = {"to": TO, "content": {"text": "Hello"}}
-    assert (await as_caller(server, account, token, "POST", "/v1/Messages", body))[0] == 202
+    soon = (datetime.now(UTC) + timedelta(seconds=5)).isoformat()
+    for schedule in ({}, {"schedule": {"sendAt": [soon]}}):
+        assert (await as_caller(server, account, token, "POST", "/v1/Messages", {**body, **schedule}))[0] == 202
 
     await rig.command(server, "accounts", "close", account)
 
     assert (await as_caller(server, account, token, "GET", "/v1/Senders"))[0] == 401
-    ended = "SELECT count(*) FROM operation WHERE failed = 1 AND queued = 0"
-    await rig.until(lambda: server.rows(ended) == [(1,)], what="the message has ended")
-    assert server.rows("SELECT error_code FROM message") == [(21703,)]
+    ended = "SELECT count(*) FROM operation WHERE failed = 1 AND queued = 0 AND scheduled = 0"
+    await rig.until(lambda: server.rows(ended) == [(2,)], what="both messages have ended")
+    assert server.rows("SELECT error_code FROM message") == [(21703,)] * 2
+    assert server.rows("SELECT count(*) FROM attempt") == [(0,)]
     assert (await server.senders())[SENDER]["status"] == "ACTIVATED"
 
     # The file still names the account: the server starts all the same, without that connection.
