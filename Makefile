@@ -22,7 +22,7 @@ ifneq ($(shell cat .venv/.made-in 2>/dev/null),$(CURDIR))
 .PHONY: .venv/.made-in
 endif
 
-.PHONY: help setup demo test quick lint peers fuzz bench show-main-job show-rcs
+.PHONY: help setup demo test quick lint peers fuzz bench show-main-job show-rcs show-contract
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -58,6 +58,9 @@ show-main-job: .venv/.dev build/smsc ## print the figures of the main job as JSO
 
 show-rcs: .venv/.dev build/smsc ## print the figures of RCS first as JSON
 	@$(BIN)/python -m bench.show_rcs $(ARGS)
+
+show-contract: .venv/.dev ## print the figures of the whole contract as JSON
+	@$(BIN)/python -m bench.show_contract $(ARGS)
 
 .venv/.made-in:
 	@./requirements/make-venv '$(PYTHON)'

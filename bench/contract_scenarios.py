@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from bench.api import AUTHORIZATION, recipient
 from bench.figures import Figure, say
@@ -124,7 +124,7 @@ def _passed(path: str) -> set[str]:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-q", "-n", "0", path, f"--junitxml={report}"]
         subprocess.run(command, cwd=ROOT, check=False, stdout=subprocess.DEVNULL, timeout=300)
-        cases = list(ElementTree.parse(report).iter("testcase"))
+        cases = list(ET.parse(report).iter("testcase"))
     names = {plain(case.attrib["name"].partition("[")[0]) for case in cases}
     return names - {plain(case.attrib["name"].partition("[")[0]) for case in cases if len(case)}
 

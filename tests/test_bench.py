@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import socket
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench import run, show_main_job
+from bench import contract_scenarios, fuzz, run, show_main_job
 from bench.api import Answer, Load, recipient, send_body
 from bench.carrier_log import (
     Submit,
@@ -230,3 +231,35 @@ def test_results_in_the_project_say_what_they_were_measured_on() -> None:
             assert result["version"]
             assert result["machine"]["cores"]
             assert result["messages_per_second"]
+
+
+@pytest.mark.parametrize(
+    ("section", "count", "first"), [("15", 21, "operation id in 202"), ("16", 14, "recipients per send")]
+)
+def test_rows_of_the_contracts_tables_are_found(section: str, count: int, first: str) -> None:
+    found = contract_scenarios.rows(section)
+
+    assert (len(found), found[0]) == (count, first)
+    assert contract_scenarios.LATER.keys() <= {*contract_scenarios.rows("15"), *contract_scenarios.rows("16")}
+
+
+@pytest.mark.parametrize(
+    ("row", "test"),
+    [
+        ("email `from.name`, `content.html`", "test_email_from_name_and_content_html"),
+        ("search and resolve", "test_search_and_resolve"),
+        ("202 body", "test_202_body"),
+        ("email request size; ipPoolName", "test_email_request_size_ippoolname"),
+    ],
+)
+def test_a_row_is_known_by_the_words_of_its_test(row: str, test: str) -> None:
+    assert contract_scenarios.plain(row) == contract_scenarios.plain(test)
+
+
+def test_schemathesis_is_told_of_what_is_there() -> None:
+    told = tomllib.loads(fuzz.settings({"messages": ["a", "b"], "emailSender": ["c"]}))
+
+    assert told["dictionaries"] == {"messages": {"values": ["a", "b"]}, "emailSender": {"values": ["c"]}}
+    assert told["parameters"]["path.messageId"]["dictionary"] == "messages"
+    emails = next(one for one in told["operations"] if one["include-path-regex"] == "^/Emails")
+    assert emails["parameters"]["body.from.address"]["dictionary"] == "emailSender"
