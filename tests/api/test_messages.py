@@ -172,11 +172,3 @@ async def test_ten_thousand_recipients_are_accepted_at_once(client: Any) -> None
 
     stats = (await client.get(f"/v1/Messages/Operations/{operation_id}")).json["stats"]
     assert stats["total"] == 10_000
-
-
-async def test_a_key_that_cannot_be_honoured_is_refused(client: Any) -> None:
-    body = {"to": [PHONE], "content": {"text": "Hi"}}
-    answer = await client.post("/v1/Messages", body, headers={"Idempotency-Key": ""})
-
-    assert (answer.status, answer.codes) == (400, [60701])
-    assert await client.listed() == []

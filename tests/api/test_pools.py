@@ -300,10 +300,3 @@ async def test_the_accounts_own_pool_can_be_read_but_not_listed_or_changed(clien
         await client.post(f"{path}/Senders", {"senderId": senders[0]}),
     ):
         assert (answer.status, answer.codes) == (409, [20409])
-
-
-async def test_a_key_that_cannot_be_honoured_is_refused(client: Any) -> None:
-    answer = await client.post("/v1/SenderPools", {}, headers={"Idempotency-Key": "k"})
-
-    assert (answer.status, answer.codes) == (400, [60701])
-    assert (await client.get("/v1/SenderPools")).json["senderPools"] == []

@@ -11,13 +11,13 @@ from sendpool.api.email_schemas import EmailOperationPage, EmailPage
 from sendpool.api.email_sending import MAX_EMAIL_BODY, read_emails
 from sendpool.api.email_shapes import STATUSES, Letter, email, email_operation
 from sendpool.api.exchange import Reply, Request
-from sendpool.api.idempotency import refuse_key
 from sendpool.api.kinds import Kind
 from sendpool.api.problems import not_found
 from sendpool.api.query import Query
 from sendpool.api.references import PROFILE
 from sendpool.api.schemas import encode
 from sendpool.domain import ids
+from sendpool.domain.request import SendRequest
 from sendpool.store.database import Script
 from sendpool.store.history import MessageFilter, MessagePage, MessageSlice, fetch_message, list_with_contents
 
@@ -34,13 +34,14 @@ _SEARCHED = ("address", "operationId", "sessionId", "profile", "startDate", "end
 
 async def post_emails(request: Request) -> Reply:
     """Accept emails; answered once they are durable."""
-    refuse_key(request)
     body = await request.body(MAX_EMAIL_BODY)
-    if len(body) > _LONG:
-        send = await to_thread(read_emails, body, request.account_id)
-    else:
-        send = read_emails(body, request.account_id)
-    return await kinds.accept(request, EMAILS, send)
+
+    async def read() -> SendRequest:
+        if len(body) > _LONG:
+            return await to_thread(read_emails, body, request.account_id)
+        return read_emails(body, request.account_id)
+
+    return await kinds.accept(request, EMAILS, body, read)
 
 
 async def get_emails(request: Request) -> Reply:

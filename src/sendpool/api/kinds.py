@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from sendpool.api.accepted import operation_accepted, resource_accepted
 from sendpool.api.exchange import Reply, Request
+from sendpool.api.idempotency import once
 from sendpool.api.paging import Listing
 from sendpool.api.problems import CONFLICT, not_found
 from sendpool.api.query import Query
@@ -18,6 +19,7 @@ from sendpool.domain.states import OperationState
 from sendpool.pipeline.cancel import Cancellation, Wish
 from sendpool.store.database import Script
 from sendpool.store.history import MessagePage, MessagePlace, MessageSlice
+from sendpool.store.idempotency import Key
 from sendpool.store.operations import OperationRow, fetch_operation, list_operations
 from sendpool.store.redaction import Redaction, redact_message
 from sendpool.store.slices import Slice
@@ -54,10 +56,13 @@ class Kind(NamedTuple):
         return MessagePlace(*place)
 
 
-async def accept(request: Request, kind: Kind, send: SendRequest) -> Reply:
-    """Make a send durable, and answer with the operation."""
-    accepted = await request.services.accept(send)
-    return _operation_accepted(request, kind, accepted.uid)
+async def accept(request: Request, kind: Kind, body: bytes, read: Callable[[], Awaitable[SendRequest]]) -> Reply:
+    """Make a send durable, once for each key, and answer with the operation. *read* reads the body."""
+
+    async def act(key: Key | None) -> bytes:
+        return (await request.services.accept(await read(), key)).uid
+
+    return _operation_accepted(request, kind, await once(request, body, act))
 
 
 def _operation_accepted(request: Request, kind: Kind, uid: bytes) -> Reply:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sendpool.api import kinds
 from sendpool.api.exchange import Reply, Request
-from sendpool.api.idempotency import refuse_key
 from sendpool.api.kinds import Kind
 from sendpool.api.message_shapes import message, message_metadata, message_operation
 from sendpool.api.problems import not_found
@@ -13,6 +12,7 @@ from sendpool.api.references import PROFILE
 from sendpool.api.schemas import MessageOperationPage, MessagePage, encode
 from sendpool.api.sending import read_send
 from sendpool.domain import ids
+from sendpool.domain.request import SendRequest
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import MessageState
 from sendpool.store import history
@@ -29,9 +29,12 @@ MESSAGES = Kind("message", "/Messages", ids.MESSAGE, message_operation, MessageO
 
 async def post_messages(request: Request) -> Reply:
     """Accept a send; answered once it is durable."""
-    refuse_key(request)
-    send = read_send(await request.body(), request.account_id)
-    return await kinds.accept(request, MESSAGES, send)
+    body = await request.body()
+
+    async def read() -> SendRequest:
+        return read_send(body, request.account_id)
+
+    return await kinds.accept(request, MESSAGES, body, read)
 
 
 def _message_filter(query: Query) -> MessageFilter:

@@ -5,7 +5,7 @@ Changes are applied before they are answered, so that a read that follows sees t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -14,7 +14,7 @@ from msgspec import UNSET, Raw
 from sendpool.api import schemas
 from sendpool.api.accepted import operation_accepted, resource_accepted
 from sendpool.api.exchange import Reply, Request
-from sendpool.api.idempotency import refuse_key
+from sendpool.api.idempotency import once
 from sendpool.api.paging import Listing
 from sendpool.api.pool_bodies import read_added_senders, read_new_pool, read_pool_change, unknown_senders
 from sendpool.api.problems import CONFLICT, not_found
@@ -28,7 +28,8 @@ from sendpool.domain.states import OperationState
 from sendpool.store import pools
 from sendpool.store.admin_log import noting
 from sendpool.store.database import Script
-from sendpool.store.pools import PoolOperationRow, PoolRow, UnknownSenders
+from sendpool.store.idempotency import Key, keep_key
+from sendpool.store.pools import NewPool, PoolOperationRow, PoolRow, UnknownSenders
 from sendpool.store.slices import Slice
 
 T = TypeVar("T")
@@ -90,25 +91,42 @@ async def _write(
 
 async def post_pool(request: Request) -> Reply:
     """Make a pool."""
-    refuse_key(request)
-    new = read_new_pool(await request.body())
+    body = await request.body()
+
+    async def act(key: Key | None) -> bytes:
+        return await _create(request, read_new_pool(body), key)
+
+    operation_id = ids.operation_id(await once(request, body, act))
+    collection = f"{request.base}/SenderPools"
+    return operation_accepted(
+        operation_id, f"{collection}/Operations/{operation_id}", f"{collection}?operationId={operation_id}"
+    )
+
+
+async def _create(request: Request, new: NewPool, key: Key | None) -> bytes:
+    """Make a pool; the uid of its operation."""
     account = request.account_id
     try:
         created = await _write(
             request,
             "pool.created",
-            lambda now: pools.create_pool(account, new, now),
+            lambda now: _keeping(pools.create_pool(account, new, now), lambda made: made.operation_uid, key, now),
             lambda made: made.pool_uid,
             name=new.name,
             senders=len(new.sender_uids),
         )
     except UnknownSenders as error:
         raise unknown_senders(error) from None
-    operation_id = ids.operation_id(created.operation_uid)
-    collection = f"{request.base}/SenderPools"
-    return operation_accepted(
-        operation_id, f"{collection}/Operations/{operation_id}", f"{collection}?operationId={operation_id}"
-    )
+    return created.operation_uid
+
+
+def _keeping(change: Script[T], made: Callable[[T], bytes | None], key: Key | None, now: int) -> Script[T]:
+    """Carry out a change and keep its key in the same commit; *made* knows the operation's uid, if one was made."""
+    brought = yield from change
+    operation_uid = made(brought)
+    if key is not None and operation_uid is not None:
+        yield from keep_key(key, operation_uid, now)
+    return brought
 
 
 async def get_pools(request: Request) -> Reply:
@@ -195,13 +213,24 @@ async def get_members(request: Request) -> Reply:
 async def post_members(request: Request) -> Reply:
     """Add senders to a pool."""
     uid = _pool_uid(request)
-    senders = read_added_senders(await request.body())
+    body = await request.body()
+
+    async def act(key: Key | None) -> bytes:
+        return await _add(request, uid, read_added_senders(body), key)
+
+    operation_id = ids.operation_id(await once(request, body, act))
+    members = f"{request.base}/SenderPools/{ids.encode(ids.POOL, uid)}/Senders"
+    return operation_accepted(operation_id, f"{members}/Operations/{operation_id}", members)
+
+
+async def _add(request: Request, uid: bytes, senders: Sequence[bytes], key: Key | None) -> bytes:
+    """Add senders to a pool; the uid of the operation."""
     account = request.account_id
     try:
         operation_uid = await _write(
             request,
             "pool.senders_added",
-            lambda now: pools.add_members(account, uid, senders, now),
+            lambda now: _keeping(pools.add_members(account, uid, senders, now), lambda made: made, key, now),
             lambda _: uid,
             senders=[ids.encode(ids.SENDER, one) for one in senders[:_LISTED]],
             count=len(senders),
@@ -210,9 +239,7 @@ async def post_members(request: Request) -> Reply:
         raise unknown_senders(error) from None
     if operation_uid is None:
         raise await _unchangeable(request, uid)
-    operation_id = ids.operation_id(operation_uid)
-    members = f"{request.base}/SenderPools/{ids.encode(ids.POOL, uid)}/Senders"
-    return operation_accepted(operation_id, f"{members}/Operations/{operation_id}", members)
+    return operation_uid
 
 
 async def delete_member(request: Request) -> Reply:

@@ -8,12 +8,14 @@ from typing import Protocol, TypeVar
 
 from sendpool.api.auth import Accounts
 from sendpool.api.forwarded import Network
+from sendpool.api.once import Once
 from sendpool.api.rates import RequestRates
 from sendpool.connectors.base import CallbackRoute
 from sendpool.domain.request import Accepted, SendRequest
 from sendpool.domain.states import MessageState
 from sendpool.pipeline.cancel import Cancellation, Wish
 from sendpool.store.database import Database, Script
+from sendpool.store.idempotency import Key
 
 T = TypeVar("T")
 
@@ -50,7 +52,8 @@ class Services:
     write: Writer
     #: Makes an operation durable. Raises `domain.request.Refused` for what only senders and pools can tell
     #: (an unknown pool, a deactivated sender), or `pipeline.engine.StoreUnavailable`.
-    accept: Callable[[SendRequest], Awaitable[Accepted]]
+    #: With a key, which is kept in the same commit, also `store.idempotency.KeyTaken`.
+    accept: Callable[[SendRequest, Key | None], Awaitable[Accepted]]
     #: Takes back what has not left; returns once that is durable. Raises `pipeline.engine.StoreUnavailable`.
     cancel: Callable[[Wish], Awaitable[tuple[Cancellation, MessageState | None]]]
     #: Who may call.
@@ -71,6 +74,8 @@ class Services:
     max_body: int = MAX_BODY
     #: How often an account may ask.
     rates: RequestRates = field(default_factory=RequestRates)
+    #: Requests with a key that are under way.
+    once: Once = field(default_factory=Once)
     #: The callback endpoints of a connection, by its name; none for one that is not there.
     callbacks: Callable[[str], Sequence[CallbackRoute]] = field(default=_no_callbacks)
     #: Told of each answer: method, route's template, status and seconds (`Metrics.request`).

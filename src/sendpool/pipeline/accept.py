@@ -37,6 +37,7 @@ from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.zones import zones_of
 from sendpool.store.database import Script
+from sendpool.store.idempotency import Key, keep_key
 from sendpool.store.messages import (
     Context,
     NewMessage,
@@ -385,3 +386,9 @@ def insert_acceptances(acceptances: Sequence[Acceptance]) -> Script[None]:
     errors = [error for one in acceptances for error in one.errors]
     if errors:
         yield from insert_errors(errors)
+
+
+def insert_keyed(acceptance: Acceptance, key: Key, now: int) -> Script[None]:
+    """Write one accepted request with its key. Raises `KeyTaken`, which must undo it."""
+    yield from keep_key(key, acceptance.operation.uid, now)
+    yield from insert_acceptances([acceptance])

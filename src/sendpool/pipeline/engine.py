@@ -18,7 +18,7 @@ import structlog
 from sendpool.connectors.base import Receipt, ReceiptState
 from sendpool.domain.request import Accepted, SendRequest
 from sendpool.metrics import Metrics
-from sendpool.pipeline.accept import Acceptance, Acceptor, insert_acceptances
+from sendpool.pipeline.accept import Acceptance, Acceptor, insert_acceptances, insert_keyed
 from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.claim import HORIZON, Claim, Claimed, Clock, claim_due
 from sendpool.pipeline.decide import Bench, decide, expire
@@ -41,6 +41,7 @@ from sendpool.pipeline.settle import (
 )
 from sendpool.pipeline.wait import decide_waits
 from sendpool.store.database import Database, Script, Unit
+from sendpool.store.idempotency import Key
 from sendpool.store.messages import Expansion, expand_chunk
 from sendpool.store.queue import QueueKey, QueueRow, insert_queues
 from sendpool.store.receipts import SegmentRow, insert_segments
@@ -78,6 +79,8 @@ class Batch:
     def __init__(self) -> None:
         self.units: list[_Waiting] = []
         self.accepts: list[Acceptance] = []
+        #: Acceptances with a key, each of which may find that its key is taken.
+        self.keyed: list[tuple[Acceptance, Key]] = []
         self.results: list[Result] = []
         self.segments: list[SegmentRow] = []
         self.told: list[Told] = []
@@ -94,6 +97,7 @@ class Batch:
         return bool(
             self.units
             or self.accepts
+            or self.keyed
             or self.results
             or self.segments
             or self.told
@@ -106,11 +110,17 @@ class Batch:
             or self.acknowledge
         )
 
+    def accepted(self) -> list[Acceptance]:
+        """Every acceptance, with a key or without."""
+        return [*self.accepts, *(acceptance for acceptance, _ in self.keyed)] if self.keyed else self.accepts
+
 
 class Brought(NamedTuple):
     """What a commit brought back."""
 
     units: list[Any]
+    #: For each acceptance with a key: None, or why it was undone.
+    keyed: list[Exception | None]
     roster: Roster | None
     expanded: list[tuple[Expansion, int]]
     claimed: list[Claimed]
@@ -149,12 +159,16 @@ class Engine:
 
     # ------------------------------------------------------------ put in
 
-    async def accept(self, request: SendRequest) -> Accepted:
-        """Store a request; returns once it is durable. Raises `Refused` or `StoreUnavailable`."""
+    async def accept(self, request: SendRequest, key: Key | None = None) -> Accepted:
+        """Store a request; returns once it is durable. Raises `Refused`, `StoreUnavailable`, or `KeyTaken`."""
         if self._draining:
             raise StoreUnavailable("the server is shutting down")
         done: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
-        self._batch.accepts.append(self.acceptor.prepare(request, done))
+        acceptance = self.acceptor.prepare(request, done)
+        if key is None:
+            self._batch.accepts.append(acceptance)
+        else:
+            self._batch.keyed.append((acceptance, key))
         self._woken.set()
         return await done
 
@@ -258,7 +272,7 @@ class Engine:
         batch.segments += sending.segments
         batch.usual.accepted.extend(sending.accepted)
         sending.results, sending.segments, sending.accepted = [], [], []
-        for acceptance in batch.accepts:
+        for acceptance in batch.accepted():
             # Its rows may be claimed in the very commit that makes them.
             sending.contexts[acceptance.operation.id] = acceptance.context()
             for row in acceptance.rows:
@@ -298,6 +312,9 @@ class Engine:
         bench = self.bench(now, roster)
         if batch.accepts:
             yield from insert_acceptances(batch.accepts)
+        keyed = []
+        for acceptance, key in batch.keyed:
+            keyed.append((yield Unit(partial(insert_keyed, acceptance, key, now))))
         if batch.arrivals:
             yield from store_arrivals(batch.arrivals, now)
         due: list[QueueRow] = []
@@ -316,7 +333,7 @@ class Engine:
         if opened:
             batch.queues += opened
             yield from insert_queues(opened)
-        return Brought(units, roster, expanded, claimed, due, unmatched, bench.revokes)
+        return Brought(units, keyed, roster, expanded, claimed, due, unmatched, bench.revokes)
 
     def _settle_all(self, batch: Batch, bench: Bench, due: list[QueueRow]) -> Script[int]:
         """Results before receipts, so that a receipt finds its segment. Brings how many receipts found none."""
@@ -352,14 +369,29 @@ class Engine:
         for waiting, result in zip(batch.units, brought.units, strict=True):
             _resolve(waiting.done, result)
         for acceptance in batch.accepts:
-            self.expander.accepted(acceptance)
-            if (due := acceptance.operation.scheduled_for) is not None and due < self.clock.wall() + SOON:
-                self.soon.set()
-            _resolve(acceptance.done, Accepted(acceptance.operation.uid, acceptance.operation.id))
+            self._stored(acceptance)
+        for (acceptance, _), undone in zip(batch.keyed, brought.keyed, strict=True):
+            if undone is None:
+                self._stored(acceptance)
+                self.metrics.accepted(1, acceptance.operation.total)
+            else:
+                self._not_stored(acceptance, undone)
         for done in batch.acknowledge:
             _resolve(done, None)
         self.metrics.accepted(len(batch.accepts), sum(one.operation.total for one in batch.accepts))
         self._send_on(batch, brought)
+
+    def _stored(self, acceptance: Acceptance) -> None:
+        self.expander.accepted(acceptance)
+        if (due := acceptance.operation.scheduled_for) is not None and due < self.clock.wall() + SOON:
+            self.soon.set()
+        _resolve(acceptance.done, Accepted(acceptance.operation.uid, acceptance.operation.id))
+
+    def _not_stored(self, acceptance: Acceptance, error: Exception) -> None:
+        for row in acceptance.rows:
+            self.book.add(row[0], -1)
+        self.sending.contexts.pop(acceptance.operation.id, None)
+        _resolve(acceptance.done, error)
 
     def _send_on(self, batch: Batch, brought: Brought) -> None:
         """Tell the stages what became due and what was started."""
@@ -376,7 +408,7 @@ class Engine:
         if brought.revokes:
             self.revoke(brought.revokes)
         self.metrics.unmatched(brought.unmatched)
-        if brought.due or batch.accepts or batch.expansions or any(one.moved for one in brought.claimed):
+        if brought.due or batch.accepts or batch.keyed or batch.expansions or any(one.moved for one in brought.claimed):
             self._woken.set()
         elif batch.claims:
             # Nobody could take what waits (a long message, say): look again when its time may have come.
@@ -387,11 +419,10 @@ class Engine:
         refused = StoreUnavailable(f"the database did not take it: {error}")
         self.book.unsave(batch.queues)
         self.sending.scenes.unsave(batch.scenes)
-        for future in (*(w.done for w in batch.units), *(a.done for a in batch.accepts), *batch.acknowledge):
+        for future in (*(w.done for w in batch.units), *batch.acknowledge):
             _resolve(future, refused)
-        for acceptance in batch.accepts:
-            for row in acceptance.rows:
-                self.book.add(row[0], -1)
+        for acceptance in batch.accepted():
+            self._not_stored(acceptance, refused)
         self.expander.failed(batch.expansions)
         self._batch.results = batch.results + self._batch.results
         self._batch.segments = batch.segments + self._batch.segments

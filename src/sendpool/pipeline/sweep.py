@@ -24,6 +24,7 @@ from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.leave import Timed, leave_channels, timed_queues
 from sendpool.pipeline.settle import Ask, Changes, Result, settle_receipts, settle_results, told_again
 from sendpool.store.database import Script
+from sendpool.store.idempotency import forget_keys
 from sendpool.store.messages import (
     BegunAttempt,
     chunks_of,
@@ -140,6 +141,11 @@ def end_overdue(changes: Changes, engine: Engine) -> Script[None]:
             return
 
 
+def forget_old_keys(changes: Changes) -> Script[None]:
+    """Keys of requests are free again after a day."""
+    yield from forget_keys(changes.now, AT_ONCE)
+
+
 def end_orphans(changes: Changes, queue_ids: list[int]) -> Script[None]:
     """Messages of a deleted pool whose last sender has gone."""
     rows = yield from rows_in(queue_ids, AT_ONCE)
@@ -236,7 +242,7 @@ class Sweeper:
         if orphans:
             steps.append(partial(end_orphans, queue_ids=orphans))
         if self._round % RARELY == 0:
-            steps += [match_again, partial(end_overdue, engine=engine)]
+            steps += [match_again, partial(end_overdue, engine=engine), forget_old_keys]
             await self._look_at_queues()
         self._round += 1
         engine.sweep(*steps)

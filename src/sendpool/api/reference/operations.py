@@ -223,6 +223,7 @@ _POOLS = {
         "SenderPools",
         "Add senders to a pool",
         OPERATION_ACCEPTED,
+        parameters=("Idempotency-Key",),
         body="AddSenderPoolSendersRequest",
         examples={"array": [{"senderId": _SENDER}], "object": {"senderId": _SENDER}},
     ),

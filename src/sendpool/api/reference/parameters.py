@@ -53,6 +53,7 @@ PARAMETERS: Mapping[str, Parameter] = {
         {"type": "string", "minLength": 1, "maxLength": 255},
         "The same key and body again within 24 hours bring the same answer and send nothing twice; "
         "another body under it is a 409.",
+        ours=True,
     ),
     "operationId": _in_query("operationId", schema_of(fields.OperationId), "Only what this operation made."),
     "operation_id": _in_query(
