@@ -438,3 +438,94 @@ async def _live_through(path: Path, carriers: Sequence[Carrier], messages: int, 
         assert sending.flights == {}
         assert {link.in_flight for link in sending.links.values()} == {0}
         assert {gate.flights.in_flight for gate in sending.gates.values()} == {0}
+
+
+# ---------------------------------------------------------------- closed messages
+
+#: Microseconds from a message's birth to its closing, with the validity that a ledger gives.
+CLOSING = (172_800 + 3_600) * 1_000_000
+
+
+@pytest.mark.parametrize("state", [A.ACCEPTED, A.AMBIGUOUS])
+@pytest.mark.parametrize(
+    ("told", "becomes"),
+    [(R.DELIVERED, A.DELIVERED), (R.READ, A.READ), (R.UNDELIVERED, A.UNDELIVERED), (R.EXPIRED, A.EXPIRED)],
+)
+def test_what_is_heard_of_a_closed_message_is_evidence_on_its_attempt_alone(
+    state: AttemptState, told: ReceiptState, becomes: AttemptState, ledger: Ledger
+) -> None:
+    ledger.accept(KEY)
+    ledger.start(KEY)
+    ledger.results(result(state))
+    before = ledger.rows("SELECT * FROM message"), ledger.rows("SELECT sent, delivered, updated_at FROM operation")
+    ledger.now += CLOSING
+
+    ledger.receipts(receipt(NAME, told))
+
+    assert ledger.attempt(KEY) is becomes
+    assert (ledger.rows("SELECT * FROM message"), ledger.rows("SELECT sent, delivered, updated_at FROM operation")) == (
+        before
+    )
+    assert ledger.events(KEY)[-1] == 16 + 13
+    assert ledger.waits(KEY) == []
+
+
+def test_a_moment_before_it_is_closed_a_receipt_still_decides(ledger: Ledger) -> None:
+    ledger.accept(KEY)
+    ledger.start(KEY)
+    ledger.results(result(A.ACCEPTED))
+    ledger.now += CLOSING - 1
+
+    ledger.receipts(receipt(NAME, R.DELIVERED))
+
+    assert ledger.message(KEY) is M.DELIVERED
+
+
+def test_an_attempt_of_unknown_fate_stays_so_when_its_message_is_closed(ledger: Ledger) -> None:
+    ledger.accept(KEY)
+    ledger.start(KEY)
+    ledger.results(result(A.AMBIGUOUS))
+    ledger.now += CLOSING
+
+    ledger.receipts(receipt(NAME, R.PROGRESS), receipt(NAME, R.UNKNOWN))
+
+    assert (ledger.attempt(KEY), ledger.message(KEY)) == (A.AMBIGUOUS, M.SENT)
+    assert ledger.rows("SELECT ambiguous FROM message") == [(1,)]
+
+
+def test_what_a_crash_left_is_of_unknown_fate_even_where_it_is_closed_by_then(ledger: Ledger) -> None:
+    ledger.accept(KEY)
+    ledger.start(KEY)
+    ledger.now += CLOSING
+
+    ledger.results(result(A.AMBIGUOUS))
+
+    assert (ledger.attempt(KEY), ledger.message(KEY)) == (A.AMBIGUOUS, M.SENT)
+    assert ledger.rows("SELECT sent, queued FROM operation") == [(1, 0)]
+
+
+def test_a_delivered_message_that_is_read_late_is_read(ledger: Ledger) -> None:
+    ledger.accept(KEY)
+    ledger.start(KEY)
+    ledger.results(result(A.ACCEPTED))
+    ledger.receipts(receipt(NAME, R.DELIVERED))
+    ledger.now += CLOSING
+
+    ledger.receipts(receipt(NAME, R.READ))
+
+    assert ledger.message(KEY) is M.READ
+
+
+@virtually
+async def test_a_receipt_that_memory_would_match_still_finds_its_message_closed(fresh: Path) -> None:
+    carrier = Carrier()
+    carrier.report = lambda submission, part: ()
+    async with world(fresh, a=Line(carrier, {"+12030000001": 100})) as w:
+        await w.send(*everyone(1), validity=5)
+        await w.until_states(SENT=1)
+        await asyncio.sleep(5 + 3_600)
+        carrier.say([receipt(carrier.name_of(carrier.sent[0].submission, 1), R.DELIVERED)])
+        await w.until(lambda: not carrier._reports)
+
+        assert await w.states() == {"SENT": 1}
+        assert [row[0] for row in await w.rows("SELECT state FROM attempt")] == [int(A.DELIVERED)]

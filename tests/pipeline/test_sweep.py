@@ -9,9 +9,11 @@ import pytest
 from tests.pipeline.carriers import Carrier, refused
 from tests.pipeline.worlds import EPOCH, Line, everyone, virtually, world
 
+from sendpool.connectors.base import Receipt, ReceiptState
+from sendpool.domain.failures import FailureClass
 from sendpool.pipeline import sweep
 from sendpool.store.database import Query, Script
-from sendpool.store.queue import postpone
+from sendpool.store.queue import enqueue, postpone
 
 NUMBER = "+12030000001"
 
@@ -164,3 +166,38 @@ async def test_a_promoted_row_keeps_the_rank_that_it_had(fresh: Path) -> None:
 
         assert carrier.sent[0].submission.attempt.message_id == first[2]
         await w.until_states(DELIVERED=30)
+
+
+@virtually
+async def test_a_row_that_only_a_dead_sender_may_take_ends_with_its_time(fresh: Path) -> None:
+    a, b = Carrier(), Carrier()
+    a.report = b.report = lambda submission, part: ()
+    async with world(fresh, a=Line(a, {NUMBER: 100}), b=Line(b, {"+12030000002": 100})) as w:
+        b.link(up=False)
+        operation = await w.send(*everyone(3), validity=60)
+        await w.until_states(operation=operation, SENT=3)
+        # Each is due again for the other sender, and SENT: no claim will find it, nor whoever ends QUEUED messages.
+        names = [a.name_of(sent.submission, 1) for sent in a.sent]
+        a.say([Receipt(name, ReceiptState.UNDELIVERED, FailureClass.SENDER, "", "class/SENDER") for name in names])
+        await asyncio.sleep(30)
+        assert await w.rows("SELECT count(*) FROM outq") == [(3,)]
+        assert await w.states() == {"SENT": 3}
+
+        await w.until_states(operation=operation, UNDELIVERED=3, within=40)
+
+        assert await w.rows("SELECT count(*) FROM outq") == [(0,)]
+        await w.until(lambda: w.engine.book.total() == 0)
+
+
+@virtually
+async def test_a_row_whose_message_is_no_more_goes(fresh: Path) -> None:
+    carrier = Carrier()
+    async with world(fresh, a=Line(carrier, {NUMBER: 100})) as w:
+        carrier.link(up=False)
+        await w.send(*everyone(2))
+        queue_id = (await w.rows("SELECT DISTINCT queue_id FROM outq"))[0][0]
+        await w.store.write(enqueue([(queue_id, 1, 999_999, 1, w.engine.clock.wall())]))
+        await asyncio.sleep(sweep.RARELY * sweep.EVERY + 2)
+
+        assert await w.rows("SELECT count(*) FROM outq WHERE message_id = 999999") == [(0,)]
+        assert await w.rows("SELECT count(*) FROM outq") == [(2,)]

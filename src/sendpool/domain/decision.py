@@ -162,6 +162,16 @@ Decision = Later | Failover | Fallback | Wait | End | Stop
 
 #: Seconds after the validity at which a message without a receipt is closed.
 CLOSE_AFTER = 3600.0
+
+
+def is_closed(deadline: float, now: float) -> bool:
+    """Whether a message that is still SENT is over: it stays SENT, in doubt where it was, and counts as ended.
+
+    Nothing is written when that happens; what is heard later is evidence on the attempt alone.
+    """
+    return now >= deadline + CLOSE_AFTER
+
+
 #: The rule that each class fires.
 _RULES = {
     FailureClass.OK: "1",

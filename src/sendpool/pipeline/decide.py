@@ -12,7 +12,17 @@ from math import ceil, inf
 from typing import NamedTuple
 
 from sendpool.domain.dealing import step_cost
-from sendpool.domain.decision import Failover, Fallback, Later, MessageFacts, OutcomeFacts, Tried
+from sendpool.domain.decision import (
+    Failover,
+    Fallback,
+    Later,
+    MessageFacts,
+    OutcomeFacts,
+    Stop,
+    Tried,
+    Trigger,
+    is_closed,
+)
 from sendpool.domain.failures import TABLE_VERSION, Classified, FailureClass, by_rule, of_class
 from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, Category, at_step
 from sendpool.domain.policy import Policy, policy_for
@@ -111,7 +121,8 @@ def _decide_one(ending: Ending, message: Standing, past: list[PastAttempt], chan
     found = by_rule(ending.rule) if ending.rule else of_class(ending.failure)
     index = sum(1 for one in past[:place] if one.state != AttemptState.WITHDRAWN)
     expires_at = None if ending.expires_at is None else ending.expires_at / 1e6
-    outcome = OutcomeFacts(index, found, expires_at=expires_at)
+    closed = message.state == MessageState.SENT and is_closed(message.deadline / 1e6, bench.now / 1e6)
+    outcome = OutcomeFacts(index, found, Trigger.CLOSING if closed else Trigger.RESULT, expires_at=expires_at)
     decision = next_step(facts, outcome, policy_of(message, bench), bench.now / 1e6)
     changes.move_attempt(
         AttemptChange(
@@ -230,8 +241,8 @@ def _carry_out(
     bench: Bench,
 ) -> None:
     attempt = ending.attempt
-    if message.state not in (MessageState.QUEUED, MessageState.SENT):
-        # The message has its end already; this is evidence on the attempt.
+    if message.state not in (MessageState.QUEUED, MessageState.SENT) or isinstance(decision, Stop):
+        # The message has its end already, or is closed; this is evidence on the attempt.
         if ending.state is not AttemptState.AMBIGUOUS:
             kind = ATTEMPT_ENDED if ending.state is AttemptState.REJECTED else LATE_RECEIPT
             changes.events.append((message.message_id, attempt.n * 16 + kind, found.wire_code, changes.now))

@@ -49,6 +49,10 @@ class Link:
         """The carrier id of the attempt of this public id; "" where the carrier makes ids itself."""
         return self.connector.carrier_id(public_id) if isinstance(self.connector, NamesAttempts) else ""
 
+    def forget_awaited(self) -> None:
+        """Leave it to the store to match the receipts that are still to come: it knows which messages are closed."""
+        self.awaiting.clear()
+
     def room(self) -> int:
         """Segments that may start now."""
         return max(0, self.window - self.in_flight) if self.up and not self.draining else 0

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from sendpool.connectors.base import Receipt, ReceiptState
-from sendpool.domain.decision import Trigger
+from sendpool.domain.decision import CLOSE_AFTER, Trigger, is_closed
 from sendpool.domain.failures import FailureClass
 from sendpool.domain.states import (
     AttemptState,
@@ -34,6 +34,7 @@ from sendpool.store.messages import (
     change_messages,
     count,
     load_attempts,
+    load_deadlines,
     note_carrier_ids,
     note_decisions,
 )
@@ -55,6 +56,8 @@ _STARTED = AttemptState.STARTED
 _ACCEPTED = AttemptState.ACCEPTED
 _SENT = MessageState.SENT
 _UNDER_WAY = (MessageState.QUEUED, MessageState.SENT)
+#: What a closed message counts as: one that has ended, so that evidence changes its attempt alone.
+_CLOSED = MessageState.UNDELIVERED
 _ENDED_BADLY = (AttemptState.UNDELIVERED, AttemptState.EXPIRED, AttemptState.REVOKED)
 SUBMITTED = 1
 ONCE_AMBIGUOUS = 2
@@ -337,6 +340,7 @@ def settle_receipts(told: Sequence[Told], changes: Changes) -> Script[int]:
         by_connection[connection_id].append(receipt)
     for connection_id, receipts in by_connection.items():
         found = yield from match(connection_id, [receipt.carrier_id for receipt in receipts])
+        yield from _note_closed(found, changes.now)
         yield from _apply(receipts, found, changes)
         matched = {one.place for one in found}
         unmatched += [Told(connection_id, one) for i, one in enumerate(receipts) if i not in matched]
@@ -373,6 +377,20 @@ def told_again(row: Sequence[Any]) -> Told:
             str(code),
         ),
     )
+
+
+def _note_closed(found: Sequence[Match], now: int) -> Script[None]:
+    """Find the messages that are over without having ended. None of an attempt of the last hour is, so it costs those
+    alone who come late.
+    """
+    old = now - int(CLOSE_AFTER * 1e6)
+    late = [one for one in found if one.started_at <= old and one.message_state == _SENT]
+    if not late:
+        return
+    deadlines = yield from load_deadlines({one.operation_id for one in late})
+    for one in late:
+        if is_closed(deadlines[one.operation_id] / 1e6, now / 1e6):
+            one.closed, one.message_state = True, int(_CLOSED)
 
 
 def _apply(receipts: Sequence[Receipt], found: Sequence[Match], changes: Changes) -> Script[None]:
@@ -419,6 +437,8 @@ def _receive(attempt: Match, receipt: Receipt, changes: Changes) -> None:
     """Apply one receipt; *attempt* then says how it stands."""
     new = _ATTEMPT_OF.get(receipt.state)
     if new is None:
+        if attempt.closed:
+            return  # That it is still under way is no news any more.
         if receipt.state is ReceiptState.PROGRESS and attempt.state == AttemptState.AMBIGUOUS:
             accepted(attempt, changes)
             attempt.state, attempt.marks, attempt.ambiguous = _ACCEPTED, attempt.marks | SUBMITTED, 0

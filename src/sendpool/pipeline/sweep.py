@@ -53,7 +53,16 @@ from sendpool.store.schedule import (
     release_chunks,
     still_scheduled,
 )
-from sendpool.store.upkeep import oldest_due, overdue_operations, parked_that_match, queued_messages, rows_in
+from sendpool.store.upkeep import (
+    Lingering,
+    lingering_rows,
+    oldest_due,
+    overdue_operations,
+    parked_that_match,
+    queued_messages,
+    rows_in,
+)
+from sendpool.store.walks import Place
 
 log = structlog.get_logger()
 
@@ -65,6 +74,9 @@ RARELY = 5
 #: Seconds that a row may wait for the one sender that its lane names before it is planned anew.
 GRACE = 10.0
 AT_ONCE = 1_000
+#: Seconds after which receipts of attempts made before are matched by the store, which knows what is closed. Less than
+#: the hour after which a message may be.
+FORGET_AWAITED = 1_800.0
 CRASHED = "crash"
 #: (type of connection, public id of an attempt) to the carrier's id, or "".
 Name = Callable[[str, str], str]
@@ -154,6 +166,12 @@ def end_orphans(changes: Changes, queue_ids: list[int]) -> Script[None]:
     yield from remove(rows)
 
 
+def end_lingering(changes: Changes, rows: list[Lingering]) -> Script[None]:
+    """Rows that no sender takes, because it is gone or down, leave when their message has ended or its time is over."""
+    yield from expire([row.message_id for row in rows if row.open], changes)
+    yield from remove([row[:3] for row in rows])
+
+
 def leave_lanes(changes: Changes, engine: Engine, lanes: list[tuple[int, float]]) -> Script[None]:
     """Rows that one sender has kept waiting for longer than their grace go to another, if there is one."""
     for queue_id, grace in lanes:
@@ -175,6 +193,9 @@ class Sweeper:
         self._name = name
         self._task: asyncio.Task[None] | None = None
         self._round = 0
+        #: Where the walk through all queue rows stands.
+        self._place = Place()
+        self._forgot_at = engine.clock.monotonic()
 
     async def recover(self) -> None:
         """Before anything is sent: know the queues and open operations of an earlier run, settle what it left."""
@@ -244,6 +265,7 @@ class Sweeper:
         if self._round % RARELY == 0:
             steps += [match_again, partial(end_overdue, engine=engine), forget_old_keys]
             await self._look_at_queues()
+            await self._look_at_rows()
         self._round += 1
         engine.sweep(*steps)
 
@@ -280,6 +302,21 @@ class Sweeper:
             if not roster.members(pool_id, channel)
             for key in keys
         ]
+
+    async def _look_at_rows(self) -> None:
+        """Walk through the rows in queues, some at a time, and take out what is not to be sent any more."""
+        engine = self._engine
+        now = engine.clock.wall()
+        rows, place = await engine.database.read(lingering_rows(self._place, now, AT_ONCE))
+        self._place = place or Place()
+        if rows:
+            await engine.settle(partial(end_lingering, rows=rows))
+            for row in rows:
+                engine.book.add(row.queue_id, -1)
+        if engine.clock.monotonic() - self._forgot_at >= FORGET_AWAITED:
+            self._forgot_at = engine.clock.monotonic()
+            for link in engine.sending.links.values():
+                link.forget_awaited()
 
     async def _look_at_queues(self) -> None:
         """The net behind the hints in memory, and how old the oldest waiting row is."""

@@ -393,6 +393,17 @@ def load_standing(message_ids: Iterable[int]) -> Script[dict[int, Standing]]:
     return {row.message_id: row for row in rows}
 
 
+def load_deadlines(operation_ids: Iterable[int]) -> Script[dict[int, int]]:
+    """Until when operations may send, by key."""
+    rows = yield Bulk(
+        "FROM v JOIN operation o ON o.id = v.id",
+        (("id", "bigint"),),
+        [(key,) for key in operation_ids],
+        ("o.id", "o.deadline"),
+    )
+    return dict(rows)
+
+
 def load_past(message_ids: Iterable[int]) -> Script[dict[int, list[PastAttempt]]]:
     """Every attempt made so far of these messages, in order, by message."""
     rows = yield Bulk(

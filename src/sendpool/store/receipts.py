@@ -35,6 +35,9 @@ class Match(msgspec.Struct, array_like=True, gc=False):
     parts_failed: int
     #: The step that the attempt was a try of; `step` is the message's present one.
     tried_step: int
+    started_at: int
+    #: Whether its message is over though it is still SENT; noted by whoever knows its deadline.
+    closed: bool = False
 
 
 def insert_segments(rows: Sequence[SegmentRow]) -> Script[None]:
@@ -82,6 +85,7 @@ def match(connection_id: int, carrier_ids: Sequence[str]) -> Script[list[Match]]
             "a.parts_delivered",
             "a.parts_failed",
             "a.step",
+            "a.started_at",
         ),
         Match,
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from sendpool.domain.states import MessageState, OperationState
 from sendpool.store.database import Bulk, Query, Script
+from sendpool.store.walks import Place, beginning, window_end
 
 
 def overdue_operations(now: int, limit: int) -> Script[list[tuple[int, int, int]]]:
@@ -60,3 +61,29 @@ def oldest_due(queue_ids: list[int]) -> Script[list[tuple[int, int]]]:
         ("v.id", "q.due"),
     )
     return [tuple(row) for row in rows]
+
+
+class Lingering(NamedTuple):
+    """A queue row that waits though its message has ended, is gone, or is past its deadline."""
+
+    queue_id: int
+    rank: int
+    message_id: int
+    #: Whether its message may still have to be ended.
+    open: bool
+
+
+def lingering_rows(place: Place, now: int, window: int) -> Script[tuple[list[Lingering], Place | None]]:
+    """Of the next *window* rows in queues, those that are not to be sent any more; and where to go on, or None."""
+    key = ("queue_id", "rank", "message_id")
+    names = ", ".join(key)
+    begin, bound = beginning(key, place)
+    rows = yield Query(
+        f"FROM (SELECT {names} FROM outq{begin} ORDER BY {names} LIMIT ?) q"
+        " LEFT JOIN message m ON m.id = q.message_id LEFT JOIN operation o ON o.id = m.operation_id"
+        f" WHERE o.id IS NULL OR m.state > {MessageState.SENT:d} OR o.deadline <= ?",
+        (*bound, window, now),
+        ("q.queue_id", "q.rank", "q.message_id", f"coalesce(m.state <= {MessageState.SENT:d}, 0)"),
+    )
+    found = [Lingering(queue_id, rank, message_id, bool(is_open)) for queue_id, rank, message_id, is_open in rows]
+    return found, (yield from window_end("outq", key, place, window))

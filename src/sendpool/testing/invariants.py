@@ -8,6 +8,8 @@ from sendpool.store.database import Query, Script
 from sendpool.store.messages import COUNTER
 from sendpool.store.outbox import OPERATION_EVENT
 
+#: The number, within an attempt's sixteen, of the event that a receipt came after its message was over.
+LATE_RECEIPT = 13
 #: Keys that one finding names, at most.
 _NAMED = 5
 
@@ -25,6 +27,8 @@ _IN_CHUNKS = {_M.SCHEDULED: " + coalesce(c.held, 0)", _M.QUEUED: " + o.unexpande
 _MISCOUNTED = " OR ".join(
     f"o.{name} <> coalesce(r.n{state:d}, 0){_IN_CHUNKS.get(_M(state), '')}" for state, name in COUNTER.items()
 )
+#: A message that was closed stays as it was; its attempts go on learning.
+_TOLD_LATE = f"EXISTS (SELECT 1 FROM event e WHERE e.subject_id = m.id AND (e.number & 15) = {LATE_RECEIPT})"
 _SUM = " + ".join(f"o.{name}" for name in COUNTER.values())
 
 # In `later`, queue 0 holds no rows to send but questions to ask about an open attempt.
@@ -68,7 +72,8 @@ RULES = {
         AND NOT EXISTS (SELECT 1 FROM attempt a
                         WHERE a.id BETWEEN m.id * 64 AND m.id * 64 + 63 AND a.state IN ({_OPEN}))
         AND m.id NOT IN (SELECT message_id FROM outq)
-        AND m.id NOT IN (SELECT message_id FROM later WHERE queue_id <> 0)""",
+        AND m.id NOT IN (SELECT message_id FROM later WHERE queue_id <> 0)
+        AND NOT {_TOLD_LATE}""",
     "a scheduled message does not wait for its time, or another one does": f"""
         SELECT m.id FROM message m
         WHERE (m.state = {_M.SCHEDULED:d}) <> EXISTS (
@@ -110,7 +115,8 @@ RULES = {
         SELECT m.id FROM message m
         WHERE m.ambiguous <> 0 AND (m.state <> {_M.SENT:d} OR NOT EXISTS (
             SELECT 1 FROM attempt a
-            WHERE a.id BETWEEN m.id * 64 AND m.id * 64 + 63 AND a.state = {_A.AMBIGUOUS:d}))""",
+            WHERE a.id BETWEEN m.id * 64 AND m.id * 64 + 63 AND a.state = {_A.AMBIGUOUS:d}))
+        AND NOT {_TOLD_LATE}""",
     "the fate of a message's latest attempt is unknown and the message does not say so": f"""
         SELECT m.id FROM message m JOIN attempt a ON a.id = m.id * 64 + m.attempts
         WHERE a.state = {_A.AMBIGUOUS:d} AND m.state = {_M.SENT:d} AND m.ambiguous = 0""",
