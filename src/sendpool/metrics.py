@@ -91,6 +91,11 @@ class Metrics:
                 "sendpool_revokes", "Attempts that carriers were asked to take back.", ["answer"], registry=registry
             )
         )
+        #: By what they were: messages, attempts, segments, events, operations, receipts (that never found their
+        #: segment), arrivals, pool_operations or scenes.
+        self.removed = Family(
+            Counter("sendpool_removed", "Rows that were removed for their age.", ["what"], registry=registry)
+        )
         self._unmatched = Counter(
             "sendpool_receipts_unmatched", "Receipts that named no known segment when they came.", registry=registry
         )

@@ -30,6 +30,7 @@ from sendpool.pipeline.cancel import cancel
 from sendpool.pipeline.capability import CapabilityLoop
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.inventory import UnknownAccount, Wanted, take_inventory
+from sendpool.pipeline.retain import Retention
 from sendpool.pipeline.revoke import Revoker
 from sendpool.pipeline.roster import load_roster
 from sendpool.pipeline.supervise import Supervisor
@@ -96,12 +97,14 @@ class Runtime:
         revoker = Revoker(engine)
         engine.revoke = revoker.ask
         capability = CapabilityLoop(engine)
+        retention = Retention(engine, self._config.server.retention_days)
         engine.start()
         self._supervisor = Supervisor(engine)
         await self._supervisor.apply(self._wanted)
         # What an earlier run left to ask or to take back needs the connections.
         sweeper.start()
         capability.start()
+        retention.start()
         commands = self._commands(database, key)
         await commands.open()
         listener = _listen(self._config.server.host, self._config.server.port)
@@ -113,7 +116,7 @@ class Runtime:
         await self._until_stopped(serving)
         self._ready = False
         await commands.close()
-        return await self._drain(web, serving, sweeper, capability, revoker)
+        return await self._drain(web, serving, sweeper, retention, capability, revoker)
 
     async def _until_stopped(self, serving: asyncio.Task[None]) -> None:
         stopped = asyncio.create_task(self._stopped.wait())
@@ -126,7 +129,7 @@ class Runtime:
         ended.cancel()
 
     async def _drain(
-        self, web: uvicorn.Server, serving: asyncio.Task[None], *loops: Sweeper | CapabilityLoop | Revoker
+        self, web: uvicorn.Server, serving: asyncio.Task[None], *loops: Sweeper | Retention | CapabilityLoop | Revoker
     ) -> int:
         """Answer what was asked, start nothing new, take in what is in flight, commit it, leave."""
         log.info("draining")

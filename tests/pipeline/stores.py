@@ -72,15 +72,24 @@ class Watched:
         return result
 
     def look(self) -> Script[None]:
-        """Check everything that must hold, and that states have only moved forward since the last look."""
+        """Check everything that must hold, and that states have only moved forward since the last look.
+
+        What retention has removed is not there any more.
+        """
         self.found += yield from contradictions()
         attempts = dict((yield Query("SELECT id, state FROM attempt")))
         messages = dict((yield Query("SELECT id, state FROM message")))
         for key, state in self._attempts.items():
-            if attempts[key] != state and AttemptState(attempts[key]) not in _REACHABLE_ATTEMPTS[AttemptState(state)]:
+            if (
+                attempts.get(key, state) != state
+                and AttemptState(attempts[key]) not in _REACHABLE_ATTEMPTS[AttemptState(state)]
+            ):
                 self.found.append(f"attempt {key} went from {AttemptState(state).name} to {attempts[key]}")
         for key, state in self._messages.items():
-            if messages[key] != state and MessageState(messages[key]) not in _REACHABLE_MESSAGES[MessageState(state)]:
+            if (
+                messages.get(key, state) != state
+                and MessageState(messages[key]) not in _REACHABLE_MESSAGES[MessageState(state)]
+            ):
                 self.found.append(f"message {key} went from {MessageState(state).name} to {messages[key]}")
         self._attempts, self._messages = attempts, messages
 

@@ -120,6 +120,17 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
             ge=1,
         ),
     ] = None
+    retention_days: Annotated[
+        float,
+        described(
+            "a number of days from 0.001 to 3650",
+            "How long messages, their operations and everything about them are kept after the last one of an operation"
+            " has ended. Only days count in which the server runs.",
+            7,
+            ge=0.001,
+            le=3650,
+        ),
+    ] = 7.0
     log_level: Annotated[
         str,
         described('"debug", "info", "warning" or "error"', "The least serious level that is logged.", "info"),

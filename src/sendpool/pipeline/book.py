@@ -46,6 +46,15 @@ class QueueBook:
             self._ids[key] = queue_id
             self.keys[queue_id] = key
 
+    def forget(self, queue_ids: Iterable[int]) -> None:
+        """These queues are no more: their pool has been removed."""
+        with self._numbering:
+            for queue_id in queue_ids:
+                self.empty(queue_id)
+                key = self.keys.pop(queue_id, None)
+                if key is not None:
+                    del self._ids[key]
+
     def number(self, pool_id: int, channel: Channel, lane: str = ANYONE) -> int:
         """The number of a queue, new or known."""
         key = QueueKey(pool_id, channel.value, lane)
@@ -75,7 +84,7 @@ class QueueBook:
     def add(self, queue_id: int, rows: int) -> None:
         """Rows went into a queue (or came out: a negative number)."""
         count = max(0, self._waiting.get(queue_id, 0) + rows)
-        if count:
+        if count and queue_id in self.keys:
             self._waiting[queue_id] = count
             key = self.keys[queue_id]
             if key.lane == ASKING:
@@ -95,7 +104,9 @@ class QueueBook:
     def empty(self, queue_id: int) -> None:
         """A claim found fewer rows than it asked for."""
         self._waiting.pop(queue_id, None)
-        key = self.keys[queue_id]
+        key = self.keys.get(queue_id)
+        if key is None:
+            return
         waiting = self._by_pool.get((key.pool_id, key.channel))
         if waiting is not None:
             waiting.discard(queue_id)

@@ -279,6 +279,7 @@ class Engine:
                 self.book.add(row[0], 1)
         batch.expansions = self.expander.next()
         if not self._draining:
+            sending.scenes.turn(self.clock.wall())
             batch.claims = sending.plan()
         batch.queues = self.book.unsaved()
         batch.scenes = sending.scenes.unsaved(self.clock.wall())

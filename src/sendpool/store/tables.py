@@ -436,6 +436,15 @@ scene = Table(
     _required("created_at", Time),
 )
 
+uptime = Table(
+    "uptime",
+    metadata,
+    #: Spans in which the server ran and its clock went on as clocks do: retention counts no other time.
+    Column("id", Key, primary_key=True),
+    _required("began_at", Time),
+    _required("ended_at", Time),
+)
+
 event = Table(
     "event",
     metadata,

@@ -7,9 +7,15 @@ from typing import Any, NamedTuple
 
 from sendpool.store.database import Query, Script
 
+#: Below every integer key.
+_LEAST = -1
+
 
 class Place(NamedTuple):
-    """Where a walk through a table stands: the key of the last row it has looked at; () is the beginning."""
+    """Where a walk through a table stands: the key of the last row it has looked at; () is the beginning.
+
+    A key begins with an integer.
+    """
 
     key: tuple[Any, ...] = ()
 
@@ -41,5 +47,5 @@ def window_end(table: str, key: Sequence[str], after: Place, window: int) -> Scr
 def beginning(key: Sequence[str], after: Place) -> tuple[str, Sequence[Any]]:
     """The condition, with its values, that a row comes after this place in the order of *key*."""
     if not after.key:
-        return "", ()
+        return f" WHERE {key[0]} >= ?", (_LEAST,)
     return f" WHERE ({', '.join(key)}) > ({', '.join('?' for _ in key)})", after.key

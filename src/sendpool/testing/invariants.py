@@ -20,6 +20,8 @@ _OPEN = ", ".join(str(int(state)) for state in sorted(OPEN_ATTEMPTS))
 #: Attempts that count for nothing: not answered yet, or none at all.
 _UNCOUNTED = f"{_A.STARTED:d}, {_A.WITHDRAWN:d}"
 _ENDED = f"{_M.UNDELIVERED:d}, {_M.FAILED:d}, {_M.CANCELED:d}"
+#: Operations that count no messages: those of inbound texts, and those that are being removed for their age.
+_UNCOUNTED_KINDS = "('inbound', 'removed')"
 _PROCESSING_EVENT = OPERATION_EVENT + _O.PROCESSING
 _COUNTED = ", ".join(f"sum(CASE WHEN state = {state:d} THEN 1 ELSE 0 END) AS n{state:d}" for state in COUNTER)
 #: Messages that are only in chunks count as SCHEDULED until their time has come, and as QUEUED from then on.
@@ -39,26 +41,26 @@ RULES = {
         LEFT JOIN (SELECT operation_id, {_COUNTED} FROM message GROUP BY operation_id) r ON r.operation_id = o.id
         LEFT JOIN (SELECT operation_id, sum(count) AS held FROM chunk WHERE due > 0 GROUP BY operation_id) c
         ON c.operation_id = o.id
-        WHERE o.kind <> 'inbound' AND ({_MISCOUNTED})""",
+        WHERE o.kind NOT IN {_UNCOUNTED_KINDS} AND ({_MISCOUNTED})""",
     "an operation's counters do not add up to its total": f"""
-        SELECT o.id FROM operation o WHERE o.kind <> 'inbound' AND o.total <> {_SUM}""",
+        SELECT o.id FROM operation o WHERE o.kind NOT IN {_UNCOUNTED_KINDS} AND o.total <> {_SUM}""",
     "an operation's attempts are not what counting them gives": f"""
         SELECT o.id FROM operation o
         LEFT JOIN (SELECT m.operation_id, count(*) AS n FROM attempt a JOIN message m ON m.id = a.id >> 6
                    WHERE a.state NOT IN ({_UNCOUNTED}) GROUP BY m.operation_id) r ON r.operation_id = o.id
-        WHERE o.kind <> 'inbound' AND o.attempts <> coalesce(r.n, 0)""",
+        WHERE o.kind NOT IN {_UNCOUNTED_KINDS} AND o.attempts <> coalesce(r.n, 0)""",
     "an operation is over exactly when nothing of it is scheduled or queued: this one is not": f"""
         SELECT o.id FROM operation o
-        WHERE o.kind <> 'inbound'
+        WHERE o.kind NOT IN {_UNCOUNTED_KINDS}
         AND (o.queued + o.scheduled = 0) <> (o.state IN ({_O.COMPLETED:d}, {_O.CANCELED:d}))""",
     "an operation is SCHEDULED although something of it is not, or CANCELED although not all of it is": f"""
-        SELECT o.id FROM operation o WHERE o.kind <> 'inbound' AND
+        SELECT o.id FROM operation o WHERE o.kind NOT IN {_UNCOUNTED_KINDS} AND
         (o.state = {_O.SCHEDULED:d} AND o.scheduled + o.canceled <> o.total
          OR o.state = {_O.CANCELED:d} AND o.canceled <> o.total)""",
     "an operation's events are not the states that it has been through": f"""
         SELECT o.id FROM operation o
         LEFT JOIN event e ON e.subject_id = o.id AND e.number > {OPERATION_EVENT}
-        WHERE o.kind <> 'inbound' GROUP BY o.id, o.state HAVING
+        WHERE o.kind NOT IN {_UNCOUNTED_KINDS} GROUP BY o.id, o.state HAVING
         coalesce(sum(CASE WHEN e.number = {OPERATION_EVENT} + o.state THEN 1 ELSE 0 END), 0) <> 1
         OR max(e.number) <> {OPERATION_EVENT} + o.state
         OR o.state = {_O.COMPLETED:d} AND sum(CASE WHEN e.number = {_PROCESSING_EVENT} THEN 1 ELSE 0 END) <> 1""",

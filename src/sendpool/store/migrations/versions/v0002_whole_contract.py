@@ -75,6 +75,13 @@ def _create_keys() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("idempotency_key_age", "idempotency_key", ["created_at"], unique=False)
+    op.create_table(
+        "uptime",
+        sa.Column("id", _KEY, nullable=False),
+        sa.Column("began_at", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
 
 
 def _create_contents() -> None:
