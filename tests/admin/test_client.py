@@ -10,6 +10,7 @@ from sendpool.admin.client import carry_out
 from sendpool.admin.context import Context
 from sendpool.admin.protocol import Ask, CommandRefused, socket_path
 from sendpool.admin.server import listen
+from sendpool.store.accounts import WrongSecretKey
 from sendpool.store.sqlite import DatabaseInUse, Owner
 
 CONTEXT = Context(1_800_000_000_000_000, b"k" * 32)
@@ -65,3 +66,13 @@ def test_a_server_that_takes_no_commands_is_named(path: Path, monkeypatch: pytes
             carry_out(path, Ask("accounts.list"), lambda: CONTEXT)
     finally:
         owner.release()
+
+
+def test_nothing_is_written_with_another_key_than_the_servers(path: Path) -> None:
+    carry_out(path, Ask("accounts.create"), lambda: CONTEXT)
+    wrong = CONTEXT._replace(key=b"another key")
+
+    with pytest.raises(WrongSecretKey, match="SENDPOOL_SECRET_KEY"):
+        carry_out(path, Ask("accounts.create"), lambda: wrong)
+
+    assert len(carry_out(path, Ask("accounts.list"), lambda: wrong)) == 1

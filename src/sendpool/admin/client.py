@@ -22,6 +22,8 @@ from sendpool.admin.protocol import (
     socket_path,
     trusted,
 )
+from sendpool.store.accounts import load_accounts
+from sendpool.store.database import Script
 from sendpool.store.migrate import migrate
 from sendpool.store.sqlite import DatabaseInUse, Owner, connect, transact
 
@@ -98,14 +100,24 @@ def _exchange(connection: socket.socket, asked: bytes) -> bytes:
 
 
 def run_here(path: Path, ask: Ask, context: Callable[[], Context]) -> Any:
-    """Carry a command out as the owner of the database, brought to this version's schema. Raises DatabaseInUse."""
+    """Carry a command out as the owner of the database, brought to this version's schema.
+
+    Raises DatabaseInUse, and WrongSecretKey before anything is written that the server could not read.
+    """
     owner = Owner(path)
     try:
         migrate(path)
         connection = connect(path)
         try:
-            return transact(connection, prepare(ask, context()).script())
+            return transact(connection, _checked(ask, context()))
         finally:
             connection.close()
     finally:
         owner.release()
+
+
+def _checked(ask: Ask, context: Context) -> Script[Any]:
+    command = prepare(ask, context)
+    if command.writes:
+        yield from load_accounts(context.key)
+    return (yield from command.script())

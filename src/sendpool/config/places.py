@@ -16,7 +16,10 @@ def database_path(url: str) -> Path:
         raise ConfigError(
             f'server.database: "{url}" is not available; use sqlite:///PATH, for example sqlite:///sendpool.db'
         )
-    return Path(url.removeprefix(prefix))
+    path = url.removeprefix(prefix)
+    real = os.path.realpath(path)
+    # Lock, socket and key lie beside the file itself: by way of a link there must not be others.
+    return Path(path if real == os.path.abspath(path) else real)
 
 
 def secret_key(configured: str | None, database: Path) -> bytes:
