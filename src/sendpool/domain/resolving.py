@@ -6,14 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
-from sendpool.domain.routing import plan
+from sendpool.domain.message import LETTER_CHANNEL
+from sendpool.domain.plan import steps
 from sendpool.domain.sender import AddressSpace, Channel
 
 T = TypeVar("T")
 
 #: Pairs that one answer names.
 MOST_PAIRS = 10
-_LAST = 1 << 62
 
 
 class Pair(NamedTuple, Generic[T]):
@@ -35,16 +35,14 @@ def resolve(
 ) -> list[Pair[T]]:
     """The best pairs of *senders* and the addresses of one human, which lie in *spaces*.
 
-    *filter_in* and *priority* are those of a send (`routing.plan`). Priority orders the channels first; then the
-    addresses go in the order in which they were given, each over the channels that reach it.
+    They come in the order in which a message to these addresses would try them; *filter_in* and *priority* are those
+    of a send.
     """
     available = {channel for channel, found in senders.items() if found}
-    steps = [
-        (channel, place)
-        for place, space in enumerate(spaces)
-        for channel in plan(space, available, filter_in, priority)
-    ]
-    if priority:
-        steps.sort(key=lambda step: priority.get(step[0], _LAST))
-    pairs = (Pair(one, place, rank) for rank, (channel, place) in enumerate(steps) for one in senders[channel])
+    letters, places = steps("".join(space[0] for space in spaces), available, filter_in, priority)
+    pairs = (
+        Pair(one, place, rank)
+        for rank, (letter, place) in enumerate(zip(letters, places, strict=True))
+        for one in senders[LETTER_CHANNEL[letter]]
+    )
     return list(islice(pairs, MOST_PAIRS))
