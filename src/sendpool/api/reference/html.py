@@ -18,7 +18,7 @@ body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 s
 main, header > div { max-width: 62rem; margin: 0 auto; padding: 0 1.25rem; }
 header { background: var(--tint); border-bottom: 1px solid var(--line); padding: 1.5rem 0 1.25rem; }
 header p { margin: .3rem 0 0; color: var(--soft); }
-main { padding-bottom: 4rem; }
+main { padding-top: .75rem; padding-bottom: 4rem; }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: 0; } h2 { font-size: 1.25rem; margin: 2.5rem 0 .75rem; }
 h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; } p { margin: .5rem 0; }
 a { color: var(--link); text-decoration: none; } a:hover { text-decoration: underline; }
@@ -37,7 +37,7 @@ summary span { color: var(--soft); margin-left: .6rem; }
 .get { color: var(--get); } .post { color: var(--post); } .patch { color: var(--patch); }
 .delete { color: var(--delete); }
 .ours { border: 1px solid var(--line); border-radius: 99px; padding: 0 .5rem; font-size: .75rem; color: var(--soft); }
-nav a { margin-right: 1rem; }
+nav a { margin-right: .75rem; white-space: nowrap; }
 .scroll { overflow-x: auto; }
 @media (max-width: 40rem) { summary span { display: block; margin: 0; } td:first-child { white-space: normal; } }
 """

@@ -30,13 +30,13 @@ def docs_page(document: Json) -> bytes:
     """The page of the whole document."""
     info = document["info"]
     groups = [_group(document, tag) for tag in document["tags"]]
-    links = "".join(f'<a href="#{tag["name"]}">{tag["name"]}</a>' for tag in document["tags"])
+    links = " ".join(f'<a href="#{tag["name"]}">{tag["name"]}</a>' for tag in document["tags"])
     subtitle = f"{prose(info['summary'])} Version {info['version']}."
     return page(
         "The API",
         subtitle,
         f"<p>{prose(info['description'])}</p>",
-        f'<p><nav>{links}<a href="#shapes">Shapes</a><a href="openapi.json">openapi.json</a></nav></p>',
+        f'<p><nav>{links} <a href="#shapes">Shapes</a> <a href="openapi.json">openapi.json</a></nav></p>',
         _start(document),
         *groups,
         '<h2 id="shapes">Shapes</h2>',
@@ -57,8 +57,8 @@ def _group(document: Json, tag: Json) -> str:
     found = [
         _operation(document, path, method, entry[method])
         for path, entry in document["paths"].items()
-        for method in _METHODS
-        if method in entry and entry[method]["tags"] == [tag["name"]]
+        for method in entry
+        if method in _METHODS and entry[method]["tags"] == [tag["name"]]
     ]
     if not found:
         return ""
@@ -155,6 +155,12 @@ def _kind(schema: Any) -> str:
 
 
 def _limits(schema: Json) -> Iterator[str]:
-    found = [prose(words.format(schema[name])) for name, words in _LIMITS.items() if name in schema]
+    found = ["not empty"] if 1 in (schema.get("minLength"), schema.get("minItems")) else []
+    told = {name: schema[name] for name in _LIMITS if schema.get(name) is not None}
+    found += [
+        prose(_LIMITS[name].format(f"{value:,}" if isinstance(value, int) else value))
+        for name, value in told.items()
+        if not (name.startswith("min") and value == 1 and name != "minimum")
+    ]
     if found:
         yield f"({'; '.join(found)})"
