@@ -51,16 +51,17 @@ async def test_a_send_is_answered_with_its_operation_in_every_spelling(
 
 
 async def test_an_email_shows_what_was_sent_with_a_text_from_its_html(client: Any, conforms: Any) -> None:
-    await client.mailed(origin={"address": MAILBOX, "name": "Cool Support"}, tags={"campaign": "launch"})
+    ana = {**ANA, "name": "Ana Díaz"}
+    await client.mailed(origin={"address": MAILBOX, "name": "Cool Support"}, to=[ana, BEN], tags={"campaign": "launch"})
 
-    (one,) = await client.mails()
+    other, one = await client.mails()
     fetched = (await client.get(f"/v1/Emails/{one['id']}")).json
 
     conforms(one, "Email")
     assert one == fetched
     assert one["id"].startswith("comms_email_")
     assert one["from"] == {"address": MAILBOX, "name": "Cool Support"}
-    assert one["to"] == [ANA]
+    assert (one["to"], other["to"]) == ([ana], [BEN])
     assert one["status"] == "QUEUED"
     assert one["content"] == {**LETTER, "text": "Hello, World!"}
     assert one["tags"] == {"campaign": "launch"}
@@ -427,7 +428,9 @@ async def test_what_does_not_exist_is_a_404(path: str, still: Any, conforms: Any
 async def test_a_deleted_email_keeps_its_state_and_loses_what_is_personal(world: Any, conforms: Any) -> None:
     client = world.client
     operation_id = await client.mailed(
-        origin={"address": MAILBOX, "name": "Us"}, to=[ANA, BEN], content={**LETTER, "attachments": [FILE]}
+        origin={"address": MAILBOX, "name": "Us"},
+        to=[{**ANA, "name": "Ana Díaz"}, {**BEN, "name": "Ben Kim"}],
+        content={**LETTER, "attachments": [FILE]},
     )
     for i in range(2):
         await world.change(operation_id, i, address=MAILBOX, state=int(MessageState.DELIVERED))
@@ -453,6 +456,7 @@ async def test_a_deleted_email_keeps_its_state_and_loses_what_is_personal(world:
         history.list_with_contents(1, history.MessageFilter(emails=True), ALL, len)
     )
     assert list(stored.contents.values()) == ["{}"]
+    assert [(row.address, row.name) for row in stored.rows] == [("", None)] * 2
     assert all("content" not in one for one in await client.mails())
 
 

@@ -40,6 +40,7 @@ async def test_emails_are_delivered_opened_and_refused_as_the_sandbox_says(rig: 
     }
     fetched = await server.call("GET", f"/v1/Emails/{emails[-1]['id']}")
     assert fetched["from"] == {"address": MAILBOX, "name": "Cool Support"}
+    assert fetched["to"] == [{"address": "ana@example.test", "name": "Ana Díaz"}]
     assert fetched["content"]["text"] == "Dear customer,\n\nsee your order (https://shop.example/1)."
     assert (await server.call("GET", f"/v1/Emails/Operations/{operation}"))["status"] == "COMPLETED"
     assert await server.pages("/v1/Messages", "messages") == []

@@ -66,7 +66,7 @@ class Submission(NamedTuple):
     channel: Channel
     #: The sender's address as declared ("+12034458910", "INFO", "62442", an agent id).
     sender: str
-    #: The recipient's address (E.164 with "+").
+    #: The recipient's address (E.164 with "+", or that of a mailbox).
     recipient: str
     #: Interned per operation: the same object for every recipient who gets the same text.
     content: Content
@@ -84,6 +84,8 @@ class Submission(NamedTuple):
     category: Category = Category.TRANSACTIONAL
     #: The attempt's own id ("SM" and 32 hex digits), unique everywhere; only for connectors that name attempts.
     public_id: str = ""
+    #: The recipient's name beside an email address, where the request gave one.
+    name: str | None = None
 
 
 class CarrierId(NamedTuple):

@@ -11,7 +11,7 @@ from sendpool.domain.sender import Channel
 from sendpool.domain.states import OPEN_ATTEMPTS, SETTLED_MESSAGES, AttemptState
 from sendpool.pipeline.settle import SUPERSEDED
 from sendpool.store.database import Script
-from sendpool.store.messages import Context, PastAttempt, load_contexts, load_past
+from sendpool.store.messages import Context, PastAttempt, load_contexts, load_names, load_past
 from sendpool.store.queue import DueRow, NewAttempt, head, remove, remove_up_to, start_attempts
 
 #: Seconds before its time that a row may be claimed: shorter, and late wake-ups lose throughput.
@@ -50,6 +50,8 @@ class Started(NamedTuple):
     context: Context
     #: The attempt by whose id a carrier is to know it: its own, or that of unknown fate which it repeats.
     named: int
+    #: The recipient's name beside an email address.
+    name: str | None = None
 
 
 class Claimed(NamedTuple):
@@ -97,9 +99,17 @@ def claim_due(claim: Claim, contexts: dict[int, Context], references: References
         started += outcome[0]
         expired += outcome[1]
         taken.append(outcome[2])
+    if claim.channel is Channel.EMAIL:
+        started = yield from _named(started)
     at = clock.wall()
     yield from start_attempts([_new_attempt(claim, one, at) for one in started])
     return Claimed(claim, started, expired, taken)
+
+
+def _named(started: Sequence[Started]) -> Script[list[Started]]:
+    """The same with the names of their recipients, which only emails carry."""
+    names = yield from load_names([one.row.message_id for one in started])
+    return [one._replace(name=names.get(one.row.message_id)) for one in started]
 
 
 def _new_attempt(claim: Claim, one: Started, at: int) -> NewAttempt:

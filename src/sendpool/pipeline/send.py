@@ -348,6 +348,7 @@ class Sending:
             gate.options,
             terms.category,
             _public_id(started) if terms.named else "",
+            started.name,
         )
 
     def _terms(self, started: Started, channel: Channel, link: Link) -> _Terms:

@@ -629,6 +629,17 @@ class Context(NamedTuple):
     content: Content
 
 
+def load_names(message_ids: Iterable[int]) -> Script[dict[int, str]]:
+    """The names of these messages' recipients, by message; those without one left out."""
+    rows = yield Bulk(
+        "FROM v JOIN message m ON m.id = v.id WHERE m.name IS NOT NULL",
+        (("id", "bigint"),),
+        [(key,) for key in message_ids],
+        ("m.id", "m.name"),
+    )
+    return dict(rows)
+
+
 def load_contexts(operation_ids: Iterable[int]) -> Script[list[Context]]:
     """What sending needs to know of these operations."""
     rows = yield Bulk(
