@@ -15,9 +15,13 @@ from tests.api.conftest import microseconds
 from sendpool.api.app import create_app
 from sendpool.api.contents import MAX_TEXT
 from sendpool.api.rates import RequestRates
+from sendpool.config import SERVER_SETTINGS
 from sendpool.connectors.base import ConnectionSettings, SenderSettings
+from sendpool.domain import ids
 from sendpool.domain.sender import Channel
+from sendpool.pipeline.retain import Retention
 from sendpool.pipeline.roster import load_roster
+from sendpool.store.database import Query, Script
 from sendpool.store.senders import store_inventory
 
 BEHAVIOUR = Path(__file__).parents[1] / "contract" / "behaviour.md"
@@ -30,7 +34,7 @@ MAIL: dict[str, Any] = {
 }
 INVALID, TOO_LONG, TOO_LARGE, TOO_MANY = 60701, 21617, 20413, 20429
 #: Rows about what is not built.
-NOT_BUILT = {"addresses per connected recipient", "media per text content", "retention"}
+NOT_BUILT = {"addresses per connected recipient", "media per text content"}
 MEGABYTE = 1024 * 1024
 
 
@@ -190,6 +194,36 @@ async def test_email_request_size_ippoolname(world: Any) -> None:
         await takes(client, {**MAIL, "ipPoolName": "p" * length}, "/v1/Emails")
     for length in (0, 1, 65):
         await refuses(client, {**MAIL, "ipPoolName": "p" * length}, "$.ipPoolName", path="/v1/Emails")
+
+
+async def test_retention(world: Any) -> None:
+    days = next(setting for setting in SERVER_SETTINGS if setting.key == "retention_days").default
+    client, day = world.client, 86_400_000_000
+
+    async def canceled(ago: float) -> str:
+        """An operation that ended so many days ago, on a server that ran all the time."""
+        operation_id: str = await client.sent()
+        await takes(client, {}, f"/v1/Messages/Operations/{operation_id}/Cancel")
+        await world.write(older(operation_id, int(ago * day)))
+        return operation_id
+
+    def older(operation_id: str, by: int) -> Script[None]:
+        key = "(SELECT id FROM operation WHERE uid = ?)"
+        uid, now = ids.parse_operation(operation_id), microseconds()
+        yield Query(f"UPDATE message SET updated_at = updated_at - {by} WHERE operation_id = {key}", (uid,))
+        columns = ("created_at", "updated_at", "deadline")
+        sums = ", ".join(f"{column} = {column} - {by}" for column in columns)
+        yield Query(f"UPDATE operation SET {sums} WHERE uid = ?", (uid,))
+        yield Query("INSERT OR REPLACE INTO uptime (id, began_at, ended_at) VALUES (1, ?, ?)", (now - 30 * day, now))
+
+    young, old = await canceled(6.99), await canceled(7.01)
+    await Retention(world.engine, days).once()
+
+    assert days == 7
+    assert (await client.get(f"/v1/Messages/Operations/{young}")).status == 200
+    assert len(await client.listed(f"?operationId={young}")) == 1
+    assert (await client.get(f"/v1/Messages/Operations/{old}")).status == 404
+    assert await client.listed(f"?operationId={old}") == []
 
 
 async def test_error_context(client: Any) -> None:

@@ -33,7 +33,7 @@ details { border: 1px solid var(--line); border-radius: 8px; margin: .5rem 0; }
 details > summary { cursor: pointer; padding: .55rem .9rem; } details[open] > summary { background: var(--tint);
   border-bottom: 1px solid var(--line); border-radius: 8px 8px 0 0; } details > div { padding: .25rem .9rem .75rem; }
 summary span { color: var(--soft); margin-left: .6rem; }
-.method { display: inline-block; min-width: 4.2rem; font-weight: 700; }
+.method { display: inline-block; min-width: 4.9rem; font-weight: 700; }
 .get { color: var(--get); } .post { color: var(--post); } .patch { color: var(--patch); }
 .delete { color: var(--delete); }
 .ours { border: 1px solid var(--line); border-radius: 99px; padding: 0 .5rem; font-size: .75rem; color: var(--soft); }
