@@ -32,3 +32,16 @@ async def test_commands_reach_the_running_server_and_the_database_of_one_that_do
     await server.start()
     assert await rig.command(server, "accounts", "list") == listed
     assert made["authToken"] not in server.log_text()
+
+
+async def test_a_server_that_cannot_take_commands_serves_all_the_same(rig: Rig) -> None:
+    server = await rig.server(rig.sandbox([("SMS", SENDER, 10)]), start=False)
+    server.database.with_name("journey.db.sock").write_text("precious")
+
+    await server.start()
+
+    assert (await server.senders())[SENDER]["status"] == "ACTIVATED"
+    (line,) = server.events("no commands are taken", "error")
+    assert "is no socket; move it away" in line["error"]
+    assert await server.stop() == 0
+    assert server.database.with_name("journey.db.sock").read_text() == "precious"

@@ -59,8 +59,15 @@ class CommandServer:
         self._silent: set[asyncio.StreamWriter] = set()
 
     async def open(self) -> None:
-        """Listen. Whoever owns the database may replace a socket that an earlier server left behind."""
-        listener = listen(self._path)
+        """Listen. Whoever owns the database may replace a socket that an earlier server left behind.
+
+        A place where there can be no socket (some mounted folders) is no reason not to serve.
+        """
+        try:
+            listener = listen(self._path)
+        except OSError as error:
+            log.error("no commands are taken", socket=str(self._path), error=str(error))
+            return
         self._server = await asyncio.start_unix_server(self._answer_caller, sock=listener, limit=MAX_ASK)
 
     async def close(self) -> None:
