@@ -117,6 +117,7 @@ def test_each_arm_is_read(value: Any, origin: Origin) -> None:
             {"senderPoolId": POOL, "channels": {"priority": [{"channel": "SMS", "priority": i} for i in (0, 1)]}},
             [(60701, "$.from.channels.priority[1].channel")],
         ),
+        ({"senderPoolId": POOL, "channels": {}, "channelFilter": ["SMS"]}, [(60701, "$.from.channels")]),
         ({"senderPoolId": POOL, "priority": 101}, [(60701, "$.from.priority")]),
         ({"senderPoolId": POOL, "priority": "high"}, [(60701, "$.from.priority")]),
         ({"senderPoolId": POOL, "channelFilter": "SMS"}, [(60701, "$.from.channels")]),

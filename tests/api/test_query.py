@@ -135,7 +135,6 @@ def test_filters_have_any_case_and_a_normal_form() -> None:
         b"operationId=" + ids.encode(ids.OPERATION, OPERATION_UID).encode(),
         b"tags=a:1;a:2",
         b"sessionId=x",
-        b"profile=mem_profile_01h9krwprkeee8fzqspvwy6nq8",
     ],
 )
 def test_a_filter_that_nothing_can_pass_is_no_error(raw: bytes) -> None:
@@ -143,7 +142,6 @@ def test_a_filter_that_nothing_can_pass_is_no_error(raw: bytes) -> None:
     query.operation("operationId")
     query.tags()
     query.nothing_has("sessionId")
-    query.reference("profile", "mem_profile")
 
     assert not query.findings
     assert query.matches_nothing

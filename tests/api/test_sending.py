@@ -83,18 +83,6 @@ def test_recipients_may_repeat() -> None:
         ([PHONE, {**PHONE, "address": "+999123456789"}], [(21614, "$.to[1].address")]),
         ([{"address": "ana", "channel": "EMAIL"}], [(60701, "$.to[0].address")]),
         ([{**PHONE, "adress": "x"}], [(60701, "$.to[0]")]),
-        ([{**PHONE, "variables": {"name": "Ana"}}], [(60701, "$.to[0].variables")]),
-        ([{**PHONE, "variables": {}}], [(60701, "$.to[0].variables")]),
-        ([{"addresses": [PHONE]}], [(60701, "$.to[0].addresses")]),
-        ([{"profileId": "mem_profile_01h9krwprkeee8fzqspvwy6nq8"}], [(60701, "$.to[0].profileId")]),
-        (
-            [{"profileId": "x", "memoryStoreId": "y"}],
-            [(60701, "$.to[0].profileId"), (60701, "$.to[0].memoryStoreId")],
-        ),
-        (
-            [{"connectedAddress": "x"}],
-            [(60701, "$.to[0]"), (60701, "$.to[0].channel"), (60701, "$.to[0].address")],
-        ),
     ],
 )
 def test_each_recipient_that_is_wrong_is_named(to: Any, problems: list[Any]) -> None:

@@ -226,13 +226,16 @@ class World:
     async def states(self, operation: Accepted | None = None) -> Counter[str]:
         """How many messages are in each state, of one operation or of all; those in chunks are SCHEDULED or QUEUED."""
         where = "" if operation is None else f" WHERE operation_id = {operation.operation_id}"
-        found = Counter(
-            {
-                MessageState(state).name: count
-                for state, count in await self.rows(f"SELECT state, count(*) FROM message{where} GROUP BY state")
-            }
-        )
-        for held, count in await self.rows(f"SELECT due > 0, sum(count) FROM chunk{where} GROUP BY 1"):
+
+        def script() -> Script[tuple[list[Any], list[Any]]]:
+            # On one snapshot: a chunk may become rows at any moment.
+            states = yield Query(f"SELECT state, count(*) FROM message{where} GROUP BY state")
+            chunks = yield Query(f"SELECT due > 0, sum(count) FROM chunk{where} GROUP BY 1")
+            return states, chunks
+
+        states, chunks = await self.store.read(script())
+        found = Counter({MessageState(state).name: count for state, count in states})
+        for held, count in chunks:
             found["SCHEDULED" if held else "QUEUED"] += count
         return found
 

@@ -76,6 +76,17 @@ def open_account(sid: str) -> Script[AccountRow]:
     return row
 
 
+def whose(sid: str | None) -> Script[AccountRow]:
+    """The open account that is meant: the one named, else the only one. Raises CommandRefused."""
+    if sid is not None:
+        return (yield from open_account(sid))
+    rows = yield from accounts.list_accounts()
+    usable = [row for row in rows if row.closed_at is None]
+    if len(usable) != 1:
+        raise CommandRefused(f"there are {len(usable)} open accounts; say which with --account")
+    return usable[0]
+
+
 def list_accounts(_: ListAccounts, context: Context) -> Script[list[dict[str, Any]]]:
     """Every account, oldest first."""
     rows = yield from accounts.list_accounts()

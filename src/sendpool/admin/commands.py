@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from sendpool.admin import accounts, changes, keys
+from sendpool.admin import accounts, changes, keys, profiles
 from sendpool.admin.context import Context
 from sendpool.admin.protocol import Ask, CommandRefused
 from sendpool.store.database import Script
@@ -33,6 +33,10 @@ COMMANDS: Mapping[str, Command[Any]] = {
     "keys.list": Command(keys.ListKeys, keys.list_keys, writes=False),
     "keys.create": Command(keys.CreateKey, keys.create_key),
     "keys.revoke": Command(keys.RevokeKey, keys.revoke_key),
+    "profiles.import": Command(profiles.ImportProfiles, profiles.import_profiles),
+    "profiles.list": Command(profiles.ListProfiles, profiles.list_profiles, writes=False),
+    "profiles.show": Command(profiles.OneProfile, profiles.show_profile, writes=False),
+    "profiles.delete": Command(profiles.OneProfile, profiles.delete_profile),
     "log.list": Command(changes.ListLog, changes.show_log, writes=False),
 }
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sendpool.admin.accounts import Name, open_account
+from sendpool.admin.accounts import Name, open_account, whose
 from sendpool.admin.context import Arguments, Context, instant
 from sendpool.admin.protocol import CommandRefused
 from sendpool.store import keys
-from sendpool.store.accounts import AccountRow, list_accounts
 from sendpool.store.admin_log import COMMAND_LINE, record
 from sendpool.store.database import Script
 from sendpool.store.keys import KeyRow
@@ -55,20 +54,10 @@ def list_keys(ask: ListKeys, context: Context) -> Script[list[dict[str, Any]]]:
 
 def create_key(ask: CreateKey, context: Context) -> Script[dict[str, Any]]:
     """A new key and its secret."""
-    account = yield from _whose(ask.account)
+    account = yield from whose(ask.account)
     made = yield from keys.create_key(account.id, ask.name, context.now)
     yield from record(context.now, COMMAND_LINE, "key.created", made.sid, account=account.sid, name=ask.name)
     return {"sid": made.sid, "accountSid": account.sid, "name": ask.name, "secret": made.secret}
-
-
-def _whose(sid: str | None) -> Script[AccountRow]:
-    if sid is not None:
-        return (yield from open_account(sid))
-    rows = yield from list_accounts()
-    usable = [row for row in rows if row.closed_at is None]
-    if len(usable) != 1:
-        raise CommandRefused(f"there are {len(usable)} open accounts; say which with --account")
-    return usable[0]
 
 
 def revoke_key(ask: RevokeKey, context: Context) -> Script[dict[str, Any]]:

@@ -63,7 +63,7 @@ async def search_emails(request: Request) -> Reply:
         fields["tags"] = ";".join(f"{key}:{tag}" for key, tag in tags.items())
     query.take(fields, texts=_SEARCHED, numbers=())
     query.nothing_has("sessionId")
-    query.reference("profile", PROFILE)
+    query.matches_nothing |= query.reference("profile", PROFILE) is not None
     address = query.text("address")
     if address is not None:
         query.filters["address"] = address

@@ -87,6 +87,6 @@ def _shown(row: ErrorRow, uid: bytes, origin: str) -> OperationError:
         context=UNSET if failed else f"$.to[{position}]",
         info_url=f"{origin}/docs/errors/{code}",
         message_id=ids.message_id(uid, position) if failed else UNSET,
-        to=recipient(row.address, row.space),
+        to=recipient(row.address, row.space, row.step),
         created_at=instant(row.created_at),
     )

@@ -10,6 +10,7 @@ from sendpool.api.schemas import (
     AttemptError,
     AttemptSender,
     Message,
+    MessageAddressee,
     MessageAttempt,
     MessageMetadata,
     MessageOperation,
@@ -52,6 +53,17 @@ def recipient(address: str, space: str, step: int = 0) -> Addressee:
     return Addressee(address=at_step(address, step), channel=_SPACE[space_at_step(space, step)])
 
 
+def _to(row: MessageRow) -> MessageAddressee:
+    """Whom the present step goes to, and by which profile the person was named."""
+    profile_id, store_id = row.profile.split(" ") if row.profile else (UNSET, UNSET)
+    return MessageAddressee(
+        address=at_step(row.address, row.step),
+        channel=_SPACE[space_at_step(row.space, row.step)],
+        profile_id=profile_id,
+        memory_store_id=store_id,
+    )
+
+
 def _from(row: MessageRow) -> Party:
     """Complete once a sender is bound, or where only one is possible; until then the pool."""
     pool_id = UNSET if row.pool_uid is None else ids.encode(ids.POOL, row.pool_uid)
@@ -60,7 +72,7 @@ def _from(row: MessageRow) -> Party:
     return _sender(row.sender, pool_id if row.pool_kind == "pool" else UNSET)
 
 
-def _inbound_parties(row: MessageRow) -> tuple[Party, Addressee]:
+def _inbound_parties(row: MessageRow) -> tuple[Party, MessageAddressee]:
     """Who wrote, and to which of our addresses.
 
     `senderId` names our sender that received it: the contract's shape wants one beside an address, and strict
@@ -71,7 +83,7 @@ def _inbound_parties(row: MessageRow) -> tuple[Party, Addressee]:
     ours = msgspec.json.decode(row.origin).get("to", "")
     return (
         Party(address=row.address, channel=channel, sender_id=sender_id),
-        Addressee(address=ours, channel=_SPACE_OF[Channel(channel)]),
+        MessageAddressee(address=ours, channel=_SPACE_OF[Channel(channel)]),
     )
 
 
@@ -80,7 +92,7 @@ def message_metadata(row: MessageRow, base: str) -> MessageMetadata:
     if row.kind == "inbound":
         writer, receiver = _inbound_parties(row)
     else:
-        writer, receiver = _from(row), recipient(row.address, row.space, row.step)
+        writer, receiver = _from(row), _to(row)
     operation_id = ids.operation_id(row.place.operation_uid)
     related = RelatedResource(name="OPERATION", id=operation_id, uri=f"{base}/Messages/Operations/{operation_id}")
     return MessageMetadata(

@@ -8,6 +8,7 @@ from sendpool.api.kinds import Kind
 from sendpool.api.message_shapes import message, message_metadata, message_operation
 from sendpool.api.problems import not_found
 from sendpool.api.query import Query
+from sendpool.api.recipients import Profiles, ProfilesWanted
 from sendpool.api.references import PROFILE
 from sendpool.api.schemas import MessageOperationPage, MessagePage, encode
 from sendpool.api.sending import read_send
@@ -17,6 +18,7 @@ from sendpool.domain.sender import Channel
 from sendpool.domain.states import MessageState
 from sendpool.store import history
 from sendpool.store.history import MessageFilter
+from sendpool.store.profiles import load_profiles
 
 _CHANNELS = {name: name for name in Channel.__members__}
 #: GROUP is a status of the contract; no message of ours has it.
@@ -32,21 +34,31 @@ async def post_messages(request: Request) -> Reply:
     body = await request.body()
 
     async def read() -> SendRequest:
-        return read_send(body, request.account_id)
+        return await _read(request, body)
 
     return await kinds.accept(request, MESSAGES, body, read)
+
+
+async def _read(request: Request, body: bytes) -> SendRequest:
+    """What a send's body asks for; only one that names profiles is read again with what is found of them."""
+    try:
+        return read_send(body, request.account_id)
+    except ProfilesWanted as wanted:
+        found = await request.services.database.read(load_profiles(request.account_id, wanted.ids))
+        return read_send(body, request.account_id, Profiles(found))
 
 
 def _message_filter(query: Query) -> MessageFilter:
     operation_uid = query.operation("operationId", "operation_id")
     query.nothing_has("sessionId")
-    query.reference("profile", PROFILE)
+    profile = query.reference("profile", PROFILE)
     wanted = MessageFilter(
         operation_uid,
         query.choice("status", _STATES),
         query.choice("channel", _CHANNELS),
         query.choice("ambiguous", _FLAGS),
         query.tags(),
+        profile=profile,
     )
     query.matches_nothing |= wanted.state == _GROUP
     return wanted

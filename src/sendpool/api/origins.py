@@ -66,6 +66,8 @@ def _pool(value: Mapping[str, Any], findings: Findings) -> PoolOrigin:
     uid = in_body(ids.POOL, value["senderPoolId"], "sender pool", "$.from.senderPoolId", findings)
     if "channels" not in value:
         return PoolOrigin(uid or b"", _older(value, findings))
+    if "channelFilter" in value:
+        findings.add("channelFilter is the older spelling of channels.filterIn; give one of them", "$.from.channels")
     return PoolOrigin(uid or b"", *check_channels(value["channels"], "$.from.channels", findings))
 
 

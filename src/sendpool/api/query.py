@@ -95,15 +95,15 @@ class Query:
         self.matches_nothing |= uid is None
         return uid
 
-    def reference(self, name: str, prefix: str) -> None:
-        """A filter by the id of something that nothing refers to yet."""
+    def reference(self, name: str, prefix: str) -> str | None:
+        """A filter by the id of something that is not ours."""
         value = self.text(name)
         if value is None:
-            return
+            return None
         if not is_well_formed(prefix, value):
             self.findings.add(f"{name} must look like {prefix}_01h9krwprkeee8fzqspvwy6nq8", f"$.{name}")
         self.filters[name] = value
-        self.matches_nothing = True
+        return value
 
     def nothing_has(self, name: str) -> None:
         """A filter by a property that nothing has yet."""

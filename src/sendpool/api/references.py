@@ -12,6 +12,7 @@ from sendpool.api.problems import NOT_FOUND, Findings, not_found
 from sendpool.domain import ids
 
 PROFILE = "mem_profile"
+STORE = "mem_store"
 #: No id is as long, whatever its prefix.
 _LONGEST = 64
 

@@ -21,11 +21,13 @@ from sendpool.api.fields import (
     OperationStatus,
     PoolId,
     PoolOperationStatus,
+    ProfileId,
     RecipientChannel,
     ResolvedContent,
     SenderChannel,
     SenderId,
     SenderStatus,
+    StoreId,
     Tags,
     Timestamp,
     Url,
@@ -218,10 +220,17 @@ class AttemptSender(Shape, frozen=True, kw_only=True):
 
 
 class Addressee(Shape, frozen=True, kw_only=True):
-    """Whom to: an address, and the space that it is one of (PHONE, WHATSAPP)."""
+    """Whom to: the address in use, and the space that it is one of (PHONE, WHATSAPP)."""
 
     address: str
     channel: RecipientChannel
+
+
+class MessageAddressee(Addressee, frozen=True, kw_only=True):
+    """The same with the profile that the recipient was named by."""
+
+    profile_id: ProfileId | UnsetType = UNSET
+    memory_store_id: StoreId | UnsetType = UNSET
 
 
 class RelatedResource(Shape, frozen=True, kw_only=True):
@@ -237,7 +246,7 @@ class MessageMetadata(Shape, frozen=True, kw_only=True):
 
     id: MessageId
     from_: Party = msgspec.field(name="from")
-    to: list[Addressee]
+    to: list[MessageAddressee]
     status: MessageStatus
     related: list[RelatedResource]
     tags: Tags

@@ -12,16 +12,16 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET
 
-from sendpool.api.addresses import all_possible, check_address
-from sendpool.api.bodies import decode_object, kind_of
-from sendpool.api.checks import check_category, check_fields, check_tags, entries, wrong_kind
+from sendpool.api.addresses import all_possible
+from sendpool.api.bodies import decode_object
+from sendpool.api.checks import check_category, check_fields, check_tags, entries
 from sendpool.api.contents import check_content
 from sendpool.api.origins import check_origin
 from sendpool.api.problems import Findings
+from sendpool.api.recipients import SPACE, Profiles, check_recipient
 from sendpool.api.schedules import check_schedule
 from sendpool.domain.message import Content
 from sendpool.domain.request import AccountOrigin, Recipient, SendRequest
-from sendpool.domain.sender import AddressSpace
 
 MAX_RECIPIENTS = 10_000
 #: Seconds: 48 hours, after which no carrier goes on trying.
@@ -29,11 +29,6 @@ MAX_VALIDITY = 172_800
 
 _FIELDS = ("to", "content", "from", "schedule", "tags", "category", "validity")
 _NOT_BUILT = ("priority",)
-#: Arms of a recipient that need profiles or several addresses, and what they carry.
-_OTHER_RECIPIENT = ("addresses", "profileId", "memoryStoreId", "variables")
-
-#: By address space, in upper and in lower case: its letter in rows.
-_SPACE = {name: space[0] for space in AddressSpace for name in (space.value, space.value.lower())}
 
 
 class _QuickRecipient(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -54,11 +49,14 @@ class _QuickSend(msgspec.Struct, forbid_unknown_fields=True):
 _decode = msgspec.json.Decoder(_QuickSend).decode
 
 
-def read_send(body: bytes, account_id: int) -> SendRequest:
-    """The request that a body stands for, valid by itself. Raises Refused with everything that is wrong."""
+def read_send(body: bytes, account_id: int, profiles: Profiles | None = None) -> SendRequest:
+    """The request that a body stands for, valid by itself. Raises Refused with everything that is wrong.
+
+    Raises ProfilesWanted where it names profiles and *profiles* does not say what was found of them.
+    """
     findings = Findings()
     read = _quickly(body)
-    fields, recipients = _thoroughly(body, findings) if read is None else read
+    fields, recipients = _thoroughly(body, findings, profiles or Profiles()) if read is None else read
     if "content" not in fields:
         _missing("content", findings)
     content = check_content(fields["content"], findings) if "content" in fields else Content()
@@ -92,7 +90,7 @@ def _quickly(body: bytes) -> tuple[dict[str, Any], Sequence[Recipient]] | None:
     addresses = [recipient.address for recipient in to]
     if not all_possible(addresses):
         return None
-    spaces = [_SPACE[recipient.channel] for recipient in to]
+    spaces = [SPACE[recipient.channel] for recipient in to]
     fields = {
         "content": send.content,
         "from": send.from_,
@@ -105,41 +103,22 @@ def _quickly(body: bytes) -> tuple[dict[str, Any], Sequence[Recipient]] | None:
     return given, list(map(Recipient, addresses, spaces))
 
 
-def _thoroughly(body: bytes, findings: Findings) -> tuple[dict[str, Any], Sequence[Recipient]]:
+def _thoroughly(body: bytes, findings: Findings, profiles: Profiles) -> tuple[dict[str, Any], Sequence[Recipient]]:
     fields = decode_object(body)
     check_fields(fields, _FIELDS, findings, not_built=_NOT_BUILT)
     if "to" not in fields:
         _missing("to", findings)
         return fields, ()
     found = [
-        _recipient(entry, context, findings)
+        check_recipient(entry, context, findings, profiles)
         for _, context, entry in entries(fields["to"], "to", "$.to", findings, least=1, most=MAX_RECIPIENTS)
     ]
+    profiles.look()
     return fields, [recipient for recipient in found if recipient is not None]
 
 
 def _missing(field: str, findings: Findings) -> None:
     findings.add(f"{field} is missing", f"$.{field}")
-
-
-def _recipient(value: object, context: str, findings: Findings) -> Recipient | None:
-    if not isinstance(value, dict):
-        wrong_kind("a recipient", "an object", value, context, findings)
-        return None
-    check_fields(value, ("address", "channel"), findings, context, not_built=_OTHER_RECIPIENT)
-    if "addresses" in value or "profileId" in value:
-        return None
-    channel = value.get("channel")
-    space = _SPACE.get(channel.upper()) if isinstance(channel, str) else None
-    if space is None:
-        findings.add(f"channel must be one of {', '.join(AddressSpace)}", f"{context}.channel")
-    address = value.get("address")
-    if not isinstance(address, str):
-        wrong = "is missing" if address is None else f"must be a string, not {kind_of(address)}"
-        findings.add(f"address {wrong}", f"{context}.address")
-    elif space is not None and check_address(address, space, f"{context}.address", findings):
-        return Recipient(address, space)
-    return None
 
 
 def check_validity(value: object, findings: Findings) -> int | None:

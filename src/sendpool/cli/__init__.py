@@ -18,6 +18,7 @@ from sendpool.cli.changes import log
 from sendpool.cli.classes import classes
 from sendpool.cli.keys import keys
 from sendpool.cli.options import MISUSED, ConfigPath, DatabaseUrl, failed, load_config
+from sendpool.cli.profiles import profiles
 from sendpool.config import ConfigError, reload
 
 
@@ -37,6 +38,7 @@ app = App(
 app.command(accounts)
 app.command(classes)
 app.command(keys)
+app.command(profiles)
 app.command(log)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,20 @@ def ask(
     show: Callable[[Any], None], command: str, *, config: Path | None, database: str | None, **arguments: object
 ) -> int:
     """Have *command* carried out, by the running server or here, and show its result; returns the exit status."""
+    return ask_in_turn(show, command, [arguments], config=config, database=database)
+
+
+def ask_in_turn(
+    took: Callable[[Any], None],
+    command: str,
+    parts: Iterable[Mapping[str, object]],
+    *,
+    config: Path | None,
+    database: str | None,
+) -> int:
+    """Have *command* carried out once for each of *parts*, its arguments, and hand over each result; returns the exit
+    status.
+    """
     settings = load_config(config, database=database)
     from sendpool.admin.client import carry_out
     from sendpool.admin.context import Context
@@ -34,10 +48,10 @@ def ask(
         return Context(time.time_ns() // 1000, key, server.account_sid, token_set=server.auth_token is not None)
 
     try:
-        result = carry_out(path, Ask(command, arguments), context)
+        for arguments in parts:
+            took(carry_out(path, Ask(command, dict(arguments)), context))
     except (CommandRefused, DatabaseInUse, SchemaTooNew, WrongSecretKey, OSError) as error:
         return failed(error)
-    show(result)
     return 0
 
 

@@ -42,6 +42,11 @@ class AccountOrigin(NamedTuple):
 Origin = PoolOrigin | SenderOrigin | AddressOrigin | AccountOrigin
 
 
+#: Among the variables of a recipient whom a profile stands for: the ids of the profile and of its store, with a blank
+#: between. No variable of a client's has an empty name.
+OF_PROFILE = ""
+
+
 class Recipient(NamedTuple):
     """One person. `space` is "P", "W" or "E" (PHONE, WHATSAPP, EMAIL).
 

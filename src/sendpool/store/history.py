@@ -15,6 +15,7 @@ import msgspec
 from sqlalchemy import select
 
 from sendpool.domain import ids
+from sendpool.domain.request import OF_PROFILE
 from sendpool.domain.states import AttemptState
 from sendpool.store.database import Query, Script
 from sendpool.store.slices import created_between
@@ -76,6 +77,8 @@ class MessageRow(NamedTuple):
     name: str | None
     scheduled_for: int | None
     deleted_at: int | None
+    #: The ids of the profile that the recipient was named by and of its memory store, with a blank between.
+    profile: str | None
 
 
 class AttemptRow(NamedTuple):
@@ -102,6 +105,10 @@ class FoundMessage(NamedTuple):
     attempts: list[AttemptRow]
 
 
+#: Where acceptance keeps the profile that a recipient was named by: among the variables, under `OF_PROFILE`.
+_PROFILE = f"""json_extract(m.variables, '$."{OF_PROFILE}"')"""
+
+
 class MessageFilter(NamedTuple):
     """Which messages are wanted; None: any. `channel` is that of the sender in use, `emails`: emails alone, or none."""
 
@@ -113,6 +120,8 @@ class MessageFilter(NamedTuple):
     emails: bool = False
     #: Of the recipient or of the sender in use.
     address: str | None = None
+    #: The id of the profile that the recipient was named by.
+    profile: str | None = None
 
     def conditions(self) -> tuple[str, list[Any]]:
         """The part that concerns messages, as SQL over `m` and `o`, and its values."""
@@ -130,6 +139,9 @@ class MessageFilter(NamedTuple):
         if self.address is not None:
             sql += _WITH_ADDRESS
             values += [self.address, self.address, self.address]
+        if self.profile is not None:
+            sql += f" AND instr({_PROFILE}, ?) = 1"
+            values.append(f"{self.profile} ")
         return sql, values
 
 
@@ -198,12 +210,13 @@ class _Message(NamedTuple):
     name: str | None
     scheduled_for: int | None
     deleted_at: int | None
+    profile: str | None
 
 
 #: The columns of a message's own row, as `_Message` has them after the operation.
 _COLUMNS = (
     f"m.id, m.state, m.address, m.space, m.step, m.ambiguous, {_BOUND}, m.updated_at, m.name, m.scheduled_for,"
-    " m.deleted_at"
+    f" m.deleted_at, {_PROFILE}"
 )
 
 
@@ -361,6 +374,7 @@ def _row(message: _Message, sender_name: SenderName | None) -> MessageRow:
         message.name,
         message.scheduled_for,
         message.deleted_at,
+        message.profile,
     )
 
 

@@ -37,6 +37,8 @@ class ErrorRow(NamedTuple):
     #: Empty where the code says it all.
     reason: str
     created_at: int
+    #: The step that a failed message ended at.
+    step: int = 0
 
 
 def list_errors(account_id: int, uid: bytes, limit: int, after: ErrorPlace | None) -> Script[list[ErrorRow] | None]:
@@ -70,11 +72,11 @@ def _unaddressable(operation_id: int, limit: int, after: int) -> Script[list[Err
 def _failed(operation_id: int, first: int, total: int, limit: int) -> Script[list[ErrorRow]]:
     # A walk over the operation's own rows, at most 16,383 of them.
     rows = yield Query(
-        "SELECT id, address, space, error_code, updated_at FROM message"
+        "SELECT id, address, space, error_code, updated_at, step FROM message"
         f" WHERE id BETWEEN ? AND ? AND state = {MessageState.FAILED:d} ORDER BY id LIMIT ?",
         (first, operation_id + total - 1, limit),
     )
     return [
-        ErrorRow(ErrorPlace(True, key - operation_id), address, space, code, "", at)
-        for key, address, space, code, at in rows
+        ErrorRow(ErrorPlace(True, key - operation_id), address, space, code, "", at, step)
+        for key, address, space, code, at, step in rows
     ]

@@ -22,9 +22,11 @@ from sendpool.api.pool_bodies import (
     MOST_FALLBACK_AFTER,
 )
 from sendpool.api.query import MAX_PAGE_SIZE
+from sendpool.api.recipients import MAX_ADDRESSES
 from sendpool.api.reference.parameters import schema_of
 from sendpool.api.schedules import MAX_EXPRESSIONS
 from sendpool.api.sending import MAX_RECIPIENTS, MAX_VALIDITY
+from sendpool.api.variables import LONGEST_NAME, LONGEST_VALUE, MAX_VARIABLES
 from sendpool.domain.message import Category
 from sendpool.domain.rcs_content import RcsModule
 from sendpool.domain.schedule import HORIZON_DAYS
@@ -63,6 +65,7 @@ def _either_case(*values: str) -> Schema:
 _TEXT: Schema = {"type": "string", "minLength": 1}
 _ADDRESS: Schema = {**_TEXT, "maxLength": LONGEST_ADDRESS}
 _PHONES = _either_case("PHONE", "WHATSAPP")
+_RECIPIENTS = _either_case("PHONE", "WHATSAPP", "EMAIL")
 _CHANNELS = _either_case("SMS", "RCS", "EMAIL", "WHATSAPP", "PUSH")
 _MESSAGE_CHANNELS = _either_case("SMS", "RCS", "WHATSAPP")
 _CATEGORY = ours(
@@ -202,8 +205,43 @@ PARTS: Mapping[str, Schema] = {
         "additionalProperties": {"type": "string", "minLength": 1, "maxLength": 256},
         "description": "As Tags; a value is checked after it is rendered.",
     },
-    "MessageRecipientInput": {"oneOf": [ref("AddressRecipient")]},
-    "AddressRecipient": an_object(("address", "channel"), address=_TEXT, channel=_PHONES),
+    "MessageRecipientInput": {
+        "oneOf": [ref("AddressRecipient"), ref("ConnectedAddressRecipient"), ref("ProfileRecipient")]
+    },
+    "AddressRecipient": an_object(
+        ("address", "channel"),
+        ("addresses", "profileId"),
+        address=_TEXT,
+        channel=_PHONES,
+        variables=ref("Variables"),
+    ),
+    "ConnectedAddressRecipient": {
+        **an_object(
+            ("addresses",),
+            ("address", "profileId"),
+            addresses=an_array(ref("MessagingAddressInput"), 1, MAX_ADDRESSES),
+            variables=ref("Variables"),
+        ),
+        "description": "Several addresses of one person, the preferred one first: one message, to whichever works.",
+    },
+    "ProfileRecipient": {
+        **an_object(
+            ("profileId",),
+            ("address", "addresses"),
+            profileId=schema_of(fields.ProfileId),
+            memoryStoreId=schema_of(fields.StoreId),
+            variables=ref("Variables"),
+        ),
+        "description": "A person whose addresses are stored. Variables may name fields of the profile, as in"
+        " `${Twilio.Profile.firstName}`.",
+    },
+    "MessagingAddressInput": an_object(("address", "channel"), address=_TEXT, channel=_RECIPIENTS),
+    "Variables": {
+        "type": "object",
+        "maxProperties": MAX_VARIABLES,
+        "propertyNames": {"minLength": 1, "maxLength": LONGEST_NAME},
+        "additionalProperties": {"type": "string", "maxLength": LONGEST_VALUE},
+    },
     "MessageFromInput": {
         "oneOf": [
             an_object(
