@@ -223,9 +223,9 @@ async def test_retention(world: Any) -> None:
         yield Query("INSERT OR REPLACE INTO uptime (id, began_at, ended_at) VALUES (1, ?, ?)", (now - 30 * day, now))
 
     young, old = await canceled(6.99), await canceled(7.01)
-    await Retention(world.engine, days).once()
-
     assert days == 7
+    await Retention(world.engine, 7.0).once()
+
     assert (await client.get(f"/v1/Messages/Operations/{young}")).status == 200
     assert len(await client.listed(f"?operationId={young}")) == 1
     assert (await client.get(f"/v1/Messages/Operations/{old}")).status == 404
