@@ -204,6 +204,7 @@ async def test_email_request_size_ippoolname(world: Any) -> None:
 
 async def test_retention(world: Any) -> None:
     days = next(setting for setting in SERVER_SETTINGS if setting.key == "retention_days").default
+    assert isinstance(days, int | float)
     client, day = world.client, 86_400_000_000
 
     async def canceled(ago: float) -> str:
