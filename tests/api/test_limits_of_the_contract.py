@@ -13,11 +13,11 @@ from typing import Any
 from tests.api.conftest import microseconds
 
 from sendpool.api.app import create_app
-from sendpool.api.contents import MAX_TEXT
 from sendpool.api.rates import RequestRates
 from sendpool.config import SERVER_SETTINGS
 from sendpool.connectors.base import ConnectionSettings, SenderSettings
 from sendpool.domain import ids
+from sendpool.domain.message import LONGEST_TEXT
 from sendpool.domain.sender import Channel
 from sendpool.pipeline.retain import Retention
 from sendpool.pipeline.roster import load_roster
@@ -255,9 +255,9 @@ async def test_error_context(client: Any) -> None:
 
 async def test_text_length_request_rate(world: Any) -> None:
     client = world.client
-    for length in (1, MAX_TEXT):
+    for length in (1, LONGEST_TEXT):
         await takes(client, {**SEND, "content": {"text": "x" * length}})
-    await refuses(client, {**SEND, "content": {"text": "x" * (MAX_TEXT + 1)}}, "$.content.text", TOO_LONG)
+    await refuses(client, {**SEND, "content": {"text": "x" * (LONGEST_TEXT + 1)}}, "$.content.text", TOO_LONG)
     await refuses(client, {**SEND, "content": {"text": ""}}, "$.content.text")
 
     hand = 0.0

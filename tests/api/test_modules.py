@@ -91,9 +91,13 @@ def test_an_rcs_module_keeps_the_providers_schema_as_it_came(module: Any) -> Non
         ({"modules": [{**SMS, "rcs": {"text": "Hi"}}]}, [(60701, "$.content.modules[0]")]),
         ({"modules": [SMS, SMS]}, [(60701, "$.content.modules[1].sms")]),
         ({"modules": [{"SMS": {"text": "x"}}]}, [(60701, "$.content.modules[0]")]),
-        ({"modules": [{"whatsapp": {"text": "x"}}]}, [(60701, "$.content.modules[0].whatsapp")]),
+        ({"modules": [{"whatsapp": []}]}, [(60701, "$.content.modules[0].whatsapp")]),
+        ({"modules": [{"whatsapp": {"text": ""}}]}, [(60701, "$.content.modules[0].whatsapp.text")]),
+        ({"modules": [{"whatsapp": {"text": "x" * 4097}}]}, [(21617, "$.content.modules[0].whatsapp.text")]),
+        ({"modules": [{"whatsapp": {}}]}, [(60701, "$.content.modules[0].whatsapp")]),
+        ({"modules": [{"whatsapp": {"body": "x"}}]}, [(60701, "$.content.modules[0].whatsapp")]),
         ({"modules": [SMS], "text": "Hi"}, [(60701, "$.content")]),
-        ({"modules": [SMS], "media": []}, [(60701, "$.content.media")]),
+        ({"modules": [SMS], "media": []}, [(60701, "$.content")]),
         ({"modules": [SMS], "contentId": "x"}, [(60701, "$.content.contentId")]),
         ({"modules": [{"sms": "x"}]}, [(60701, "$.content.modules[0].sms")]),
         ({"modules": [{"sms": {}}]}, [(60701, "$.content.modules[0].sms.text")]),
@@ -101,9 +105,13 @@ def test_an_rcs_module_keeps_the_providers_schema_as_it_came(module: Any) -> Non
         ({"modules": [{"sms": {"text": ""}}]}, [(60701, "$.content.modules[0].sms.text")]),
         ({"modules": [{"sms": {"text": "x" * 1601}}]}, [(21617, "$.content.modules[0].sms.text")]),
         ({"modules": [{"sms": {"text": "a\0"}}]}, [(60701, "$.content.modules[0].sms.text")]),
-        ({"modules": [{"sms": {"text": "Hi {{name}}"}}]}, [(60701, "$.content.modules[0].sms.text")]),
+        ({"modules": [{"sms": {"text": "Hi {{name"}}]}, [(60701, "$.content.modules[0].sms.text")]),
         ({"modules": [{"sms": {"text": "x", "media": []}}]}, [(60701, "$.content.modules[0].sms.media")]),
         ({"modules": [{"sms": {"media": []}}]}, [(60701, "$.content.modules[0].sms.media")]),
+        (
+            {"modules": [{"sms": {"media": [{"url": "ftp://x.example/"}]}}]},
+            [(60701, "$.content.modules[0].sms.media[0].url")],
+        ),
         ({"modules": [{"sms": {"text": "x", "body": "x"}}]}, [(60701, "$.content.modules[0].sms")]),
         (
             {"modules": [{"sms": {}}, {"rcs": {}}]},
@@ -127,7 +135,7 @@ def test_modules_that_cannot_be_sent_are_refused_never_ignored(content: Any, fou
         ({**standalone(CARD), "suggestions": [REPLY]}, ""),
         ({"text": ""}, ".text"),
         ({"text": 1}, ".text"),
-        ({"text": "Hi {{name}}"}, ".text"),
+        ({"text": "Hi {{name"}, ".text"),
         ({"text": "a\0"}, ".text"),
         ({"media": {}}, ".media"),
         ({"media": {"contentInfo": {}}}, ".media.contentInfo"),
@@ -151,7 +159,7 @@ def test_modules_that_cannot_be_sent_are_refused_never_ignored(content: Any, fou
             ".richCard.carouselCard.cardContents[1].suggestions[1].reply",
         ),
         (
-            carousel(CARD, {**CARD, "suggestions": [REPLY, {"reply": {"text": "{{x}}", "postbackData": "y"}}]}),
+            carousel(CARD, {**CARD, "suggestions": [REPLY, {"reply": {"text": "{{x | y}}", "postbackData": "y"}}]}),
             ".richCard.carouselCard.cardContents[1].suggestions[1].reply.text",
         ),
         ({"text": "x", "suggestions": [REPLY] * 12}, ".suggestions"),
@@ -220,6 +228,98 @@ def test_a_fields_name_can_neither_flood_nor_forge_a_problem(name: str) -> None:
         assert problem.message.isascii()
         assert problem.message.isprintable()
         assert len(problem.message) < 300
+
+
+WHATSAPP = [
+    {"text": "Hi {{ name }}"},
+    {"type": "text", "text": {"body": "Hi", "preview_url": False}},
+    {"image": {"link": "https://media.example/1.jpg", "caption": "{{ name }}"}},
+    {"document": {"id": "1234", "filename": "a.pdf"}},
+    {
+        "template": {
+            "name": "order_ready",
+            "language": {"code": "en_US"},
+            "components": [
+                {"type": "body", "parameters": [{"type": "text", "text": "{{ order }}"}]},
+                {"type": "button", "sub_type": "url", "index": "0", "parameters": [{"type": "text", "text": "A17"}]},
+            ],
+        }
+    },
+    {
+        "interactive": {
+            "type": "button",
+            "body": {"text": "Ok?"},
+            "action": {"buttons": [{"type": "reply", "reply": {"id": "y", "title": "{{ yes | default: 'Yes' }}"}}]},
+        }
+    },
+    {
+        "interactive": {
+            "type": "list",
+            "header": {"type": "text", "text": "Times"},
+            "body": {"text": "When?"},
+            "action": {"button": "Choose", "sections": [{"rows": [{"id": "1", "title": "Now"}]}]},
+        }
+    },
+    {
+        "interactive": {
+            "type": "cta_url",
+            "body": {"text": "Track"},
+            "action": {"name": "cta_url", "parameters": {"display_text": "Go", "url": "https://a.example/{{ id }}"}},
+        }
+    },
+    {"location": {"latitude": 51.5, "longitude": -0.1, "name": "Here"}},
+]
+
+
+@pytest.mark.parametrize("module", WHATSAPP)
+def test_a_whatsapp_module_is_the_providers_own_message_as_it_came(module: Any) -> None:
+    content = read({"modules": [{"whatsapp": module}]}).content
+
+    assert content.modules == {"WHATSAPP": module}
+    assert content.liquid == ("{{" in json.dumps(module))
+
+
+@pytest.mark.parametrize(
+    ("module", "place"),
+    [
+        ({"type": "image", "text": {"body": "Hi"}}, ""),
+        ({"text": {"body": "x"}, "image": {"id": "1"}}, ""),
+        ({"to": "447700900123", "text": {"body": "x"}}, ""),
+        ({"text": {"body": ""}}, ".text.body"),
+        ({"text": {"body": "x" * 4097}}, ".text.body"),
+        ({"image": {}}, ".image"),
+        ({"image": {"link": "ftp://x.example"}}, ".image.link"),
+        ({"image": {"link": "{{ url }}"}}, ".image.link"),
+        ({"template": {"name": "x", "language": {}}}, ".template.language"),
+        ({"interactive": {"type": "secret", "body": {"text": "x"}}}, ".interactive.type"),
+        (
+            {"interactive": {"type": "button", "body": {"text": "x"}, "action": {"buttons": []}}},
+            ".interactive.action.buttons",
+        ),
+        ({"location": {"latitude": 91, "longitude": 0}}, ".location.latitude"),
+        ({"image": {"id": "1", "caption": "{{ x"}}, ".image.caption"),
+        ({"image": {"id": "1", "caption": "a\0"}}, ".image.caption"),
+    ],
+)
+def test_what_is_wrong_with_a_whatsapp_module_is_named_by_its_place(module: Any, place: str) -> None:
+    (problem,) = problems({"modules": [SMS, {"whatsapp": module}]})
+
+    assert (problem.code, problem.context) == (60701, f"$.content.modules[1].whatsapp{place}")
+    assert "secret" not in problem.message
+
+
+def test_liquid_may_stand_in_every_text_of_a_module_whatever_it_becomes() -> None:
+    """Limits of the provider hold for what comes out, not for the markup."""
+    long = "{{ name | default: 'somebody whose name is not known' }}"
+    chips = [
+        {"reply": {"text": long, "postbackData": "{{ id }}"}},
+        action(openUrlAction={"url": "https://a.example/{{ id }}"}),
+        action(dialAction={"phoneNumber": "{{ phone }}"}),
+        action(createCalendarEventAction={**EVENT, "startTime": "{{ start }}", "title": long}),
+    ]
+
+    assert read({"modules": [{"rcs": standalone({**CARD, "title": long, "suggestions": chips})}]}).content.liquid
+    assert refused({"modules": [{"rcs": standalone({"title": "x"}, cardOrientation="{{ x }}")}]})
 
 
 async def test_a_message_shows_every_module_as_it_was_sent(world: Any, conforms: Any) -> None:

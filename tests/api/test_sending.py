@@ -83,6 +83,14 @@ def test_recipients_may_repeat() -> None:
         ([PHONE, {**PHONE, "address": "+999123456789"}], [(21614, "$.to[1].address")]),
         ([{"address": "ana", "channel": "EMAIL"}], [(60701, "$.to[0].address")]),
         ([{**PHONE, "adress": "x"}], [(60701, "$.to[0]")]),
+        ([{**PHONE, "variables": None}], [(60701, "$.to[0].variables")]),
+        ([{**PHONE, "variables": []}], [(60701, "$.to[0].variables")]),
+        ([PHONE, {**PHONE, "variables": {"name": 1}}], [(60701, "$.to[1].variables")]),
+        ([{**PHONE, "variables": {"": "x", "y": None}}], [(60701, "$.to[0].variables")] * 2),
+        ([{**PHONE, "variables": {"n" * 129: "x"}}], [(60701, "$.to[0].variables")]),
+        ([{**PHONE, "variables": {"name": "x" * 2049}}], [(60701, "$.to[0].variables")]),
+        ([{**PHONE, "variables": {"name": "\0"}}], [(60701, "$.to[0].variables")]),
+        ([{**PHONE, "variables": {str(i): "" for i in range(101)}}], [(60701, "$.to[0].variables")]),
     ],
 )
 def test_each_recipient_that_is_wrong_is_named(to: Any, problems: list[Any]) -> None:
@@ -101,16 +109,42 @@ def test_each_recipient_that_is_wrong_is_named(to: Any, problems: list[Any]) -> 
         ({"text": ""}, [(60701, "$.content.text")]),
         ({"text": "x" * 1601}, [(21617, "$.content.text")]),
         ({"text": "a\0b"}, [(60701, "$.content.text")]),
-        ({"text": "Hi {{name}}"}, [(60701, "$.content.text")]),
+        ({"text": "Hi {{name"}, [(60701, "$.content.text")]),
+        ({"text": "Hi {{ name | nofilter }}"}, [(60701, "$.content.text")]),
+        ({"text": "{% include 'x' %}"}, [(60701, "$.content.text")]),
+        ({"text": "{{x}}" + "x" * 6396}, [(21617, "$.content.text")]),
         ({"text": "{% if x %}"}, [(60701, "$.content.text")]),
-        ({"text": "Hi", "media": [{"url": "https://example.test/x.png"}]}, [(60701, "$.content.media")]),
-        ({"media": [{"url": "https://example.test/x.png"}]}, [(60701, "$.content.media")]),
+        ({"text": "Hi", "media": []}, [(60701, "$.content.media")]),
+        ({"media": [{"url": "https://example.test/x.png"}] * 11}, [(60701, "$.content.media")]),
+        ({"media": {"url": "https://example.test/x.png"}}, [(60701, "$.content.media")]),
+        ({"media": ["https://a.example", {}]}, [(60701, "$.content.media[0]"), (60701, "$.content.media[1].url")]),
+        ({"media": [{"url": "", "kind": "x"}]}, [(60701, "$.content.media[0]"), (60701, "$.content.media[0].url")]),
+        ({"media": [{"url": "file:///etc/passwd"}]}, [(60701, "$.content.media[0].url")]),
+        ({"media": [{"url": "https://"}]}, [(60701, "$.content.media[0].url")]),
+        ({"media": [{"url": "https://a.example/ b"}]}, [(60701, "$.content.media[0].url")]),
+        ({"media": [{"url": "{{x}}"}]}, [(60701, "$.content.media[0].url")]),
+        ({"media": [{"url": "https://{{x}}/"}]}, [(60701, "$.content.media[0].url")]),
+        ({"media": [{"url": "https://a.example{{x}}"}]}, [(60701, "$.content.media[0].url")]),
+        ({"media": [{"url": "https://a.example/{{x"}]}, [(60701, "$.content.media[0].url")]),
+        ({"media": [{"url": "https://a.example/" + "x" * 2030}] * 4}, [(21617, "$.content.media")]),
         ({"contentId": "HX" + "0" * 32}, [(60701, "$.content.contentId")]),
         ({"text": "Hi", "body": "x"}, [(60701, "$.content")]),
     ],
 )
 def test_content_that_cannot_be_sent_is_refused_never_ignored(content: Any, problems: list[Any]) -> None:
     assert refused(content=content) == problems
+
+
+def test_texts_and_media_with_liquid_are_templates() -> None:
+    media = "https://media.example/{{ id | url_encode }}.jpg?x=#1"
+    ana = {**PHONE, "variables": {"id": "", "name": "Ana"}}
+    found = read(to=[ana], content={"text": "Hi", "media": [{"url": media}]})
+
+    assert found.content.liquid
+    assert found.content.media == (media,)
+    assert found.recipients[0].variables == ana["variables"]
+    assert read(content={"text": "{{ name }}" + "{% if a %}{% endif %}" * 300}).content.liquid
+    assert not read(content={"text": "100 %"}).content.liquid
 
 
 @pytest.mark.parametrize("text", ["x", "x" * 1600, "\u202eright to left", "line\nbreak\ttab", "😀" * 1600, "{name}"])
@@ -208,8 +242,8 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
         (21211, "$.to[0].address"),
         (60701, "$.to[2].channel"),
         (60701, "$.to[2].address"),
-        (60701, "$.content.media"),
         (60701, "$.content.text"),
+        (60701, "$.content.media"),
         (60701, "$.from.senderId"),
         (60701, "$.schedule.sendAt"),
         (60701, "$.tags"),
@@ -243,11 +277,12 @@ def test_problems_with_good_recipients_do_not_look_at_them_again(monkeypatch: py
 _ADDRESSES = st.sampled_from(["+15551230001", "+447911123456", "+999123456789", "", "+1555", "a@b.example", "+1555\n"])
 _CHANNELS = st.sampled_from(["PHONE", "phone", "Phone", "WHATSAPP", "EMAIL", "SMS", None])
 _RECIPIENTS: st.SearchStrategy[Any] = st.fixed_dictionaries(
-    {"address": _ADDRESSES, "channel": _CHANNELS}, optional={"variables": st.just({})}
+    {"address": _ADDRESSES, "channel": _CHANNELS},
+    optional={"variables": st.sampled_from([{}, {"a": "b"}, {"a": ""}, {"a": 1}, {"": "b"}, {"a": "\0"}, None, []])},
 )
 
 
-@given(st.lists(_RECIPIENTS, max_size=4), st.sampled_from([{"text": "Hi"}, {"text": ""}, {}, {"text": "{{x}}"}]))
+@given(st.lists(_RECIPIENTS, max_size=4), st.sampled_from([{"text": "Hi"}, {"text": ""}, {}, {"text": "{{x"}]))
 def test_both_ways_of_reading_agree(to: list[Any], content: Any) -> None:
     body = json.dumps({"to": to, "content": content, "tags": {"a": "b"}}).encode()
 

@@ -34,7 +34,7 @@ EXPECTED = {
         F.EXPIRED: "deadline revoked",
         F.SENDER: "no_sender",
         F.CONSENT: "suppressed",
-        F.CONTENT: "empty",
+        F.CONTENT: "empty unsayable",
         F.TRANSIENT: "unavailable exhausted",
         F.AMBIGUOUS: "uncertain crash silence closed",
     },

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from sendpool.api.content_shapes import shown_content
 from sendpool.api.schemas import (
     Addressee,
     AttemptError,
@@ -115,17 +116,9 @@ def message(found: FoundMessage, base: str, origin: str) -> Message:
     metadata = message_metadata(found.row, base)
     attempts = [_attempt(found.row, attempt, base, origin) for attempt in found.attempts]
     fields = {name: getattr(metadata, name) for name in metadata.__struct_fields__}
-    content = _content(found.content if found.row.deleted_at is None else _NOTHING)
-    return Message(**fields, attempts=attempts, content=content)
-
-
-def _content(stored: str) -> Raw:
-    """Content as it was asked for: modules stand in an array, each under its channel in lower case."""
-    modules = msgspec.json.decode(stored).get("modules")
-    if not modules:
-        return Raw(stored.encode())
-    shown = [{channel.lower(): module} for channel, module in modules.items()]
-    return Raw(msgspec.json.encode({"modules": shown}))
+    content = found.content if found.row.deleted_at is None else _NOTHING
+    shown = shown_content(content, found.row.variables, found.row.created_at)
+    return Message(**fields, attempts=attempts, content=shown)
 
 
 def _attempt(row: MessageRow, attempt: AttemptRow, base: str, origin: str) -> MessageAttempt:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from sendpool.api.addresses import all_possible
 from sendpool.api.bodies import decode_object
@@ -20,6 +20,7 @@ from sendpool.api.origins import check_origin
 from sendpool.api.problems import Findings
 from sendpool.api.recipients import SPACE, Profiles, check_recipient
 from sendpool.api.schedules import check_schedule
+from sendpool.api.variables import are_usable
 from sendpool.domain.message import Content
 from sendpool.domain.request import AccountOrigin, Recipient, SendRequest
 
@@ -34,6 +35,7 @@ _NOT_BUILT = ("priority",)
 class _QuickRecipient(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     address: str
     channel: Literal["PHONE", "WHATSAPP", "phone", "whatsapp"]
+    variables: dict[str, str] | UnsetType = UNSET
 
 
 class _QuickSend(msgspec.Struct, forbid_unknown_fields=True):
@@ -100,7 +102,12 @@ def _quickly(body: bytes) -> tuple[dict[str, Any], Sequence[Recipient]] | None:
         "validity": send.validity,
     }
     given = {name: value for name, value in fields.items() if value is not UNSET}
-    return given, list(map(Recipient, addresses, spaces))
+    if all(recipient.variables is UNSET for recipient in to):
+        return given, list(map(Recipient, addresses, spaces))
+    variables = [recipient.variables or None for recipient in to]
+    if not all(one is None or are_usable(one) for one in variables):
+        return None
+    return given, list(map(Recipient, addresses, spaces, variables))
 
 
 def _thoroughly(body: bytes, findings: Findings, profiles: Profiles) -> tuple[dict[str, Any], Sequence[Recipient]]:

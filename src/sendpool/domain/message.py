@@ -25,6 +25,23 @@ def has_markup(text: str) -> bool:
     return "{{" in text or "{%" in text
 
 
+def holds_markup(value: Any) -> bool:
+    """Whether any string in a JSON value holds Liquid markup."""
+    if isinstance(value, str):
+        return has_markup(value)
+    if isinstance(value, Mapping):
+        return any(map(holds_markup, value.values()))
+    return isinstance(value, list) and any(map(holds_markup, value))
+
+
+#: Characters of a text that goes out on any channel; the longest that the hosted API takes.
+LONGEST_TEXT = 1_600
+#: Characters of a text with the URLs of its media, where they go as one.
+LONGEST_WITH_MEDIA = 6_400
+#: Characters that a card of RCS has room for below a picture.
+_LONGEST_BELOW = 2_000
+
+
 class Content(msgspec.Struct, frozen=True, kw_only=True, eq=False, omit_defaults=True):
     """What one operation says. Compared by identity, so that connectors can key caches by it."""
 
@@ -33,6 +50,8 @@ class Content(msgspec.Struct, frozen=True, kw_only=True, eq=False, omit_defaults
     media: tuple[str, ...] = ()
     #: What it says on single channels instead, by channel: the API's module as it came, and then nothing elsewhere.
     modules: Mapping[str, Mapping[str, Any]] = {}
+    #: Its strings are Liquid templates, filled in for each recipient.
+    liquid: bool = False
     #: On the way to a connector: its channel's own module, where that is more than a text.
     rich: Mapping[str, Any] | None = None
 
@@ -43,12 +62,37 @@ class Content(msgspec.Struct, frozen=True, kw_only=True, eq=False, omit_defaults
 
 @lru_cache(maxsize=4096)
 def on_channel(content: Content, channel: Channel) -> Content:
-    """What *content* says on one channel, the same object each time."""
+    """What *content* says on one channel, the same object each time.
+
+    Where the text goes as SMS, the URLs of its media follow it, each on a line of its own: no carrier here takes MMS.
+    RCS shows the first, with the text and the URLs of the others below it. On other channels media stay as they are.
+    """
     if not content.modules:
-        return content
+        return _with_media(content, channel) if content.media else content
     module = content.modules[channel]
-    plain = module.keys() == {"text"}
-    return Content(text=module.get("text", ""), rich=None if plain else module)
+    text = module.get("text", "")
+    if channel is Channel.SMS:
+        urls = tuple(one["url"] for one in module.get("media", ()))
+        return _with_media(Content(text=text, media=urls), channel)
+    if isinstance(text, str):
+        return Content(text=text, rich=None if module.keys() == {"text"} else module)
+    return Content(rich=module)
+
+
+def _with_media(content: Content, channel: Channel) -> Content:
+    if channel not in (Channel.SMS, Channel.RCS):
+        return content
+    lines = ([content.text] if content.text else []) + list(content.media)
+    if channel is Channel.SMS:
+        return Content(text="\n".join(lines))
+    lines.remove(content.media[0])
+    below, file = "\n".join(lines), {"contentInfo": {"fileUrl": content.media[0]}}
+    if not below:
+        return Content(rich={"media": file})
+    if len(below) > _LONGEST_BELOW:
+        return _with_media(content, Channel.SMS)
+    card = {"cardContent": {"description": below, "media": {**file, "height": "MEDIUM"}}}
+    return Content(rich={"richCard": {"standaloneCard": {"cardOrientation": "VERTICAL", **card}}})
 
 
 #: One letter per channel, so that a plan is a short string in a row: "RS" is RCS, then SMS.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from sendpool.domain.message import Category, Content
+from sendpool.domain.message import Category, Content, has_markup
 from sendpool.domain.schedule import Moment
 from sendpool.domain.sender import Channel
 
@@ -77,6 +77,11 @@ class SendRequest(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = "message"
     #: When to send; None, or what is past: at once.
     send_at: Moment | None = None
+
+    @property
+    def personal(self) -> bool:
+        """Whether it reads differently for different recipients."""
+        return self.content.liquid or any(map(has_markup, self.tags.values()))
 
 
 class Problem(NamedTuple):

@@ -34,6 +34,7 @@ from sendpool.domain.segments import count
 from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.states import MessageState, OperationState
 from sendpool.pipeline.book import QueueBook
+from sendpool.pipeline.render import UNFIT, Reading, Readings
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.zones import zones_of
 from sendpool.store.database import Script
@@ -44,6 +45,7 @@ from sendpool.store.messages import (
     NewOperation,
     insert_chunks,
     insert_errors,
+    insert_failed,
     insert_messages,
     insert_operations,
     note_own,
@@ -97,12 +99,14 @@ class Acceptance(NamedTuple):
     later: Sequence[ScheduledRow] = ()
     #: (message, variables as JSON, name) of those messages whose recipients bring any.
     own: Sequence[tuple[int, str | None, str | None]] = ()
+    #: Messages that end where they begin, each with its error.
+    born_failed: Sequence[tuple[NewMessage, int]] = ()
 
     def context(self) -> Context:
         """What sending needs to know of the operation, without reading it again."""
         new = self.operation
         said = (new.id, new.account_id, new.pool_id, new.category, new.deadline, new.validity)
-        return Context(*said, new.uid.hex(), self.content)
+        return Context(*said, new.uid.hex(), new.at, self.content)
 
 
 class Acceptor:
@@ -128,35 +132,45 @@ class Acceptor:
         self.next_id += max(1, number)
         return first
 
-    def prepare(self, request: SendRequest, done: asyncio.Future[Accepted]) -> Acceptance:
-        """Resolve who may send and what is due. Raises `Refused` when the origin cannot be used."""
+    def prepare(
+        self, request: SendRequest, done: asyncio.Future[Accepted], readings: Readings | None = None
+    ) -> Acceptance:
+        """Resolve who may send and what is due. Raises `Refused` when the origin cannot be used.
+
+        *readings* says how a personal request reads for each of its recipients.
+        """
         pool = self._pool(request)
         if request.kind == "email" and Channel.EMAIL not in self.roster.channels(pool.id):
             raise Refused(_no_email_sender(request))
         origin = _origin(request, pool)
         plans = self._plans(request, pool)
-        at = self._now()
+        at = self._now() if readings is None else readings.at
         content = request.content
-        segments = count(on_channel(content, Channel.SMS).text) if content.says_on(Channel.SMS) else 1
-        reached = _addressed(request.recipients, plans, segments)
+        failed: Sequence[tuple[Addressed, int]] = ()
+        if readings is None:
+            segments = count(on_channel(content, Channel.SMS).text) if content.says_on(Channel.SMS) else 1
+            reached = _addressed(request.recipients, plans, segments)
+        else:
+            reached, failed = _personal(request.recipients, plans, readings.each)
         addressed, dues = _in_order_of_time(reached, request.send_at, at)
         category = request.category or pool.category or Category.TRANSACTIONAL
         policy = policy_for(category, pool.rules)
         validity = request.validity or int(policy.validity)
-        operation_id = self.take_ids(len(addressed))
-        total = len(addressed)
-        chunked = total > AT_ONCE
+        alive = len(addressed)
+        total = alive + len(failed)
+        operation_id = self.take_ids(total)
+        chunked = alive > AT_ONCE
         not_yet = [due for due in dues if due]
         operation = NewOperation(
             operation_id,
             ids.clear(uuid_utils.uuid7().bytes),
             request.account_id,
             request.kind,
-            _first_state(total, len(not_yet)),
+            _first_state(alive, len(not_yet)),
             pool.id,
             category.value,
             total,
-            total if chunked else 0,
+            alive if chunked else 0,
             len(request.recipients),
             len(request.recipients) - total,
             max(not_yet, default=at) + validity * 1_000_000,
@@ -167,20 +181,27 @@ class Acceptor:
             validity,
             len(not_yet),
             min(not_yet, default=None),
+            len(failed),
         )
         errors = self._errors(request, plans, operation_id, at) if total < len(request.recipients) else ()
         letters_used = frozenset(recipient[2][0] for recipient in addressed)
+        # Behind all others, so that what is kept in chunks has its keys in a row.
+        born_failed = [
+            (NewMessage(operation_id + alive + i, operation_id, *recipient[:4], at), code)
+            for i, (recipient, code) in enumerate(failed)
+        ]
+        own = _own(operation_id + alive, [recipient for recipient, _ in failed])
         if chunked:
             chunks, costs = _chunks(operation_id, addressed, dues)
-            return Acceptance(operation, (), (), chunks, errors, costs, letters_used, content, done)
+            stored = ((), (), chunks, errors, costs, letters_used, content, done, (), ())
+            return Acceptance(operation, *stored, own, born_failed)
         rows = [NewMessage(operation_id + i, operation_id, *recipient[:4], at) for i, recipient in enumerate(addressed)]
-        now = total - len(not_yet)
+        now = alive - len(not_yet)
         due = self._due(operation, rows[:now])
         later = self._later(operation, rows[now:], not_yet)
-        own = _own(operation_id, addressed)
-        return Acceptance(
-            operation, rows[:now], due, (), errors, (), letters_used, content, done, rows[now:], later, own
-        )
+        own += _own(operation_id, addressed)
+        whole = (rows[:now], due, (), errors, (), letters_used, content, done, rows[now:], later)
+        return Acceptance(operation, *whole, own, born_failed)
 
     # ------------------------------------------------------------ who may send
 
@@ -286,6 +307,33 @@ def _addressed(recipients: Sequence[Recipient], plans: _Plans, segments: int) ->
     return found
 
 
+def _personal(
+    recipients: Sequence[Recipient], plans: _Plans, readings: Sequence[Reading]
+) -> tuple[list[Addressed], list[tuple[Addressed, int]]]:
+    """Who is sent to; and whom the operation has nothing to say to, with the error of each.
+
+    A channel on which it says nothing to somebody drops out of their plan, like one without content.
+    """
+    addressed: list[Addressed] = []
+    failed: list[tuple[Addressed, int]] = []
+    for r, reading in zip(recipients, readings, strict=True):
+        letters = plans[r.space]
+        if not letters:
+            continue
+        several = plans.several.get(r.space)
+        address, space = along(several, r.address, r.space) if several else (r.address, r.space)
+        sayable = [i for i, letter in enumerate(letters) if letter in reading.letters]
+        if not sayable:
+            failed.append(((address, space, letters, 1, r.variables, r.name), reading.code or UNFIT))
+            continue
+        if len(sayable) < len(letters) and " " in address:
+            parts = address.split(" ")
+            address, space = " ".join([parts[i] for i in sayable]), "".join([space[i] for i in sayable])
+        left = "".join([letters[i] for i in sayable])
+        addressed.append((address, space, left, reading.segments, r.variables, r.name))
+    return addressed, failed
+
+
 def _own(operation_id: int, addressed: Sequence[Addressed]) -> list[tuple[int, str | None, str | None]]:
     """(message, variables as JSON, name) of those that have any."""
     if not addressed or len(addressed[0]) == 4:
@@ -379,6 +427,7 @@ def insert_acceptances(acceptances: Sequence[Acceptance]) -> Script[None]:
     if scheduled:
         yield from insert_messages(scheduled, MessageState.SCHEDULED)
         yield from schedule_messages([row for one in acceptances for row in one.later])
+    yield from insert_failed([failed for one in acceptances for failed in one.born_failed])
     yield from note_own([own for one in acceptances for own in one.own])
     chunks = [chunk for one in acceptances for chunk in one.chunks]
     if chunks:

@@ -11,7 +11,7 @@ from sendpool.domain.sender import Channel
 from sendpool.domain.states import OPEN_ATTEMPTS, SETTLED_MESSAGES, AttemptState
 from sendpool.pipeline.settle import SUPERSEDED
 from sendpool.store.database import Script
-from sendpool.store.messages import Context, PastAttempt, load_contexts, load_names, load_past
+from sendpool.store.messages import Context, PastAttempt, load_contexts, load_names, load_past, load_variables
 from sendpool.store.queue import DueRow, NewAttempt, head, remove, remove_up_to, start_attempts
 
 #: Seconds before its time that a row may be claimed: shorter, and late wake-ups lose throughput.
@@ -52,6 +52,8 @@ class Started(NamedTuple):
     named: int
     #: The recipient's name beside an email address.
     name: str | None = None
+    #: Values for what the operation says, where it is personal.
+    variables: Mapping[str, str] | None = None
 
 
 class Claimed(NamedTuple):
@@ -101,6 +103,8 @@ def claim_due(claim: Claim, contexts: dict[int, Context], references: References
         taken.append(outcome[2])
     if claim.channel is Channel.EMAIL:
         started = yield from _named(started)
+    if any(one.context.content.liquid for one in started):
+        started = yield from _personal(started)
     at = clock.wall()
     yield from start_attempts([_new_attempt(claim, one, at) for one in started])
     return Claimed(claim, started, expired, taken)
@@ -110,6 +114,13 @@ def _named(started: Sequence[Started]) -> Script[list[Started]]:
     """The same with the names of their recipients, which only emails carry."""
     names = yield from load_names([one.row.message_id for one in started])
     return [one._replace(name=names.get(one.row.message_id)) for one in started]
+
+
+def _personal(started: Sequence[Started]) -> Script[list[Started]]:
+    """The same with their variables, where their operations have any use for them."""
+    ids = [one.row.message_id for one in started if one.context.content.liquid]
+    found = yield from load_variables(ids)
+    return [one._replace(variables=found.get(one.row.message_id)) for one in started]
 
 
 def _new_attempt(claim: Claim, one: Started, at: int) -> NewAttempt:

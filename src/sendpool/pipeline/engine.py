@@ -25,6 +25,7 @@ from sendpool.pipeline.decide import Bench, decide, expire
 from sendpool.pipeline.expand import Expander
 from sendpool.pipeline.links import Link
 from sendpool.pipeline.receive import Arrival, store_arrivals
+from sendpool.pipeline.render import read_each
 from sendpool.pipeline.roster import Roster, load_roster
 from sendpool.pipeline.scene import SceneRow
 from sendpool.pipeline.send import Sending
@@ -161,10 +162,11 @@ class Engine:
 
     async def accept(self, request: SendRequest, key: Key | None = None) -> Accepted:
         """Store a request; returns once it is durable. Raises `Refused`, `StoreUnavailable`, or `KeyTaken`."""
+        readings = await read_each(request, self.clock.wall()) if request.personal else None
         if self._draining:
             raise StoreUnavailable("the server is shutting down")
         done: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
-        acceptance = self.acceptor.prepare(request, done)
+        acceptance = self.acceptor.prepare(request, done, readings)
         if key is None:
             self._batch.accepts.append(acceptance)
         else:

@@ -8,6 +8,7 @@ from typing import Any
 from sendpool.connectors.base import Connector, KnowsCapabilities, NamesAttempts
 from sendpool.domain.fairness import RoundRobin
 from sendpool.domain.inflight import Flights
+from sendpool.domain.message import Content
 from sendpool.domain.sender import Sender
 from sendpool.domain.throughput import Bucket
 from sendpool.pipeline.claim import Started
@@ -74,7 +75,18 @@ class Gate:
 class Flight:
     """An attempt whose bytes are on their way: what is still missing, and how to put its row back."""
 
-    __slots__ = ("accepted", "carrier_id", "expires_at", "link", "missing", "started", "throttled", "verdict", "wait")
+    __slots__ = (
+        "accepted",
+        "carrier_id",
+        "expires_at",
+        "link",
+        "missing",
+        "said",
+        "started",
+        "throttled",
+        "verdict",
+        "wait",
+    )
 
     def __init__(self, started: Started, link: Link, expires_at: int | None) -> None:
         self.started = started
@@ -87,6 +99,8 @@ class Flight:
         self.expires_at = expires_at
         #: Bits of parts that did not get through for now.
         self.throttled = 0
+        #: What it says, where that is for its recipient alone.
+        self.said: Content | None = None
         #: The worst that a part met: a rejection, or an unknown fate.
         self.verdict: Result | None = None
         #: Seconds that its recipient is to be left alone, as the carrier asked.

@@ -178,7 +178,8 @@ class _Context(RenderContext):
     def step(self) -> None:
         """Do one thing more. Raises `Unrenderable`."""
         self._steps -= 1
-        if self._steps < 0 or thread_time() > self._until:
+        # To ask for the time takes as long as a small step.
+        if self._steps < 0 or (not self._steps & 3 and thread_time() > self._until):
             raise Unrenderable("its Liquid markup takes too long to carry out")
 
     def get(self, path: list[object], **options: Any) -> object:
@@ -226,7 +227,10 @@ class _BoundedRange(RangeLiteral):
 def _check_size(value: object) -> int:
     """The size of what a filter takes or gives. Raises `Unrenderable` where it is too much."""
     if isinstance(value, str):
-        size, most = len(value), MAX_VALUE
+        size = len(value)
+        if size <= MAX_VALUE:
+            return size
+        most = MAX_VALUE
     elif isinstance(value, list | tuple):
         if len(value) > MAX_ITEMS:
             raise Unrenderable("its Liquid markup makes a list that is too long")
@@ -245,8 +249,10 @@ def _guarded(function: Callable[..., object]) -> Callable[..., object]:
 
     @wraps(function)
     def run(value: object, *arguments: object, **options: object) -> object:
-        sizes = [_check_size(one) for one in (value, *arguments, *options.values())]
-        if sizes[0] * max(sizes[1:], default=1) > _MAX_PRODUCT:
+        size, factor = _check_size(value), 0
+        for one in (*arguments, *options.values()):
+            factor = max(factor, _check_size(one))
+        if size * factor > _MAX_PRODUCT:
             raise Unrenderable("its Liquid markup makes a value that is too large")
         result = function(value, *arguments, **options)
         _check_size(result)

@@ -41,6 +41,7 @@ from sendpool.pipeline.claim import HORIZON, Claim, Claimed, Started
 from sendpool.pipeline.departures import Departures
 from sendpool.pipeline.links import Flight, Gate, Link
 from sendpool.pipeline.reach import Reachability
+from sendpool.pipeline.render import EMPTY, Unsayable, say
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.scene import Scenes, Standing
 from sendpool.pipeline.settle import Result
@@ -57,6 +58,7 @@ SHORTEST_VALIDITY = 10
 #: Seconds that a carrier gets at most where a look-up failed and another channel waits behind it (design §4).
 ASSUMED_VALIDITY = 60
 EXPIRED_RULE = "sendpool/deadline"
+EMPTY_RULE, UNSAYABLE_RULE = "sendpool/empty", "sendpool/unsayable"
 #: Departures closer than this leave together: a timer is no finer.
 _TOGETHER = 0.001
 #: The part of such a step that floating-point arithmetic may be off by.
@@ -280,8 +282,10 @@ class Sending:
                     terms = terms._replace(validity=min(terms.validity, ASSUMED_VALIDITY), timed=True)
                 expires_at = self._wall() + terms.validity * 1_000_000 if terms.timed else None
                 flight = Flight(started, link, expires_at)
+                if terms.content.liquid and not self._say(flight):
+                    continue
                 self.flights[row.message_id, started.n] = flight
-                ready[link][slot].append(self._submission(started, flight.missing, terms))
+                ready[link][slot].append(self._submission(flight, flight.missing, terms))
         for link, slots in ready.items():
             for slot, batch in slots.items():
                 if not slot:
@@ -331,7 +335,25 @@ class Sending:
         self.gates[started.sender_id].flights.ended(started.row.cost)
         self.results.append(_withdrawn(started, None, "connection removed"))
 
-    def _submission(self, started: Started, parts: int, terms: _Terms) -> Submission:
+    def _say(self, flight: Flight) -> bool:
+        """Fill in its recipient's variables. False: nothing usable came out, which ends the attempt here."""
+        started, row = flight.started, flight.started.row
+        channel = self.gates[started.sender_id].sender.channel
+        context = started.context
+        try:
+            flight.said = say(context.content, channel, started.variables or {}, context.created_at)
+        except Unsayable as error:
+            # Acceptance drops such steps; here only what another version of the program has accepted.
+            flight.link.in_flight -= row.cost
+            self.gates[started.sender_id].flights.ended(row.cost)
+            rule = EMPTY_RULE if error.code == EMPTY else UNSAYABLE_RULE
+            verdict = (AttemptState.REJECTED, FailureClass.CONTENT, "unsayable", rule)
+            self.results.append(Result(row.message_id, started.n, *verdict, rank=row.rank))
+            return False
+        return True
+
+    def _submission(self, flight: Flight, parts: int, terms: _Terms) -> Submission:
+        started = flight.started
         row = started.row
         gate = self.gates[started.sender_id]
         sender = gate.sender
@@ -340,7 +362,7 @@ class Sending:
             sender.channel,
             sender.address,
             at_step(row.address, row.step),
-            terms.content,
+            flight.said or terms.content,
             row.cost,
             started.reference,
             terms.validity,
@@ -354,7 +376,9 @@ class Sending:
     def _terms(self, started: Started, channel: Channel, link: Link) -> _Terms:
         """What all messages of one operation have in common that stand at the same step."""
         context, now = started.context, self._wall()
-        content = on_channel(context.content, channel) if context.content.modules else context.content
+        content = context.content
+        if content.modules and not content.liquid:
+            content = on_channel(content, channel)
         category = Category(context.category)
         left = max(1, (context.deadline - now) // 1_000_000)
         budget = self._budget(started, channel, category)
@@ -544,9 +568,7 @@ class Sending:
         when = max(gate.bucket.take(count, now), flight.link.bucket.take(count, now), now + max(0.05, flight.wait))
         gate.flights.started(count)
         flight.link.in_flight += count
-        submission = self._submission(
-            flight.started, parts, self._terms(flight.started, gate.sender.channel, flight.link)
-        )
+        submission = self._submission(flight, parts, self._terms(flight.started, gate.sender.channel, flight.link))
         self._departures.later(when - now, flight.link, [submission])
 
     def _late(self, key: AttemptKey, outcome: Outcome) -> None:

@@ -79,6 +79,8 @@ class MessageRow(NamedTuple):
     deleted_at: int | None
     #: The ids of the profile that the recipient was named by and of its memory store, with a blank between.
     profile: str | None
+    #: JSON by name: what texts and tags are filled in with.
+    variables: str | None
 
 
 class AttemptRow(NamedTuple):
@@ -211,12 +213,13 @@ class _Message(NamedTuple):
     scheduled_for: int | None
     deleted_at: int | None
     profile: str | None
+    variables: str | None
 
 
 #: The columns of a message's own row, as `_Message` has them after the operation.
 _COLUMNS = (
     f"m.id, m.state, m.address, m.space, m.step, m.ambiguous, {_BOUND}, m.updated_at, m.name, m.scheduled_for,"
-    f" m.deleted_at, {_PROFILE}"
+    f" m.deleted_at, {_PROFILE}, m.variables"
 )
 
 
@@ -375,6 +378,7 @@ def _row(message: _Message, sender_name: SenderName | None) -> MessageRow:
         message.scheduled_for,
         message.deleted_at,
         message.profile,
+        message.variables,
     )
 
 

@@ -48,6 +48,8 @@ class NewOperation(NamedTuple):
     #: Those of its messages that are not due yet, chunks included, and when the first of them is.
     scheduled: int = 0
     scheduled_for: int | None = None
+    #: Those of its messages that have nothing to say: they end where they begin.
+    failed: int = 0
 
 
 class NewMessage(NamedTuple):
@@ -155,14 +157,15 @@ def insert_operations(operations: Sequence[NewOperation]) -> Script[None]:
         "INSERT INTO operation (id, uid, account_id, kind, state, pool_id, category, total, unexpanded, recipients,"
         " attempts, unaddressable, scheduled, queued, sent, delivered, read, undelivered, failed, canceled, deadline,"
         " created_at, updated_at, scheduled_for) SELECT id, uid, account_id, kind, state, pool_id, category, total,"
-        " unexpanded, recipients, 0, unaddressable, scheduled, queued, 0, 0, 0, 0, 0, 0, deadline, at, at,"
+        " unexpanded, recipients, 0, unaddressable, scheduled, queued, 0, 0, 0, 0, failed, 0, deadline, at, at,"
         " scheduled_for FROM v",
         _OPERATION,
         [
             (
                 *operation[:11],
                 operation.scheduled,
-                operation.total - operation.scheduled if operation.kind != "inbound" else 0,
+                operation.total - operation.scheduled - operation.failed if operation.kind != "inbound" else 0,
+                operation.failed,
                 *operation[11:13],
                 operation.scheduled_for,
             )
@@ -207,6 +210,17 @@ def insert_messages(messages: Sequence[NewMessage], state: MessageState = Messag
     )
 
 
+def insert_failed(messages: Sequence[tuple[NewMessage, int]]) -> Script[None]:
+    """Write messages that end where they begin, each with its error: they have one state, so one event."""
+    if messages:
+        yield from insert_messages([message for message, _ in messages], MessageState.FAILED)
+        yield Bulk(
+            "UPDATE message SET error_code = v.error_code FROM v WHERE message.id = v.id",
+            (("id", "bigint"), ("error_code", "int")),
+            [(message.id, code) for message, code in messages],
+        )
+
+
 def note_own(rows: Sequence[tuple[int, str | None, str | None]]) -> Script[None]:
     """Write what recipients bring of their own: (message, variables as JSON, name)."""
     if rows:
@@ -231,6 +245,7 @@ _OPERATION = (
     ("unaddressable", "int"),
     ("scheduled", "int"),
     ("queued", "int"),
+    ("failed", "int"),
     ("deadline", "bigint"),
     ("at", "bigint"),
     ("scheduled_for", "bigint"),
@@ -626,6 +641,8 @@ class Context(NamedTuple):
     validity: int
     #: In hex.
     uid: str
+    #: When it was accepted.
+    created_at: int
     content: Content
 
 
@@ -640,12 +657,26 @@ def load_names(message_ids: Iterable[int]) -> Script[dict[int, str]]:
     return dict(rows)
 
 
+def load_variables(message_ids: Iterable[int]) -> Script[dict[int, dict[str, str]]]:
+    """The values for what their operations say, by message; those without any left out."""
+    rows = yield Bulk(
+        "FROM v JOIN message m ON m.id = v.id WHERE m.variables IS NOT NULL",
+        (("id", "bigint"),),
+        [(key,) for key in message_ids],
+        ("m.id", "m.variables"),
+    )
+    return {key: msgspec.json.decode(values) for key, values in rows}
+
+
 def load_contexts(operation_ids: Iterable[int]) -> Script[list[Context]]:
     """What sending needs to know of these operations."""
     rows = yield Bulk(
         "FROM v JOIN operation o ON o.id = v.id JOIN operation_content c ON c.operation_id = v.id",
         (("id", "bigint"),),
         [(key,) for key in operation_ids],
-        ("o.id", "o.account_id", "o.pool_id", "o.category", "o.deadline", "c.validity", "hex(o.uid)", "c.content"),
+        (
+            *("o.id", "o.account_id", "o.pool_id", "o.category", "o.deadline", "c.validity"),
+            *("hex(o.uid)", "o.created_at", "c.content"),
+        ),
     )
     return [Context(*row[:-1], msgspec.json.decode(row[-1], type=Content)) for row in rows]  # type: ignore[call-arg]

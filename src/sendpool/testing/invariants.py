@@ -23,6 +23,8 @@ _ENDED = f"{_M.UNDELIVERED:d}, {_M.FAILED:d}, {_M.CANCELED:d}"
 #: Operations that count no messages: those of inbound texts, and those that are being removed for their age.
 _UNCOUNTED_KINDS = "('inbound', 'removed')"
 _PROCESSING_EVENT = OPERATION_EVENT + _O.PROCESSING
+#: A message that said nothing to its recipient, so that it never was in a queue.
+_BORN_FAILED = f"m.state = {_M.FAILED:d} AND m.attempts = 0 AND m.error_code IN (21602, 21617)"
 _COUNTED = ", ".join(f"sum(CASE WHEN state = {state:d} THEN 1 ELSE 0 END) AS n{state:d}" for state in COUNTER)
 #: Messages that are only in chunks count as SCHEDULED until their time has come, and as QUEUED from then on.
 _IN_CHUNKS = {_M.SCHEDULED: " + coalesce(c.held, 0)", _M.QUEUED: " + o.unexpanded - coalesce(c.held, 0)"}
@@ -97,8 +99,9 @@ RULES = {
     "a message did not begin with exactly one event": f"""
         SELECT m.id FROM message m
         LEFT JOIN event e ON e.subject_id = m.id AND e.number IN ({_M.QUEUED:d}, {_M.INBOUND:d})
-        GROUP BY m.id, m.state, m.attempts HAVING count(e.number) > 1 OR count(e.number) = 0
-        AND m.state <> {_M.SCHEDULED:d} AND NOT (m.state = {_M.CANCELED:d} AND m.attempts = 0)""",
+        GROUP BY m.id, m.state, m.attempts, m.error_code HAVING count(e.number) > 1 OR count(e.number) = 0
+        AND m.state <> {_M.SCHEDULED:d} AND NOT (m.state = {_M.CANCELED:d} AND m.attempts = 0)
+        AND NOT ({_BORN_FAILED})""",
     "a message that arrived or ended does not have exactly one event that says so": f"""
         SELECT m.id FROM message m
         LEFT JOIN event e ON e.subject_id = m.id AND (e.number & 15) = m.state AND e.number < {OPERATION_EVENT}

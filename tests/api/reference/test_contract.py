@@ -24,10 +24,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 NOT_BUILT: set[str] = set()
 #: Properties of the contract's bodies that are not built, at their places.
 PARTS_NOT_BUILT = {
-    "body:content.media[].url",
     "body:content.contentId",
-    "body:content.modules[].whatsapp",
-    "body:content.modules[].sms.media[].url",
 }
 #: The same of one operation, where others have them.
 PARTS_NOT_BUILT_OF = {"post /Emails": {"body:to[].variables.*"}}

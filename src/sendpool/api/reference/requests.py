@@ -9,7 +9,7 @@ import msgspec
 
 from sendpool.api import email_sending, fields, resolving
 from sendpool.api.checks import MAX_TAGS
-from sendpool.api.contents import MAX_MODULES, MAX_TEXT
+from sendpool.api.contents import LONGEST_SOURCE, LONGEST_URL, MAX_MEDIA, MAX_MODULES
 from sendpool.api.email_contents import DISPOSITIONS, MAX_ATTACHMENTS, MAX_FILENAME, MAX_SUBJECT
 from sendpool.api.email_sending import LEAST_POOL_NAME, MOST_POOL_NAME
 from sendpool.api.fields import TAGS
@@ -27,7 +27,7 @@ from sendpool.api.reference.parameters import schema_of
 from sendpool.api.schedules import MAX_EXPRESSIONS
 from sendpool.api.sending import MAX_RECIPIENTS, MAX_VALIDITY
 from sendpool.api.variables import LONGEST_NAME, LONGEST_VALUE, MAX_VARIABLES
-from sendpool.domain.message import Category
+from sendpool.domain.message import LONGEST_TEXT, LONGEST_WITH_MEDIA, Category
 from sendpool.domain.rcs_content import RcsModule
 from sendpool.domain.schedule import HORIZON_DAYS
 
@@ -63,6 +63,29 @@ def _either_case(*values: str) -> Schema:
 
 
 _TEXT: Schema = {"type": "string", "minLength": 1}
+_LIQUID: Schema = {
+    **_TEXT,
+    "maxLength": LONGEST_SOURCE,
+    "description": f"Liquid; at most {LONGEST_TEXT:,} characters once it is filled in, or without any markup.",
+    "examples": ["Hello {{ name | default: 'there' }}"],
+}
+_MEDIA: Schema = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": MAX_MEDIA,
+    "items": {
+        "type": "object",
+        "required": ["url"],
+        "properties": {"url": {**_TEXT, "maxLength": LONGEST_URL, "description": "http or https."}},
+    },
+    "description": f"By SMS their URLs follow the text, together {LONGEST_WITH_MEDIA:,} characters at most.",
+}
+_WHATSAPP: Schema = {
+    "type": "object",
+    "description": "The Cloud API's message object without whom it goes to: text, template, image, video, audio,"
+    " document, sticker, interactive or location; or `text` alone, as a string.",
+    "examples": [{"type": "text", "text": {"body": "Hello"}}],
+}
 _ADDRESS: Schema = {**_TEXT, "maxLength": LONGEST_ADDRESS}
 _PHONES = _either_case("PHONE", "WHATSAPP")
 _RECIPIENTS = _either_case("PHONE", "WHATSAPP", "EMAIL")
@@ -241,6 +264,7 @@ PARTS: Mapping[str, Schema] = {
         "maxProperties": MAX_VARIABLES,
         "propertyNames": {"minLength": 1, "maxLength": LONGEST_NAME},
         "additionalProperties": {"type": "string", "maxLength": LONGEST_VALUE},
+        "description": "What the Liquid of texts and tags is filled in with.",
     },
     "MessageFromInput": {
         "oneOf": [
@@ -313,19 +337,26 @@ PARTS: Mapping[str, Schema] = {
         priority=an_array(_ORDER, description="The lower value goes first; each channel at most once."),
     ),
     "MessageContentInput": {"oneOf": [ref("TextMediaContent"), ref("ModulesContent")]},
-    "TextMediaContent": an_object(("text",), ("modules",), text={**_TEXT, "maxLength": MAX_TEXT}),
+    "TextMediaContent": {
+        **an_object((), ("modules",), text=_LIQUID, media=_MEDIA),
+        "anyOf": [{"required": ["text"]}, {"required": ["media"]}],
+    },
     "ModulesContent": an_object(
         ("modules",),
-        ("text",),
+        ("text", "media"),
         modules=an_array(ref("ChannelModule"), 1, MAX_MODULES, description="Each channel at most once."),
     ),
     "ChannelModule": {
         "oneOf": [
             {**an_object(("sms",), sms=ref("SmsModule")), "additionalProperties": False},
             {**an_object(("rcs",), rcs=RCS_MODULE), "additionalProperties": False},
+            {**an_object(("whatsapp",), whatsapp=_WHATSAPP), "additionalProperties": False},
         ]
     },
-    "SmsModule": an_object(("text",), text={**_TEXT, "maxLength": MAX_TEXT}),
+    "SmsModule": {
+        **an_object((), text=_LIQUID, media=_MEDIA),
+        "anyOf": [{"required": ["text"]}, {"required": ["media"]}],
+    },
     "ResolvedContent": an_object(
         (),
         text={"type": "string"},
