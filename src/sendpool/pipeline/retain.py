@@ -182,7 +182,7 @@ class Retention:
         while place is not None:
             rows, place = await self._read(store.arrivals_before(place, old, WINDOW))
             for piece in pieces(rows):
-                self._count(arrivals=await self._write(partial(store.remove_arrivals, piece)))
+                self._count(arrivals=await self._write(partial(store.remove_arrivals, piece, old)))
         oldest = await self._read(store.oldest_creation())
         if oldest is not None:
             await self._remove_scenes(oldest)

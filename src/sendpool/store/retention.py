@@ -136,12 +136,12 @@ def segments_between(place: Place, keys: Keys, window: int) -> Script[tuple[list
 
 
 def remove_segments(rows: Sequence[Sequence[Any]]) -> Script[int]:
-    """Forget these carrier ids."""
-    gone: int = yield Bulk(
-        "DELETE FROM segment WHERE (connection_id, carrier_id, attempt_id, part) IN"
-        " (SELECT connection_id, carrier_id, attempt_id, part FROM v)",
-        (("connection_id", "bigint"), ("carrier_id", "text"), ("attempt_id", "bigint"), ("part", "int")),
-        [tuple(row) for row in rows],
+    """Forget these carrier ids, which lie near each other and in order: the part of the table between them is read."""
+    attempts = [row[2] for row in rows]
+    gone: int = yield Query(
+        "DELETE FROM segment WHERE (connection_id, carrier_id) >= (?, ?) AND (connection_id, carrier_id) <= (?, ?)"
+        f" AND attempt_id IN ({', '.join('?' for _ in attempts)})",
+        (*rows[0][:2], *rows[-1][:2], *attempts),
     )
     return gone
 
@@ -151,12 +151,12 @@ def arrivals_before(place: Place, old: int, window: int) -> Script[tuple[list[An
     return (yield from walk("inbound_seen", _SEEN, place, window, "seen_at < ?", (old,)))
 
 
-def remove_arrivals(rows: Sequence[Sequence[Any]]) -> Script[int]:
-    """Forget these ids of inbound texts."""
-    gone: int = yield Bulk(
-        "DELETE FROM inbound_seen WHERE (connection_id, carrier_id) IN (SELECT connection_id, carrier_id FROM v)",
-        (("connection_id", "bigint"), ("carrier_id", "text")),
-        [tuple(row) for row in rows],
+def remove_arrivals(rows: Sequence[Sequence[Any]], old: int) -> Script[int]:
+    """Forget these ids of inbound texts, which lie near each other and in order, all seen before *old*."""
+    gone: int = yield Query(
+        "DELETE FROM inbound_seen WHERE (connection_id, carrier_id) >= (?, ?)"
+        " AND (connection_id, carrier_id) <= (?, ?) AND seen_at < ?",
+        (*rows[0], *rows[-1], old),
     )
     return gone
 
