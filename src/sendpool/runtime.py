@@ -175,12 +175,16 @@ class Runtime:
     ) -> Wanted:
         """Every declared sender is stored, and every sender has the hidden pool that stands for it."""
         try:
-            return await write(lambda: take_inventory(config.connections, self._account_id, self._now()))
+            wanted = await write(lambda: take_inventory(config.connections, self._account_id, self._now()))
         except UnknownAccount as error:
             where = f"connections[{error.position}].account"
             raise ConfigError(str(config.source), where, str(error)) from None
         except SenderDeclaredTwice as error:
             raise ConfigError(str(config.source), str(error)) from None
+        left_out = {one.name for one in config.connections} - {settings.name for settings, _ in wanted.values()}
+        if left_out:
+            log.warning("connections of closed accounts are left out", connections=sorted(left_out))
+        return wanted
 
     async def _run_connections(self) -> None:
         """Open, replace and close connections so that those of open accounts run."""

@@ -51,3 +51,14 @@ async def test_revoking_twice_keeps_the_first_time(desk: Desk) -> None:
     assert first == second
     assert first["status"] == "revoked"
     assert [row["action"] for row in await do(desk, "log.list", subject=made["sid"])] == ["key.revoked", "key.created"]
+
+
+async def test_keys_of_a_closed_account_are_still_listed_and_no_more_are_made(desk: Desk) -> None:
+    other = await do(desk, "accounts.create")
+    made = await do(desk, "keys.create", account=other["sid"])
+    await do(desk, "accounts.close", sid=other["sid"])
+
+    assert [key["sid"] for key in await do(desk, "keys.list", account=other["sid"])] == [made["sid"]]
+    with pytest.raises(CommandRefused, match="is closed"):
+        await do(desk, "keys.create", account=other["sid"])
+    assert (await do(desk, "keys.create"))["accountSid"] == SID

@@ -103,6 +103,8 @@ async def test_a_closed_account_is_locked_out_and_what_waits_ends_failed(rig: Ri
     await server.start()
     assert [one["status"] for one in await rig.command(server, "accounts", "list")] == ["open", "closed"]
     assert server.rows("SELECT name FROM connection WHERE active = 1") == [("sandbox",)]
+    (line,) = server.events("connections of closed accounts are left out", "warning")
+    assert line["connections"] == ["theirs"]
 
 
 async def test_a_connection_of_an_unknown_account_is_refused_with_a_remedy(rig: Rig) -> None:

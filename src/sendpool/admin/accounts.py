@@ -66,11 +66,17 @@ def shown(row: AccountRow, now: int) -> dict[str, Any]:
     }
 
 
-def open_account(sid: str) -> Script[AccountRow]:
-    """The account with this sid. Raises CommandRefused where there is none, or it is closed."""
+def known_account(sid: str) -> Script[AccountRow]:
+    """The account with this sid, closed or not. Raises CommandRefused where there is none."""
     row = yield from accounts.find_account(sid)
     if row is None:
         raise CommandRefused(f"there is no account {sid[:64]}; `sendpool accounts list` shows those there are")
+    return row
+
+
+def open_account(sid: str) -> Script[AccountRow]:
+    """The account with this sid. Raises CommandRefused where there is none, or it is closed."""
+    row = yield from known_account(sid)
     if row.closed_at is not None:
         raise CommandRefused(f"account {sid} is closed; `sendpool accounts create` makes another")
     return row

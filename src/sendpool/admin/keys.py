@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sendpool.admin.accounts import Name, open_account, whose
+from sendpool.admin.accounts import Name, known_account, whose
 from sendpool.admin.context import Arguments, Context, instant
 from sendpool.admin.protocol import CommandRefused
 from sendpool.store import keys
@@ -47,7 +47,7 @@ def _shown(row: KeyRow) -> dict[str, Any]:
 
 def list_keys(ask: ListKeys, context: Context) -> Script[list[dict[str, Any]]]:
     """Every key, or those of one account, oldest first."""
-    account = None if ask.account is None else (yield from open_account(ask.account)).id
+    account = None if ask.account is None else (yield from known_account(ask.account)).id
     rows = yield from keys.list_keys(account)
     return [_shown(row) for row in rows]
 
