@@ -17,7 +17,9 @@ import uuid_utils
 
 from sendpool.api.app import ROUTES, VERSIONS
 from sendpool.domain import ids
+from sendpool.domain.profile import Profile
 from sendpool.domain.states import AttemptState
+from sendpool.store.profiles import save_profiles
 
 if TYPE_CHECKING:
     from tests.api.conftest import Answer, Client, World
@@ -44,7 +46,12 @@ PARAMETERS = {
 
 #: Queries that name something, for every list that a path without ids answers.
 QUERIES: Mapping[str, Sequence[str]] = {
-    "/Messages": ("operationId={operation}", "operation_id={operation}", "operationId={email_operation}"),
+    "/Messages": (
+        "operationId={operation}",
+        "operation_id={operation}",
+        "operationId={email_operation}",
+        "profile={profile}",
+    ),
     "/Messages/Operations": (),
     "/Emails": ("operationId={email_operation}", "operationId={operation}"),
     "/Emails/Operations": (),
@@ -68,10 +75,19 @@ CANCELS = (
 
 #: Bodies that name something, for every route that takes one.
 BODIES: Mapping[str, Callable[[Owned], list[Any]]] = {
-    "POST /Messages": lambda own: [
-        {"from": origin, "to": [TO], "content": {"text": "x"}}
-        for origin in ({"senderId": own["sender"]}, {"senderPoolId": own["pool"]})
-    ],
+    "POST /Messages": lambda own: (
+        [
+            {"from": origin, "to": [TO], "content": {"text": "x"}}
+            for origin in ({"senderId": own["sender"]}, {"senderPoolId": own["pool"]})
+        ]
+        + [
+            {"to": [recipient], "content": {"text": "x"}}
+            for recipient in (
+                {"profileId": own["profile"]},
+                {"profileId": own["profile"], "memoryStoreId": own["store"]},
+            )
+        ]
+    ),
     **dict.fromkeys(CANCELS, _no_body),
     "POST /Emails": lambda own: [{"from": {"address": MAILBOX}, "to": [{"address": "a@b.test"}], "content": LETTER}],
     "POST /Emails/Search": lambda own: [{"operationId": own["email_operation"]}, {"address": "ana@example.test"}],
@@ -166,19 +182,24 @@ async def tenants(migrated: Path, tmp_path: Path) -> AsyncIterator[Tenants]:
     async with running(migrated, tmp_path) as world:
         await world.engine.change(lambda: declare(world.accounts[1].id, CONNECTIONS, microseconds()))
         # Two of everything, so that lists have a second page.
-        for client in (world.client, world.other):
-            await fill(world, client)
-        my, their = await fill(world, world.client), await fill(world, world.other)
+        for number in (0, 1):
+            await fill(world, number)
+        my, their = await fill(world, 0), await fill(world, 1)
         assert not set(my.values()) & set(their.values())
         yield Tenants(world, world.client, world.other, my, their)
 
 
-async def fill(world: World, client: Client) -> Owned:
+async def fill(world: World, number: int) -> Owned:
     """Give an account one of everything; brings the ids."""
+    client = (world.client, world.other)[number]
+    profile, store = [ids.encode(kind, uuid_utils.uuid7().bytes) for kind in ("mem_profile", "mem_store")]
+    person = Profile(profile, store, [(TO["address"], "P")], {"firstName": "Ana"})
+    await world.write(save_profiles(world.accounts[number].id, [person], 1))
     sender = (await client.senders())[NUMBER]
     pool = await client.pool_of(NUMBER)
     added = await client.post(f"/v1/SenderPools/{pool}/Senders", [{"senderId": sender}])
-    operation = await client.sent(origin={"senderPoolId": pool})
+    recipient = {"profileId": profile, "memoryStoreId": store}
+    operation = await client.sent(origin={"senderPoolId": pool}, to=[recipient])
     await world.tried(operation, 1, NUMBER, AttemptState.ACCEPTED)
     letter = {"from": {"address": MAILBOX}, "to": [{"address": "ana@example.test"}], "content": LETTER}
     mailed = (await client.post("/v1/Emails", letter)).json["operationId"]
@@ -186,6 +207,8 @@ async def fill(world: World, client: Client) -> Owned:
     assert uid is not None
     assert mail is not None
     return {
+        "profile": profile,
+        "store": store,
         "sender": sender,
         "pool": pool,
         "pool_operation": added.json["operationId"],
