@@ -9,10 +9,15 @@ from urllib.parse import quote
 
 import pytest
 
+from sendpool.domain.profile import Profile
 from sendpool.domain.states import AttemptState, MessageState
+from sendpool.store.profiles import save_profiles
 
 PHONE = {"address": "+19143188062", "channel": "PHONE"}
 SEND = {"to": [PHONE], "content": {"text": "Hi"}}
+ANA = Profile(
+    "mem_profile_01h9krwprkeee8fzqspvwy6nq8", "mem_store_01h9krwprkeee8fzqspvwy6nq8", [("+19143188062", "P")], {}
+)
 MAIL: dict[str, Any] = {
     "from": {"address": "support@coolcompany.com"},
     "to": [{"address": "ana@example.test"}],
@@ -99,6 +104,41 @@ async def test_status_case(client: Any) -> None:
         # Some pollers know of a state in which no operation of a pool ends.
         assert (await client.get(f"/v1/SenderPools/Operations?status={spelling('FAILED')}")).json["operations"] == []
     assert (await client.get(f"/v1/Messages/Operations/{operation_id}")).json["status"] == "PROCESSING"
+
+
+async def test_recipient(world: Any, conforms: Any) -> None:
+    await world.write(save_profiles(world.accounts[0].id, [ANA], 1))
+    for one in (
+        PHONE,
+        {"addresses": [PHONE, {"address": "+19143188063", "channel": "WHATSAPP"}]},
+        {"profileId": ANA.profile_id, "memoryStoreId": ANA.store_id},
+    ):
+        operation_id = await world.client.sent(to=[one])
+
+        (message,) = await world.client.listed(f"?operationId={operation_id}")
+
+        conforms(message, "MessageMetadata")
+        (to,) = message["to"]
+        assert {name: to[name] for name in ("address", "channel")} == PHONE
+
+
+async def test_profile_recipient(world: Any) -> None:
+    await world.write(save_profiles(world.accounts[0].id, [ANA], 1))
+    store = {"memoryStoreId": ANA.store_id}
+    for more in (store, {}):
+        operation_id = await world.client.sent(to=[{"profileId": ANA.profile_id, **more}])
+
+        (message,) = await world.client.listed(f"?operationId={operation_id}&profile={ANA.profile_id}")
+
+        assert message["to"] == [{**PHONE, "profileId": ANA.profile_id, **store}]
+
+
+async def test_connected_address(client: Any) -> None:
+    await client.sent(to=[{"addresses": [PHONE]}])
+
+    refused = await client.post("/v1/Messages", {**SEND, "to": [{"connectedAddress": "comms_address_1"}]})
+
+    assert (refused.status, refused.contexts) == (400, ["$.to[0]"])
 
 
 async def test_add_pool_senders(client: Any, conforms: Any) -> None:
