@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sendpool.api.email_contents import LONGEST_TEMPLATE, MAX_MARKUP
 from sendpool.api.email_sending import MAX_NAME, read_emails
 from sendpool.domain.email_content import read_module
 from sendpool.domain.message import Category
@@ -173,15 +174,49 @@ def test_everything_wrong_is_said_in_one_answer() -> None:
     assert found == [None, "$.from.address", "$.to[1].address", "$.content.subject", "$.content.html", "$.ipPoolName"]
 
 
+def test_liquid_and_its_variables_are_read() -> None:
+    plain, request = (
+        read(),
+        read(
+            to=[{**ANA, "variables": {"name": "Ana", "note": ""}}, {**ANA, "variables": {}}],
+            content={"subject": "Hi {{ name }}", "html": "<p>{{ name | upcase }}</p>"},
+        ),
+    )
+
+    assert not plain.personal
+    assert request.personal
+    assert [one.variables for one in request.recipients] == [{"name": "Ana", "note": ""}, None]
+    assert module(request)["text"] == "{{ name | upcase }}"
+
+
+def test_a_text_that_the_htmls_liquid_leaves_in_pieces_is_made_later() -> None:
+    request = read(content={"subject": "x", "html": "<a {% if a %} href='{{ b }}'>{% endif %}x</a>"})
+
+    assert "text" not in module(request)
+    assert request.content.liquid
+
+
 @pytest.mark.parametrize(
     ("changes", "contexts"),
     [
-        ({"to": [{**ANA, "variables": {"a": "b"}}]}, ["$.to[0].variables"]),
-        ({"content": {**LETTER, "subject": "Hi {{ name }}"}}, ["$.content.subject"]),
+        ({"to": [{**ANA, "variables": ["x"]}]}, ["$.to[0].variables"]),
+        ({"to": [ANA, {**ANA, "variables": {"name": 1}}]}, ["$.to[1].variables"]),
+        ({"content": {**LETTER, "subject": "{{ name"}}, ["$.content.subject"]),
+        ({"content": {**LETTER, "html": "{% if %}"}}, ["$.content.html"]),
+        ({"content": {**LETTER, "text": "{% render 'x' %}"}}, ["$.content.text"]),
+        ({"content": {**LETTER, "html": "{{ a }}" * (MAX_MARKUP + 1)}}, ["$.content.html"]),
+        ({"content": {**LETTER, "html": "{{ a }}" + "x" * LONGEST_TEMPLATE}}, ["$.content.html"]),
     ],
 )
-def test_what_is_not_built_yet_is_refused(changes: dict[str, Any], contexts: list[str]) -> None:
+def test_liquid_that_cannot_be_carried_out_is_refused(changes: dict[str, Any], contexts: list[str]) -> None:
     assert refused(**changes) == contexts
+
+
+def test_liquid_at_its_limits_is_taken() -> None:
+    html = "{{ a }}" * MAX_MARKUP
+
+    assert read(content={**LETTER, "html": html + "x" * (LONGEST_TEMPLATE - len(html))}).personal
+    assert not read(content={**LETTER, "html": "x" * (LONGEST_TEMPLATE + 1)}).personal
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'"x"', b"null"])

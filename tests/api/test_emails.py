@@ -82,6 +82,42 @@ async def test_attachments_come_whole_in_a_fetch_and_without_their_bytes_in_list
     assert one["content"]["attachments"] == [{"filename": "a.txt", "type": "text/plain"}]
 
 
+async def test_each_recipient_reads_an_email_of_their_own(client: Any, conforms: Any) -> None:
+    content = {"subject": "For {{ name | default: 'you' }}", "html": "<p>Hi {{ name }}</p>", "attachments": [FILE]}
+    to = [{**ANA, "variables": {"name": "Ana & <b>Co</b>"}}, BEN]
+    operation_id = await client.mailed(to=to, content=content)
+
+    answer = await client.get(f"/v1/Emails?operationId={operation_id}")
+    conforms(answer.json, "EmailPage")
+    bens, anas = answer.json["emails"]
+    fetched = (await client.get(f"/v1/Emails/{anas['id']}")).json
+
+    conforms(fetched, "Email")
+    assert anas["content"] == {
+        "subject": "For Ana & <b>Co</b>",
+        "html": "<p>Hi Ana &amp; &lt;b&gt;Co&lt;/b&gt;</p>",
+        "text": "Hi Ana & <b>Co</b>",
+        "attachments": [{"filename": "a.txt", "type": "text/plain"}],
+    }
+    assert (bens["content"]["subject"], bens["content"]["text"]) == ("For you", "Hi ")
+    assert fetched["content"] == {**anas["content"], "attachments": [FILE]}
+
+
+async def test_who_has_nothing_to_read_gets_no_email_and_the_others_do(client: Any, conforms: Any) -> None:
+    to = [{**ANA, "variables": {"html": "<p>x</p>"}}, BEN]
+    operation_id = await client.mailed(to=to, content={"subject": "x", "html": "{{ html }}"})
+
+    bens, anas = await client.mails()
+
+    conforms(bens, "Email")
+    assert {(one["to"][0]["address"], one["status"]) for one in (bens, anas)} == {
+        (ANA["address"], "QUEUED"),
+        (BEN["address"], "FAILED"),
+    }
+    stats = (await client.get(f"/v1/Emails/Operations/{operation_id}")).json["stats"]
+    assert (stats["total"], stats["queued"], stats["failed"]) == (2, 1, 1)
+
+
 async def test_a_scheduled_email_says_when_it_is_due(client: Any, conforms: Any) -> None:
     operation_id = await client.mailed(schedule={"sendAt": ["2027-01-15T08:00:00Z"]})
     await client.mailed()

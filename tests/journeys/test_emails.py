@@ -7,7 +7,7 @@ from tests.journeys.conftest import Rig
 MAILBOX, OTHER = "support@coolcompany.test", "news@coolcompany.test"
 CONTENT = {
     "subject": "Your order",
-    "html": "<p>Dear customer,</p><p>see <a href='https://shop.example/1'>your order</a>.</p>",
+    "html": "<p>Dear {{ name | default: 'customer' }},</p><p>see <a href='https://shop.example/1'>your order</a>.</p>",
     "attachments": [{"filename": "order.txt", "content": "b25lIGNha2U=", "type": "text/plain"}],
 }
 
@@ -17,7 +17,7 @@ async def test_emails_are_delivered_opened_and_refused_as_the_sandbox_says(rig: 
         rig.sandbox([("EMAIL", MAILBOX, 100), ("EMAIL", OTHER, 100), ("SMS", "+12034458910", 10)])
     )
     to = [
-        {"address": "ana@example.test", "name": "Ana Díaz"},
+        {"address": "ana@example.test", "name": "Ana Díaz", "variables": {"name": "Ana & Co"}},
         {"address": "+15005550007@example.test"},
         {"address": "+15005550001@example.test"},
         {"address": "+15005550003@example.test"},
@@ -41,7 +41,9 @@ async def test_emails_are_delivered_opened_and_refused_as_the_sandbox_says(rig: 
     fetched = await server.call("GET", f"/v1/Emails/{emails[-1]['id']}")
     assert fetched["from"] == {"address": MAILBOX, "name": "Cool Support"}
     assert fetched["to"] == [{"address": "ana@example.test", "name": "Ana Díaz"}]
-    assert fetched["content"]["text"] == "Dear customer,\n\nsee your order (https://shop.example/1)."
+    assert fetched["content"]["text"] == "Dear Ana & Co,\n\nsee your order (https://shop.example/1)."
+    assert fetched["content"]["html"].startswith("<p>Dear Ana &amp; Co,</p>")
+    assert emails[0]["content"]["text"].startswith("Dear customer,")
     assert (await server.call("GET", f"/v1/Emails/Operations/{operation}"))["status"] == "COMPLETED"
     assert await server.pages("/v1/Messages", "messages") == []
 

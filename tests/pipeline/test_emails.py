@@ -81,3 +81,42 @@ async def test_who_has_no_mailbox_is_told_where_the_request_is_wrong(fresh: Path
             assert [(one.code, one.context) for one in caught.value.problems] == [(code, context)]
         mixed = await w.make_pool([number.uid, w.sender(MAILBOX).uid])
         await mail(w, [Recipient("ana@example.test", "E")], PoolOrigin(mixed))
+
+
+@virtually
+async def test_each_recipient_is_sent_their_own_email_with_values_as_text(fresh: Path) -> None:
+    files = [{"content": "e3t9"}]
+    module = write_module({"subject": "For {{ name }}", "html": "<p>{{ name }}</p>", "attachments": files})
+    content = Content(modules={Channel.EMAIL: module}, liquid=True)
+    recipients = [Recipient(f"ana{i}@example.test", "E", {"name": f"<{i}>\r\nBcc: x"}, f"Ana {i}") for i in range(3)]
+    async with world(fresh, **lines()) as w:
+        accepted = await mail(w, [*recipients, Recipient("ben@example.test", "E")], content=content)
+        await w.until_states(DELIVERED=4, operation=accepted)
+
+        sent = {one.submission.recipient: one.submission for one in w.lines["mail"].carrier.sent}
+        one = sent["ana1@example.test"]
+        assert one.name == "Ana 1"
+        assert one.content.rich == {
+            "subject": "For <1> Bcc: x",
+            "html": "<p>&lt;1&gt;\r\nBcc: x</p>",
+            "text": "<1>\r\nBcc: x",
+            "attachments": files,
+        }
+        bens = sent["ben@example.test"].content.rich
+        assert bens is not None
+        assert bens["html"] == "<p></p>"
+
+
+@virtually
+async def test_who_has_nothing_to_read_gets_no_attempt(fresh: Path) -> None:
+    content = Content(modules={Channel.EMAIL: write_module({"subject": "{{ s }}", "html": "x"})}, liquid=True)
+    async with world(fresh, **lines()) as w:
+        recipients = [Recipient("ana@example.test", "E", {"s": "x"}), Recipient("ben@example.test", "E", {"s": "\n"})]
+        accepted = await mail(w, recipients, content=content)
+        await w.until_states(DELIVERED=1, FAILED=1, operation=accepted)
+
+        assert [one.submission.recipient for one in w.lines["mail"].carrier.sent] == ["ana@example.test"]
+        rows = await w.rows(
+            "SELECT error_code FROM message WHERE operation_id = ? AND state = 7", accepted.operation_id
+        )
+        assert [tuple(row) for row in rows] == [(21602,)]

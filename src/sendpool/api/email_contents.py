@@ -10,14 +10,15 @@ from typing import Any
 
 from sendpool.api.checks import check_fields, check_text, entries, wrong_kind
 from sendpool.api.problems import Findings
-from sendpool.domain.email_content import ID_FIELDS, SHOWN, TYPE_FIELDS
+from sendpool.domain.email_content import ID_FIELDS, LONGEST_SUBJECT, SHOWN, TYPE_FIELDS
 from sendpool.domain.message import has_markup
+from sendpool.pipeline.liquid import BadLiquid, compile_template
 
-#: Characters of a subject: those of the longest line that mail allows (RFC 5322 §2.1.1).
-MAX_SUBJECT = 998
+#: Characters of an html or a text with Liquid markup, and places with it: filling one in holds up everybody.
+LONGEST_TEMPLATE = 200_000
+MAX_MARKUP = 500
 MAX_ATTACHMENTS = 100
 MAX_FILENAME = 255
-MAX_CONTENT_ID = 255
 
 _ATTACHMENT = ("content", "filename", "disposition", *TYPE_FIELDS, *ID_FIELDS)
 DISPOSITIONS = ("attachment", "inline")
@@ -38,13 +39,13 @@ def check_email_content(value: object, findings: Findings) -> Mapping[str, Any] 
         if field not in value:
             findings.add(f"{field} is missing", f"$.content.{field}")
     if "subject" in value:
-        check_text(value["subject"], "subject", "$.content.subject", findings, longest=MAX_SUBJECT)
+        check_text(value["subject"], "subject", "$.content.subject", findings, longest=LONGEST_SUBJECT)
     for field in ("html", "text"):
         if field in value:
             _check_body(value[field], field, findings)
     for field in ("subject", "html", "text"):
         if isinstance(said := value.get(field), str) and has_markup(said):
-            findings.not_built(f"Liquid markup in {field}", f"$.content.{field}")
+            _check_liquid(said, field, findings)
     if "attachments" in value:
         _check_attachments(value["attachments"], findings)
     return value if len(findings) == known else None
@@ -58,6 +59,18 @@ def _check_body(value: object, field: str, findings: Findings) -> None:
         findings.add(f"{field} holds a NUL character", context)
     elif field == "html" and not value:
         findings.add("html is empty", context)
+
+
+def _check_liquid(text: str, field: str, findings: Findings) -> None:
+    context = f"$.content.{field}"
+    if len(text) > LONGEST_TEMPLATE or text.count("{{") + text.count("{%") > MAX_MARKUP:
+        limits = f"{LONGEST_TEMPLATE:,} characters, and markup in {MAX_MARKUP} places"
+        findings.add(f"{field} with Liquid markup may have {limits}", context)
+        return
+    try:
+        compile_template(text, html=field == "html")
+    except BadLiquid as error:
+        findings.add(f"{field}: {error}", context)
 
 
 def _check_attachments(value: object, findings: Findings) -> None:

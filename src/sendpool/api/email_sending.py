@@ -13,9 +13,10 @@ from sendpool.api.problems import Findings
 from sendpool.api.references import in_body
 from sendpool.api.schedules import check_schedule
 from sendpool.api.sending import MAX_RECIPIENTS, check_validity
+from sendpool.api.variables import check_variables
 from sendpool.domain import ids
 from sendpool.domain.email_content import write_module
-from sendpool.domain.message import Content
+from sendpool.domain.message import Content, has_markup
 from sendpool.domain.request import (
     AccountOrigin,
     AddressOrigin,
@@ -26,6 +27,7 @@ from sendpool.domain.request import (
     SendRequest,
 )
 from sendpool.domain.sender import AddressSpace, Channel
+from sendpool.pipeline.liquid import BadLiquid, compile_template
 
 #: Bytes of a whole request.
 MAX_EMAIL_BODY = 5 * 1024 * 1024
@@ -60,13 +62,24 @@ def read_emails(body: bytes, account_id: int) -> SendRequest:
         account_id=account_id,
         origin=origin,
         recipients=recipients,
-        content=Content(modules={Channel.EMAIL: write_module(content or {}, name, ip_pool)}),
+        content=_content(write_module(content or {}, name, ip_pool)),
         tags=tags,
         category=category,
         validity=validity,
         kind="email",
         send_at=send_at,
     )
+
+
+def _content(module: dict[str, Any]) -> Content:
+    """What the emails say. A text that the html's Liquid leaves in pieces is made for each recipient instead."""
+    liquid = any(has_markup(module[field]) for field in ("subject", "html", "text"))
+    if liquid:
+        try:
+            compile_template(module["text"])
+        except BadLiquid:
+            del module["text"]
+    return Content(modules={Channel.EMAIL: module}, liquid=liquid)
 
 
 def _origin(value: object, findings: Findings) -> tuple[Origin, str | None]:
@@ -119,13 +132,16 @@ def _recipient(value: object, context: str, findings: Findings) -> Recipient | N
     if not isinstance(value, dict):
         wrong_kind("a recipient", "an object", value, context, findings)
         return None
-    check_fields(value, ("address", "name"), findings, context, not_built=("variables",))
+    check_fields(value, ("address", "name", "variables"), findings, context)
     if "address" not in value:
         findings.add("address is missing", f"{context}.address")
         return None
     address = _address(value["address"], f"{context}.address", findings)
     name = _name(value, context, findings)
-    return None if address is None else Recipient(address, _EMAIL, None, name)
+    variables = None
+    if "variables" in value:
+        variables = check_variables(value["variables"], f"{context}.variables", findings) or None
+    return None if address is None else Recipient(address, _EMAIL, variables, name)
 
 
 def _ip_pool(value: object, findings: Findings) -> str | None:

@@ -14,6 +14,8 @@ from sendpool.domain import ids
 from sendpool.domain.message import Content
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import MessageState, OperationState
+from sendpool.pipeline.email_templates import EmailTemplate
+from sendpool.pipeline.liquid import Unrenderable
 from sendpool.store.history import MessageRow
 from sendpool.store.operations import OperationRow
 
@@ -28,6 +30,25 @@ class Letter:
         content = msgspec.json.decode(stored, type=Content)
         #: Empty where the operation's emails are deleted.
         self.module: Mapping[str, Any] = content.modules.get(Channel.EMAIL, {})
+        self._template = EmailTemplate(self.module) if content.liquid else None
+
+    @property
+    def is_personal(self) -> bool:
+        """Whether it reads differently for different recipients."""
+        return self._template is not None
+
+    def said_in(self, row: MessageRow) -> Mapping[str, Any]:
+        """The module as one email's recipient reads it; what comes out unusable for them is shown as it was asked for.
+
+        Nothing was sent in that case.
+        """
+        if self._template is None:
+            return self.module
+        values = msgspec.json.decode(row.variables, type=dict[str, str]) if row.variables else {}
+        try:
+            return self._template.fill(values, row.created_at)
+        except Unrenderable:
+            return {"text": "", **self.module}
 
     @property
     def weight(self) -> int:
@@ -52,7 +73,7 @@ def email(row: MessageRow, letter: Letter, base: str, *, files: bool) -> Email:
         updated_at=instant(row.updated_at),
         deleted_at=maybe_instant(row.deleted_at),
         ambiguous=True if row.ambiguous else UNSET,
-        content=UNSET if deleted else _content(letter.module, files=files),
+        content=UNSET if deleted else _content(letter.said_in(row), files=files),
     )
 
 

@@ -93,9 +93,14 @@ async def _page(request: Request, path: str, query: Query, wanted: MessageFilter
         return list_with_contents(request.account_id, wanted, part, lambda content: letter(content).weight)
 
     found, pagination = await kinds.find(request, path, query, listed, in_body=in_body)
-    base = request.base
-    emails = [email(row, letter(found.contents[row.place.operation_uid]), base, files=False) for row in found.rows]
-    return Reply(200, encode(EmailPage(emails=emails, pagination=pagination)))
+
+    def shown() -> bytes:
+        base, contents = request.base, found.contents
+        emails = [email(row, letter(contents[row.place.operation_uid]), base, files=False) for row in found.rows]
+        return encode(EmailPage(emails=emails, pagination=pagination))
+
+    personal = any(one.is_personal for one in letters.values())
+    return Reply(200, await to_thread(shown) if personal else shown())
 
 
 async def get_email(request: Request) -> Reply:

@@ -14,6 +14,8 @@ from sendpool.domain.plain_text import plain_text
 
 #: The fields that the API shows of a module, in its order.
 SHOWN = ("subject", "html", "text", "attachments")
+#: Characters of a subject: those of the longest line that mail allows (RFC 5322 §2.1.1).
+LONGEST_SUBJECT = 998
 #: Where an attachment has the type of its file, and the name by which the html refers to it: several APIs' spellings.
 TYPE_FIELDS = ("type", "contentType")
 ID_FIELDS = ("contentId", "content_id")

@@ -19,6 +19,7 @@ from sendpool.domain.message import LONGEST_TEXT, LONGEST_WITH_MEDIA, STEP_LETTE
 from sendpool.domain.request import Problem, Recipient, Refused, SendRequest
 from sendpool.domain.segments import count
 from sendpool.domain.sender import Channel
+from sendpool.pipeline.email_templates import EmailTemplate, EmptyEmail
 from sendpool.pipeline.liquid import Template, Unrenderable, compile_template
 
 #: The error of a message whose text is empty once its variables are filled in, and of one that came out unusable.
@@ -41,7 +42,6 @@ _CHANNELS_OF = {
 _LONGEST = {
     Channel.RCS: rcs_content.LONGEST_TEXT,
     Channel.WHATSAPP: whatsapp_content.LONGEST_TEXT,
-    Channel.EMAIL: 5 * 1024 * 1024,
 }
 
 
@@ -126,7 +126,10 @@ def say_once(content: Content, channel: Channel, variables: Mapping[str, str], a
     return _fill(_compile(content, channel), channel, variables, at)
 
 
-def _fill(said: _Compiled, channel: Channel, variables: Mapping[str, str], at: int) -> Content:
+def _fill(said: _Compiled | EmailTemplate, channel: Channel, variables: Mapping[str, str], at: int) -> Content:
+    if isinstance(said, EmailTemplate):
+        return _fill_email(said, variables, at)
+
     def fill(template: Template) -> str:
         try:
             text = template.render(variables, at, said.longest)
@@ -146,6 +149,14 @@ def _fill(said: _Compiled, channel: Channel, variables: Mapping[str, str], at: i
     return Content(text=text, rich=rich)
 
 
+def _fill_email(said: EmailTemplate, variables: Mapping[str, str], at: int) -> Content:
+    try:
+        module = said.fill(variables, at)
+    except Unrenderable as error:
+        raise Unsayable(EMPTY if isinstance(error, EmptyEmail) else UNFIT, str(error)) from None
+    return Content(text=module["text"], rich=module)
+
+
 class _Compiled(NamedTuple):
     """What an operation says on one channel, its strings compiled."""
 
@@ -156,8 +167,10 @@ class _Compiled(NamedTuple):
     longest: int
 
 
-def _compile(content: Content, channel: Channel) -> _Compiled:
+def _compile(content: Content, channel: Channel) -> _Compiled | EmailTemplate:
     said = on_channel(content, channel)
+    if channel is Channel.EMAIL and said.rich is not None:
+        return EmailTemplate(said.rich)
     longest = LONGEST_WITH_MEDIA if said.text != content.text and channel is Channel.SMS else LONGEST_TEXT
     if content.modules:
         longest = _LONGEST.get(channel, longest)
@@ -172,8 +185,7 @@ def _tree(value: Any) -> Any:
     if isinstance(value, str):
         return compile_template(value) if has_markup(value) else value
     if isinstance(value, Mapping):
-        # Files that come with an email are bytes and no texts.
-        return {key: inner if key == "attachments" else _tree(inner) for key, inner in value.items()}
+        return {key: _tree(inner) for key, inner in value.items()}
     return list(map(_tree, value)) if isinstance(value, list) else value
 
 
@@ -203,14 +215,8 @@ def _check_whatsapp(module: Mapping[str, Any]) -> None:
         raise Unsayable(UNFIT, "it breaks a limit of WhatsApp once its variables are filled in") from None
 
 
-def _check_email(module: Mapping[str, Any]) -> None:
-    if not str(module.get("subject", "")).strip() or not (str(module.get("html") or module.get("text", ""))).strip():
-        raise Unsayable(EMPTY, "its subject or body is empty once its variables are filled in")
-
-
 #: By channel: raises `Unsayable` for a module that its provider would refuse.
 _CHECKS: dict[Channel, Callable[[Mapping[str, Any]], None]] = {
     Channel.RCS: _check_rcs,
     Channel.WHATSAPP: _check_whatsapp,
-    Channel.EMAIL: _check_email,
 }

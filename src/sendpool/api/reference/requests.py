@@ -10,7 +10,7 @@ import msgspec
 from sendpool.api import email_sending, fields, resolving
 from sendpool.api.checks import MAX_TAGS
 from sendpool.api.contents import LONGEST_SOURCE, LONGEST_URL, MAX_MEDIA, MAX_MODULES
-from sendpool.api.email_contents import DISPOSITIONS, MAX_ATTACHMENTS, MAX_FILENAME, MAX_SUBJECT
+from sendpool.api.email_contents import DISPOSITIONS, MAX_ATTACHMENTS, MAX_FILENAME
 from sendpool.api.email_sending import LEAST_POOL_NAME, MOST_POOL_NAME
 from sendpool.api.fields import TAGS
 from sendpool.api.origins import LONGEST_ADDRESS
@@ -27,6 +27,7 @@ from sendpool.api.reference.parameters import schema_of
 from sendpool.api.schedules import MAX_EXPRESSIONS
 from sendpool.api.sending import MAX_RECIPIENTS, MAX_VALIDITY
 from sendpool.api.variables import LONGEST_NAME, LONGEST_VALUE, MAX_VARIABLES
+from sendpool.domain.email_content import LONGEST_SUBJECT
 from sendpool.domain.message import LONGEST_TEXT, LONGEST_WITH_MEDIA, Category
 from sendpool.domain.rcs_content import RcsModule
 from sendpool.domain.schedule import HORIZON_DAYS
@@ -303,10 +304,10 @@ PARTS: Mapping[str, Schema] = {
             ),
         ]
     },
-    "EmailRecipientInput": an_object(("address",), address=_MAILBOX, name=_MAILBOX_NAME),
+    "EmailRecipientInput": an_object(("address",), address=_MAILBOX, name=_MAILBOX_NAME, variables=ref("Variables")),
     "EmailContentInput": an_object(
         ("subject", "html"),
-        subject={**_TEXT, "maxLength": MAX_SUBJECT},
+        subject={**_TEXT, "maxLength": LONGEST_SUBJECT},
         html=_TEXT,
         text={"type": "string", "description": "Where it is missing or empty, it comes from the html."},
         attachments=an_array(ref("EmailAttachmentInput"), 0, MAX_ATTACHMENTS),
