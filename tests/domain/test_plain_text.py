@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sendpool.domain.plain_text import plain_text
+from sendpool.domain.plain_text import LONGEST, plain_text
 
 
 @pytest.mark.parametrize(
@@ -90,3 +90,7 @@ def test_what_is_never_closed_takes_no_longer_for_its_length(part: str) -> None:
 
     short = min(seconds(10_000) for _ in range(3))
     assert min(seconds(80_000) for _ in range(3)) < 30 * short + 0.05
+
+
+def test_of_a_document_without_end_the_beginning_is_read() -> None:
+    assert plain_text("<p>x</p>" * LONGEST) == plain_text("<p>x</p>" * (LONGEST // 8))

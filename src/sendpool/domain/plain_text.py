@@ -10,6 +10,9 @@ from __future__ import annotations
 import re
 from html import unescape
 
+#: Characters of a document that are read; nobody reads a text that is longer.
+LONGEST = 500_000
+
 #: What a document is made of. Each alternative takes what it has begun to the end, so nothing is looked at twice.
 _TOKEN = re.compile(
     r"(?P<liquid>\{\{.*?(?:\}\}|\Z)|\{%.*?(?:%\}|\Z))"
@@ -37,9 +40,12 @@ _LINKS = ("http://", "https://", "mailto:", "tel:", "{{")
 
 
 def plain_text(html: str) -> str:
-    """The text of *html*: paragraphs apart, lines where lines break, links with their targets behind them."""
+    """The text of *html*: paragraphs apart, lines where lines break, links with their targets behind them.
+
+    Of a document of more than `LONGEST` characters, the text of its beginning.
+    """
     writer = _Writer()
-    for token in _TOKEN.finditer(html):
+    for token in _TOKEN.finditer(html[:LONGEST]):
         kind = token.lastgroup
         if kind == "text":
             # What was written with entities is no markup, and must not become any.
