@@ -84,6 +84,18 @@ async def test_profile_names_the_addresses_and_is_named_in_turn(world: Any, conf
     assert await client.listed(f"?profile={BEN}") == []
 
 
+async def test_text_reads_as_the_profile_says(world: Any) -> None:
+    client = world.client
+    await world.write(save_profiles(world.accounts[0].id, [BOTH], 1))
+    variables = {"name": "${Twilio.Profile.firstName}"}
+    await client.sent(to=[{"profileId": ANA, "variables": variables}], content={"text": "Hi {{ name }}"})
+
+    (one,) = await client.listed()
+    fetched = (await client.get(f"/v1/Messages/{one['id']}")).json
+
+    assert fetched["content"] == {"text": "Hi Ana"}
+
+
 @pytest.mark.parametrize("profile_id", [ANA, BEN])
 async def test_profile_of_another_account_is_unknown(profile_id: str, world: Any) -> None:
     await world.write(save_profiles(world.accounts[0].id, [BOTH], 1))

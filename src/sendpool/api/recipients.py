@@ -38,26 +38,26 @@ class ProfilesWanted(Exception):
 
 
 class Profiles:
-    """The profiles that a request names, as far as they have been looked for."""
+    """The profiles that were found of those that a request names."""
 
-    def __init__(self, found: Iterable[Profile] | None = None) -> None:
-        """None: nobody has looked yet, so those asked for are noted as wanted."""
-        self._looked = found is not None
+    def __init__(self, found: Iterable[Profile] = ()) -> None:
         self._by_id: dict[str, list[Profile]] = {}
-        self._wanted: set[str] = set()
-        for profile in found or ():
+        for profile in found:
             self._by_id.setdefault(profile.profile_id, []).append(profile)
 
     def find(self, profile_id: str, store_id: str | None) -> list[Profile]:
         """Those with this id, in that memory store or in any."""
-        if not self._looked:
-            self._wanted.add(profile_id)
         return [one for one in self._by_id.get(profile_id, ()) if store_id in (None, one.store_id)]
 
-    def look(self) -> None:
-        """Raise ProfilesWanted if any have to be looked for."""
-        if self._wanted:
-            raise ProfilesWanted(frozenset(self._wanted))
+
+def want_profiles(to: object) -> None:
+    """Raise ProfilesWanted if a request to *to* has to be read with the profiles that it names."""
+    named = (
+        {entry.get("profileId") if isinstance(entry, dict) else None for entry in to} if isinstance(to, list) else {}
+    )
+    ids = frozenset(one for one in named if isinstance(one, str) and _is_id(PROFILE, one))
+    if ids:
+        raise ProfilesWanted(ids)
 
 
 def check_recipient(value: object, context: str, findings: Findings, profiles: Profiles) -> Recipient | None:
@@ -161,8 +161,12 @@ def _of_profile(
     return _person(profile.addresses, {OF_PROFILE: f"{profile.profile_id} {profile.store_id}", **filled})
 
 
+def _is_id(prefix: str, text: str) -> bool:
+    return len(text) <= _LONGEST_ID and is_well_formed(prefix, text)
+
+
 def _reference(prefix: str, value: object, what: str, context: str, findings: Findings) -> str | None:
-    if isinstance(value, str) and len(value) <= _LONGEST_ID and is_well_formed(prefix, value):
+    if isinstance(value, str) and _is_id(prefix, value):
         return value
     findings.add(f"this is not the id of a {what}; one looks like {prefix}_01h9krwprkeee8fzqspvwy6nq8", context)
     return None

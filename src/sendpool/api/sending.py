@@ -18,7 +18,7 @@ from sendpool.api.checks import check_category, check_fields, check_tags, entrie
 from sendpool.api.contents import check_content
 from sendpool.api.origins import check_origin
 from sendpool.api.problems import Findings
-from sendpool.api.recipients import SPACE, Profiles, check_recipient
+from sendpool.api.recipients import SPACE, Profiles, check_recipient, want_profiles
 from sendpool.api.schedules import check_schedule
 from sendpool.api.variables import are_usable
 from sendpool.domain.message import Content
@@ -58,7 +58,7 @@ def read_send(body: bytes, account_id: int, profiles: Profiles | None = None) ->
     """
     findings = Findings()
     read = _quickly(body)
-    fields, recipients = _thoroughly(body, findings, profiles or Profiles()) if read is None else read
+    fields, recipients = _thoroughly(body, findings, profiles) if read is None else read
     if "content" not in fields:
         _missing("content", findings)
     content = check_content(fields["content"], findings) if "content" in fields else Content()
@@ -110,17 +110,21 @@ def _quickly(body: bytes) -> tuple[dict[str, Any], Sequence[Recipient]] | None:
     return given, list(map(Recipient, addresses, spaces, variables))
 
 
-def _thoroughly(body: bytes, findings: Findings, profiles: Profiles) -> tuple[dict[str, Any], Sequence[Recipient]]:
+def _thoroughly(
+    body: bytes, findings: Findings, profiles: Profiles | None
+) -> tuple[dict[str, Any], Sequence[Recipient]]:
     fields = decode_object(body)
     check_fields(fields, _FIELDS, findings, not_built=_NOT_BUILT)
     if "to" not in fields:
         _missing("to", findings)
         return fields, ()
+    if profiles is None:
+        want_profiles(fields["to"])
+    known = profiles or Profiles()
     found = [
-        check_recipient(entry, context, findings, profiles)
+        check_recipient(entry, context, findings, known)
         for _, context, entry in entries(fields["to"], "to", "$.to", findings, least=1, most=MAX_RECIPIENTS)
     ]
-    profiles.look()
     return fields, [recipient for recipient in found if recipient is not None]
 
 

@@ -76,7 +76,9 @@ class Template:
         """
         if self._plain is not None:
             say = self._say
-            text = "".join([say(values[name]) if values.get(name) else other for name, other in self._plain])
+            # Without a name it is a piece of text, whatever values without a name there are.
+            parts = [say(values[name]) if name and values.get(name) else other for name, other in self._plain]
+            text = "".join(parts)
             if len(text) > most:
                 raise Unrenderable("it is too long once its variables are filled in")
             return text

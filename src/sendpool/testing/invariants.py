@@ -82,6 +82,10 @@ RULES = {
         SELECT m.id FROM message m
         WHERE (m.state = {_M.SCHEDULED:d}) <> EXISTS (
             SELECT 1 FROM later l WHERE l.due = m.scheduled_for AND l.message_id = m.id AND l.rank IS NULL)""",
+    "a message to several addresses has not exactly one for each step of its plan": """
+        SELECT m.id FROM message m WHERE m.address LIKE '% %'
+        AND (length(m.address) - length(replace(m.address, ' ', '')) + 1 <> length(m.plan)
+             OR length(m.space) <> length(m.plan) OR m.step >= length(m.plan))""",
     "a message waits in two places": """
         SELECT message_id FROM (SELECT message_id FROM outq
                                 UNION ALL SELECT message_id FROM later WHERE queue_id <> 0) w
