@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from sendpool.store import migrate as module
+from sendpool.store.admin_log import record
 from sendpool.store.migrate import SchemaTooNew, migrate
+from sendpool.store.sqlite import Sqlite
 from sendpool.store.tables import metadata
 
 
@@ -121,3 +124,23 @@ def test_a_migration_that_was_cut_short_begins_anew(
     assert schema(path) == {}
     migrate(path)
     assert "message" in schema(path)
+
+
+async def test_a_new_database_and_what_lies_beside_it_is_for_its_user_alone(tmp_path: Path) -> None:
+    database = Sqlite(tmp_path / "new.db")
+    await database.write(record(1, "command line", "account.created", "AC1"))
+
+    modes = [stat.S_IMODE((tmp_path / f"new.db{ending}").stat().st_mode) for ending in ("", "-wal", "-shm")]
+    await database.close()
+
+    assert modes == [0o600] * 3
+
+
+def test_the_mode_of_a_database_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "shared.db"
+    path.touch()
+    path.chmod(0o640)
+
+    migrate(path)
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 
 import sqlalchemy
@@ -33,6 +35,7 @@ def migrate(path: Path) -> tuple[str | None, str]:
     scripts = ScriptDirectory.from_config(config)
     head = scripts.get_current_head()
     assert head is not None
+    _make_private(path)
     engine = sqlalchemy.create_engine(f"sqlite:///{path}", poolclass=NullPool, isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:
@@ -51,3 +54,12 @@ def migrate(path: Path) -> tuple[str | None, str]:
             return before, head
     finally:
         engine.dispose()
+
+
+def _make_private(path: Path) -> None:
+    """Make a file that is not there: it will hold texts and numbers, which only its user may read.
+
+    SQLite gives the files beside it the same mode. Whoever wants another one for a file that exists keeps it.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
