@@ -85,6 +85,7 @@ class Runtime:
 
     async def _serve(self, database: Sqlite, key: bytes) -> int:
         engine = self._engine = Engine(database, self._metrics)
+        engine.backlog.most = self._config.server.max_queued
         account = await self._first_account(database, key)
         _calm_the_collector()
         self._account_id = account.id
@@ -247,6 +248,7 @@ class Runtime:
             log.error("configuration not applied", error=str(error))
             return
         self._config = config
+        self._engine.backlog.most = config.server.max_queued
         _configure_logs(config)
         log.info("configuration applied", connections=len(config.connections))
 

@@ -98,3 +98,18 @@ async def test_a_fault_of_ours_is_a_500_that_tells_nothing(world: Any, conforms:
     assert answer.status == 500
     assert b"1555" not in answer.body
     conforms(answer.json, "ErrorResponse")
+
+
+async def test_an_account_with_too_much_waiting_is_told_to_come_back(world: Any, conforms: Any) -> None:
+    world.engine.backlog.most = 1
+    assert (await world.client.post("/v1/Messages", SEND, headers={"Idempotency-Key": "k"})).status == 202
+
+    answer = await world.client.post("/v1/Messages", SEND)
+
+    assert answer.status == 429
+    conforms(answer.json, "ErrorResponse")
+    assert answer.codes == [20429]
+    assert answer.headers["retry-after"] == "10"
+    assert "server.max_queued" in answer.json["message"]
+    again = await world.client.post("/v1/Messages", SEND, headers={"Idempotency-Key": "k"})
+    assert again.status == 202, "a repeat adds nothing"

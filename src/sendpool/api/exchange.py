@@ -24,6 +24,7 @@ from sendpool.api.problems import (
 )
 from sendpool.api.services import Services
 from sendpool.domain.request import Problem, Refused
+from sendpool.pipeline.backlog import RETRY_AFTER, QueueFull
 from sendpool.pipeline.engine import StoreUnavailable
 
 log = structlog.get_logger()
@@ -160,6 +161,8 @@ class Resource:
         except StoreUnavailable:
             problem = Problem(UNAVAILABLE, "the server cannot take this now; try again in a moment")
             return refusal(Refused(problem, status=503), _RETRY)
+        except QueueFull as full:
+            return too_many(str(full), RETRY_AFTER)
         except ClientGone:
             return None
         except Exception:

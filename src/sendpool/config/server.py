@@ -131,6 +131,15 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
             le=3650,
         ),
     ] = 7.0
+    max_queued: Annotated[
+        int,
+        described(
+            "a whole number above 0",
+            "Messages of one account that may wait, scheduled ones included; who sends more gets a 429.",
+            1_000_000,
+            ge=1,
+        ),
+    ] = 10_000_000
     log_level: Annotated[
         str,
         described('"debug", "info", "warning" or "error"', "The least serious level that is logged.", "info"),

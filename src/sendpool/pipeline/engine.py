@@ -19,6 +19,7 @@ from sendpool.connectors.base import Receipt, ReceiptState
 from sendpool.domain.request import Accepted, SendRequest
 from sendpool.metrics import Metrics
 from sendpool.pipeline.accept import Acceptance, Acceptor, insert_acceptances, insert_keyed
+from sendpool.pipeline.backlog import Backlog
 from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.claim import HORIZON, Claim, Claimed, Clock, claim_due
 from sendpool.pipeline.decide import Bench, decide, expire
@@ -143,6 +144,7 @@ class Engine:
         self.acceptor = Acceptor(self.book, clock.wall)
         self.sending = Sending(self.book, self.wake, clock.monotonic, clock.wall)
         self.expander = Expander(self.acceptor)
+        self.backlog = Backlog()
         #: Told of attempts that are to be taken back, after the commit that decided so.
         self.revoke: Callable[[list[Revoke]], None] = lambda _: None
         self.reach = self.sending.reach
@@ -161,12 +163,16 @@ class Engine:
     # ------------------------------------------------------------ put in
 
     async def accept(self, request: SendRequest, key: Key | None = None) -> Accepted:
-        """Store a request; returns once it is durable. Raises `Refused`, `StoreUnavailable`, or `KeyTaken`."""
+        """Store a request; returns once it is durable. Raises `Refused`, `StoreUnavailable`, `QueueFull`, or
+        `KeyTaken`.
+        """
         readings = await read_each(request, self.clock.wall()) if request.personal else None
         if self._draining:
             raise StoreUnavailable("the server is shutting down")
         done: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
+        self.backlog.admit(request.account_id)
         acceptance = self.acceptor.prepare(request, done, readings)
+        self.backlog.taken(request.account_id, acceptance.operation.total)
         if key is None:
             self._batch.accepts.append(acceptance)
         else:
@@ -385,12 +391,14 @@ class Engine:
         self._send_on(batch, brought)
 
     def _stored(self, acceptance: Acceptance) -> None:
+        self.backlog.stored(acceptance.operation.account_id, acceptance.operation.total)
         self.expander.accepted(acceptance)
         if (due := acceptance.operation.scheduled_for) is not None and due < self.clock.wall() + SOON:
             self.soon.set()
         _resolve(acceptance.done, Accepted(acceptance.operation.uid, acceptance.operation.id))
 
     def _not_stored(self, acceptance: Acceptance, error: Exception) -> None:
+        self.backlog.dropped(acceptance.operation.account_id, acceptance.operation.total)
         for row in acceptance.rows:
             self.book.add(row[0], -1)
         self.sending.contexts.pop(acceptance.operation.id, None)

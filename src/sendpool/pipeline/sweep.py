@@ -61,6 +61,7 @@ from sendpool.store.upkeep import (
     parked_that_match,
     queued_messages,
     rows_in,
+    waiting_by_account,
 )
 from sendpool.store.walks import Place
 
@@ -71,6 +72,8 @@ EVERY = 1.0
 SHORTEST_PAUSE = 0.02
 #: Rounds between the rarer looks.
 RARELY = 5
+#: What the pause after counting the backlog is, at least, in terms of what the counting took.
+COUNTING_PAUSE = 20
 #: Seconds that a row may wait for the one sender that its lane names before it is planned anew.
 GRACE = 10.0
 AT_ONCE = 1_000
@@ -196,11 +199,14 @@ class Sweeper:
         #: Where the walk through all queue rows stands.
         self._place = Place()
         self._forgot_at = engine.clock.monotonic()
+        #: Monotonic seconds before which the backlog is not counted again.
+        self._count_at = 0.0
 
     async def recover(self) -> None:
         """Before anything is sent: know the queues and open operations of an earlier run, settle what it left."""
         engine = self._engine
         engine.acceptor.next_id = await engine.database.read(next_operation_id())
+        await self._count_backlog()
         engine.book.load(await engine.database.read(all_queues()))
         if engine.book.keys:
             for queue_id, rows in (await engine.database.read(count_waiting(list(engine.book.keys)))).items():
@@ -266,6 +272,8 @@ class Sweeper:
             steps += [match_again, partial(end_overdue, engine=engine), forget_old_keys]
             await self._look_at_queues()
             await self._look_at_rows()
+        if self._round % RARELY == 0 or engine.backlog.refused:
+            await self._count_backlog()
         self._round += 1
         engine.sweep(*steps)
 
@@ -317,6 +325,16 @@ class Sweeper:
             self._forgot_at = engine.clock.monotonic()
             for link in engine.sending.links.values():
                 link.forget_awaited()
+
+    async def _count_backlog(self) -> None:
+        """Count what waits of each account; the longer that takes, the more rarely."""
+        engine, clock = self._engine, self._engine.clock.monotonic
+        began = clock()
+        if began < self._count_at:
+            return
+        mark = engine.backlog.mark()
+        engine.backlog.counted(await engine.database.read(waiting_by_account()), mark)
+        self._count_at = clock() + COUNTING_PAUSE * (clock() - began)
 
     async def _look_at_queues(self) -> None:
         """The net behind the hints in memory, and how old the oldest waiting row is."""

@@ -51,6 +51,17 @@ def rows_in(queue_ids: list[int], limit: int) -> Script[list[tuple[int, int, int
     return [tuple(row) for row in rows[:limit]]
 
 
+def waiting_by_account() -> Script[dict[int, int]]:
+    """Messages that are scheduled or queued, those in chunks included, by account."""
+    # Two statements in one, so that each finds its own narrow index.
+    rows = yield Query(
+        "SELECT account_id, sum(waiting) FROM (SELECT account_id, scheduled + queued AS waiting FROM operation WHERE"
+        f" state = {OperationState.SCHEDULED:d} UNION ALL SELECT account_id, scheduled + queued FROM operation WHERE"
+        f" state = {OperationState.PROCESSING:d}) GROUP BY account_id"
+    )
+    return {account_id: int(waiting) for account_id, waiting in rows}
+
+
 def oldest_due(queue_ids: list[int]) -> Script[list[tuple[int, int]]]:
     """(queue, when the row at its head became due) of queues that hold rows."""
     rows = yield Bulk(
