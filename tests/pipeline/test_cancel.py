@@ -13,7 +13,8 @@ from tests.pipeline.worlds import EPOCH, Line, World, everyone, virtually, world
 
 from sendpool.connectors.base import Outcome, ReceiptState, Submission
 from sendpool.domain.failures import classify
-from sendpool.domain.request import Accepted
+from sendpool.domain.message import Content
+from sendpool.domain.request import Accepted, PoolOrigin, Recipient, SendRequest
 from sendpool.domain.schedule import Moment
 from sendpool.domain.states import MessageState
 from sendpool.pipeline import accept
@@ -144,6 +145,31 @@ async def test_an_operation_whose_messages_are_canceled_one_by_one_is_canceled(f
 
         assert await told(w, operation) == [1025, CANCELED]
         assert await state_of(w, operation) == 4
+
+
+@pytest.mark.parametrize("number", [20, 60], ids=["rows", "chunks"])
+@virtually
+async def test_an_operation_of_which_some_texts_cannot_be_made_is_canceled_too(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(accept, "AT_ONCE", 30)
+    async with world(fresh, a=Line(Carrier(), {NUMBER: 100})) as w:
+        request = SendRequest(
+            account_id=w.account_id,
+            origin=PoolOrigin(w.pool),
+            # An empty name makes an empty text, which fails that recipient only.
+            recipients=[
+                Recipient(one, "P", {"name": "x" if n % 10 == 0 else ""}) for n, one in enumerate(everyone(number))
+            ],
+            content=Content(text="{{ name }}", liquid=True),
+            send_at=later(w, 60),
+        )
+        operation = await w.engine.accept(request)
+        assert await w.states(operation) == {"SCHEDULED": number // 10, "FAILED": number - number // 10}
+
+        assert await cancel_all(w, operation) is DONE
+        assert await w.states(operation) == {"CANCELED": number // 10, "FAILED": number - number // 10}
+        assert await told(w, operation) == [1025, CANCELED]
 
 
 @virtually

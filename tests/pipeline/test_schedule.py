@@ -306,6 +306,32 @@ async def test_what_is_scheduled_for_a_pool_that_is_deleted_ends_when_it_is_due(
         assert w.now >= 30
 
 
+@pytest.mark.parametrize("number", [5, 40], ids=["rows", "chunks"])
+@virtually
+async def test_everybody_gets_his_own_text_at_his_own_time(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(accept, "AT_ONCE", 30)
+    carrier = Carrier()
+    # Those who are not due yet come first in the request, so their order is not that of their keys.
+    addresses = [f"{prefix}{n:04}" for n in range(number) for prefix in (INDIA, NEPAL)]
+    async with world(fresh, False, a=Line(carrier, {NUMBER: 1_000})) as w:
+        request = SendRequest(
+            account_id=w.account_id,
+            origin=PoolOrigin(w.pool),
+            recipients=[Recipient(one, "P", {"number": one}) for one in addresses],
+            content=Content(text="Hello {{ number }}", liquid=True),
+            send_at=CLOCK,
+        )
+        operation = await w.engine.accept(request)
+        await asyncio.sleep(2)
+        assert await w.states(operation) == {"DELIVERED": number, "SCHEDULED": number}
+        await asyncio.sleep(6 * 60)
+
+        texts = {sent.submission.recipient: sent.submission.content.text for sent in carrier.sent}
+        assert texts == {one: f"Hello {one}" for one in addresses}
+
+
 @virtually
 async def test_unaddressable_recipients_of_a_scheduled_request_are_known_at_once(fresh: Path) -> None:
     async with world(fresh, a=Line(Carrier(), {NUMBER: 100})) as w:

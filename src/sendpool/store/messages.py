@@ -573,7 +573,7 @@ _COUNTERS = ("attempts", *COUNTER.values())
 
 def count(deltas: Mapping[int, Mapping[str, int]], now: int) -> Script[None]:
     """Add to operations' counters; an operation with nothing scheduled or queued any more is COMPLETED, or CANCELED if
-    all of it was canceled.
+    all of it was canceled, or if that was before any of it was due.
     """
     if not deltas:
         return
@@ -581,8 +581,8 @@ def count(deltas: Mapping[int, Mapping[str, int]], now: int) -> Script[None]:
     yield Bulk(
         f"UPDATE operation SET {sums}, updated_at = v.at, state = CASE WHEN operation.state <="
         f" {int(OperationState.PROCESSING)} AND operation.queued + v.queued = 0 AND operation.scheduled +"
-        " v.scheduled = 0 THEN CASE WHEN operation.canceled + v.canceled = operation.total THEN"
-        f" {int(OperationState.CANCELED)} ELSE {int(OperationState.COMPLETED)} END ELSE operation.state END FROM v"
+        f" v.scheduled = 0 THEN CASE WHEN operation.state = {int(OperationState.SCHEDULED)} OR operation.canceled +"
+        f" v.canceled = operation.total THEN {int(OperationState.CANCELED)} ELSE {int(OperationState.COMPLETED)} END ELSE operation.state END FROM v"
         " WHERE operation.id = v.id",
         (("id", "bigint"), *((name, "int") for name in _COUNTERS), ("at", "bigint")),
         [(key, *(delta.get(name, 0) for name in _COUNTERS), now) for key, delta in deltas.items()],

@@ -57,8 +57,8 @@ RULES = {
         AND (o.queued + o.scheduled = 0) <> (o.state IN ({_O.COMPLETED:d}, {_O.CANCELED:d}))""",
     "an operation is SCHEDULED although something of it is not, or CANCELED although not all of it is": f"""
         SELECT o.id FROM operation o WHERE o.kind NOT IN {_UNCOUNTED_KINDS} AND
-        (o.state = {_O.SCHEDULED:d} AND o.scheduled + o.canceled <> o.total
-         OR o.state = {_O.CANCELED:d} AND o.canceled <> o.total)""",
+        (o.state = {_O.SCHEDULED:d} AND o.scheduled + o.canceled + o.failed <> o.total
+         OR o.state = {_O.CANCELED:d} AND o.canceled + o.failed <> o.total)""",
     "an operation's events are not the states that it has been through": f"""
         SELECT o.id FROM operation o
         LEFT JOIN event e ON e.subject_id = o.id AND e.number > {OPERATION_EVENT}
