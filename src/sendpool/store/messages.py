@@ -582,8 +582,8 @@ def count(deltas: Mapping[int, Mapping[str, int]], now: int) -> Script[None]:
         f"UPDATE operation SET {sums}, updated_at = v.at, state = CASE WHEN operation.state <="
         f" {int(OperationState.PROCESSING)} AND operation.queued + v.queued = 0 AND operation.scheduled +"
         f" v.scheduled = 0 THEN CASE WHEN operation.state = {int(OperationState.SCHEDULED)} OR operation.canceled +"
-        f" v.canceled = operation.total THEN {int(OperationState.CANCELED)} ELSE {int(OperationState.COMPLETED)} END ELSE operation.state END FROM v"
-        " WHERE operation.id = v.id",
+        f" v.canceled = operation.total THEN {int(OperationState.CANCELED)} ELSE {int(OperationState.COMPLETED)} END"
+        " ELSE operation.state END FROM v WHERE operation.id = v.id",
         (("id", "bigint"), *((name, "int") for name in _COUNTERS), ("at", "bigint")),
         [(key, *(delta.get(name, 0) for name in _COUNTERS), now) for key, delta in deltas.items()],
     )
