@@ -41,9 +41,10 @@ Count = Annotated[int, Meta(ge=0)]
 Tags = Annotated[Raw, Meta(extra_json_schema={"$ref": "#/components/schemas/Tags"})]
 ResolvedContent = Annotated[Raw, Meta(extra_json_schema={"$ref": "#/components/schemas/ResolvedContent"})]
 
-#: Channels that messages are sent on, spaces of recipients' addresses, and channels of every sender.
-MessageChannel = Annotated[str, _one_of("SMS", "RCS", "WHATSAPP")]
-RecipientChannel = Annotated[str, _one_of("PHONE", "WHATSAPP")]
+#: Channels that messages are sent on, spaces of recipients' addresses (EMAIL is an addition of ours to both), and
+#: channels of every sender.
+MessageChannel = Annotated[str, _one_of("SMS", "RCS", "WHATSAPP", "EMAIL")]
+RecipientChannel = Annotated[str, _one_of("PHONE", "WHATSAPP", "EMAIL")]
 SenderChannel = Annotated[str, _one_of("SMS", "RCS", "EMAIL", "WHATSAPP", "PUSH")]
 SenderStatus = Annotated[str, _one_of("ACTIVATED", "DEACTIVATED")]
 MessageStatus = Annotated[

@@ -88,7 +88,6 @@ _WHATSAPP: Schema = {
     "examples": [{"type": "text", "text": {"body": "Hello"}}],
 }
 _ADDRESS: Schema = {**_TEXT, "maxLength": LONGEST_ADDRESS}
-_PHONES = _either_case("PHONE", "WHATSAPP")
 _RECIPIENTS = _either_case("PHONE", "WHATSAPP", "EMAIL")
 _CHANNELS = _either_case("SMS", "RCS", "EMAIL", "WHATSAPP", "PUSH")
 _MESSAGE_CHANNELS = _either_case("SMS", "RCS", "WHATSAPP")
@@ -236,7 +235,7 @@ PARTS: Mapping[str, Schema] = {
         ("address", "channel"),
         ("addresses", "profileId"),
         address=_TEXT,
-        channel=_PHONES,
+        channel=_RECIPIENTS,
         variables=ref("Variables"),
     ),
     "ConnectedAddressRecipient": {
