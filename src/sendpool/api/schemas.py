@@ -298,7 +298,7 @@ class MessagePage(Shape, frozen=True, kw_only=True):
 class Receipt(Shape, frozen=True, kw_only=True):
     """How far a message has come with one recipient."""
 
-    to: Addressee
+    to: MessageAddressee
     status: MessageStatus
     updated_at: Timestamp
 
