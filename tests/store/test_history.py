@@ -177,6 +177,9 @@ FILTERS: list[tuple[MessageFilter, Callable[[Any, Any], bool]]] = [
         lambda one, row: row["channel"] == "WHATSAPP" and '"a":"1"' in one["tags"],
     ),
     (MessageFilter(channel="RCS"), lambda one, row: False),
+    (MessageFilter(address="+1"), lambda one, row: row["channel"] == "SMS"),
+    (MessageFilter(address="+3"), lambda one, row: False),
+    (MessageFilter(emails=True, address="+2"), lambda one, row: row["channel"] == "WHATSAPP"),
     (MessageFilter(emails=True), lambda one, row: True),
     (MessageFilter(emails=True, state=STATES[1]), lambda one, row: row["state"] == STATES[1]),
 ]
