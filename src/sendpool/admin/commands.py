@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from sendpool.admin import accounts, changes, keys, profiles
+from sendpool.admin import accounts, changes, keys, profiles, templates
 from sendpool.admin.context import Context
 from sendpool.admin.protocol import Ask, CommandRefused
 from sendpool.store.database import Script
@@ -37,6 +37,10 @@ COMMANDS: Mapping[str, Command[Any]] = {
     "profiles.list": Command(profiles.ListProfiles, profiles.list_profiles, writes=False),
     "profiles.show": Command(profiles.OneProfile, profiles.show_profile, writes=False),
     "profiles.delete": Command(profiles.OneProfile, profiles.delete_profile),
+    "templates.list": Command(templates.ListTemplates, templates.list_templates, writes=False),
+    "templates.show": Command(templates.OneTemplate, templates.show_template, writes=False),
+    "templates.write": Command(templates.WriteTemplate, templates.write_template),
+    "templates.delete": Command(templates.OneTemplate, templates.delete_template),
     "log.list": Command(changes.ListLog, changes.show_log, writes=False),
 }
 

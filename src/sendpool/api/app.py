@@ -8,7 +8,18 @@ from urllib.parse import urlsplit
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sendpool.api import emails, lookups, messages, monitoring, pools, reference, resolving, searching, senders
+from sendpool.api import (
+    emails,
+    lookups,
+    messages,
+    monitoring,
+    pools,
+    reference,
+    resolving,
+    searching,
+    senders,
+    templates,
+)
 from sendpool.api.addresses import possible_lengths
 from sendpool.api.callbacks import PATH, Callbacks
 from sendpool.api.exchange import Handler, Resource, nowhere
@@ -38,6 +49,12 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/Senders/Search": {"POST": searching.search_senders},
     "/Senders/Resolve": {"POST": resolving.resolve_senders},
     "/Senders/{sender_id}": {"GET": senders.get_sender},
+    "/Content": {"POST": templates.post_template, "GET": templates.get_templates},
+    "/Content/{content_sid}": {
+        "GET": templates.get_template,
+        "PUT": templates.put_template,
+        "DELETE": templates.delete_template,
+    },
     "/SenderPools": {"POST": pools.post_pool, "GET": pools.get_pools},
     "/SenderPools/Operations": {"GET": pools.get_operations},
     "/SenderPools/Operations/{operation_id}": {"GET": pools.get_operation},

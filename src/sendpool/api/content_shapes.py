@@ -19,7 +19,7 @@ def shown_content(stored: str, variables: str | None, at: int) -> Raw:
     """
     content = msgspec.json.decode(stored, type=Content)
     values = msgspec.json.decode(variables, type=dict[str, str]) if variables else {}
-    shape: dict[str, Any] = {}
+    shape: dict[str, Any] = {"contentId": content.content_id} if content.content_id else {}
     if content.modules:
         modules = [
             {channel.lower(): _module(content, Channel(channel), values, at) if content.liquid else module}

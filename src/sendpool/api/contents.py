@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from sendpool.api.checks import check_fields, entries, wrong_kind
 from sendpool.api.liquids import check_liquid
 from sendpool.api.modules import check_rcs, check_whatsapp
-from sendpool.api.problems import TEXT_TOO_LONG, Findings
+from sendpool.api.problems import NOT_FOUND, TEXT_TOO_LONG, Findings
 from sendpool.domain.message import LONGEST_TEXT, LONGEST_WITH_MEDIA, Content, has_markup, holds_markup
 
 #: Characters of a text with Liquid markup, before it is filled in.
@@ -18,16 +20,34 @@ LONGEST_URL = 2_048
 MAX_MEDIA = 10
 MAX_MODULES = 4
 
-_OTHER_CONTENT = ("contentId",)
+#: 34 characters, usually; the contract takes 28 to 36.
+_CONTENT_ID = re.compile(r"HX[0-9a-fA-F]{26,34}")
 _MODULES = ("sms", "rcs", "whatsapp")
 
 
-def check_content(value: object, findings: Findings) -> Content:
-    """What is to be sent. What is wrong is noted; the result is then of no use."""
+class TemplateWanted(Exception):
+    """A content names a template that has to be looked up first, by `sid`."""
+
+    def __init__(self, sid: str) -> None:
+        super().__init__(sid)
+        self.sid = sid
+
+
+def check_content(
+    value: object, findings: Findings, templates: Mapping[str, Content | None] = MappingProxyType({})
+) -> Content:
+    """What is to be sent. What is wrong is noted; the result is then of no use.
+
+    *templates* says what was found of templates, by sid (None: there is none). Raises TemplateWanted for another.
+    """
     if not isinstance(value, dict):
         wrong_kind("content", "an object", value, "$.content", findings)
         return Content()
-    check_fields(value, ("text", "media", "modules"), findings, "$.content", not_built=_OTHER_CONTENT)
+    check_fields(value, ("text", "media", "modules", "contentId"), findings, "$.content")
+    if "contentId" in value:
+        if len(value) > 1:
+            findings.add("content must have exactly one of contentId, modules, and text with media", "$.content")
+        return _template(value["contentId"], findings, templates)
     if "modules" in value:
         if "text" in value or "media" in value:
             findings.add("content must have exactly one of modules, and text with media", "$.content")
@@ -35,9 +55,21 @@ def check_content(value: object, findings: Findings) -> Content:
         return Content(modules=modules, liquid=holds_markup(modules))
     if "text" in value or "media" in value:
         return _text_and_media(value, "$.content", findings)
-    if not any(field in value for field in _OTHER_CONTENT):
-        findings.add("content has neither text nor media nor modules", "$.content.text")
+    findings.add("content has none of text, media, modules and contentId", "$.content.text")
     return Content()
+
+
+def _template(sid: object, findings: Findings, templates: Mapping[str, Content | None]) -> Content:
+    context = "$.content.contentId"
+    if not isinstance(sid, str) or not _CONTENT_ID.fullmatch(sid):
+        findings.add("contentId must be HX and 32 hexadecimal digits", context)
+        return Content()
+    if sid not in templates:
+        raise TemplateWanted(sid)
+    found = templates[sid]
+    if found is None:
+        findings.add("there is no such template in this account; GET /Content lists yours", context, NOT_FOUND)
+    return found or Content()
 
 
 def _text_and_media(value: Mapping[str, Any], context: str, findings: Findings) -> Content:
@@ -110,7 +142,8 @@ def _module(channel: str, value: object, context: str, findings: Findings) -> Ma
     return value
 
 
-def _check_sms(module: Mapping[str, Any], context: str, findings: Findings) -> None:
+def check_sms(module: Mapping[str, Any], context: str, findings: Findings) -> None:
+    """Check an SMS module: a text with media."""
     check_fields(module, ("text", "media"), findings, context)
     if "text" in module or "media" in module:
         _text_and_media(module, context, findings)
@@ -118,4 +151,4 @@ def _check_sms(module: Mapping[str, Any], context: str, findings: Findings) -> N
         findings.add("an sms module has neither text nor media", f"{context}.text")
 
 
-_CHECKS = {"sms": _check_sms, "rcs": check_rcs, "whatsapp": check_whatsapp}
+_CHECKS = {"sms": check_sms, "rcs": check_rcs, "whatsapp": check_whatsapp}

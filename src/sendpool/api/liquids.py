@@ -40,10 +40,13 @@ def check_liquid(text: str, what: str, context: str, findings: Findings, *, url:
         findings.add(f"{what} must begin with http:// or https:// and a host, before any Liquid markup", context)
 
 
-def check_strings(module: Mapping[str, Any], context: str, findings: Findings) -> None:
-    """The same for every string of a module: Liquid is carried out in all of them."""
+def check_strings(module: Mapping[str, Any], context: str, findings: Findings, *, all_urls: bool = False) -> None:
+    """The same for every string of a module: Liquid is carried out in all of them.
+
+    *all_urls*: those without markup have to be http or https as well.
+    """
     for name, place, said in _strings(module, context):
-        if has_markup(said) or "\0" in said:
+        if has_markup(said) or "\0" in said or (all_urls and name in URLS):
             check_liquid(said, name, place, findings, url=name in URLS)
 
 

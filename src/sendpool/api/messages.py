@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sendpool.api import kinds
+from sendpool.api.contents import TemplateWanted
 from sendpool.api.exchange import Reply, Request
 from sendpool.api.kinds import Kind
 from sendpool.api.message_shapes import message, message_metadata, message_operation
@@ -12,13 +13,16 @@ from sendpool.api.recipients import Profiles, ProfilesWanted
 from sendpool.api.references import PROFILE
 from sendpool.api.schemas import MessageOperationPage, MessagePage, encode
 from sendpool.api.sending import read_send
+from sendpool.api.template_bodies import content_of
 from sendpool.domain import ids
+from sendpool.domain.message import Content
 from sendpool.domain.request import SendRequest
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import MessageState
 from sendpool.store import history
 from sendpool.store.history import MessageFilter
 from sendpool.store.profiles import load_profiles
+from sendpool.store.templates import find_template
 
 _CHANNELS = {name: name for name in Channel.__members__}
 #: GROUP is a status of the contract; no message of ours has it.
@@ -40,12 +44,18 @@ async def post_messages(request: Request) -> Reply:
 
 
 async def _read(request: Request, body: bytes) -> SendRequest:
-    """What a send's body asks for; only one that names profiles is read again with what is found of them."""
-    try:
-        return read_send(body, request.account_id)
-    except ProfilesWanted as wanted:
-        found = await request.services.database.read(load_profiles(request.account_id, wanted.ids))
-        return read_send(body, request.account_id, Profiles(found))
+    """What a send's body asks for; one that names profiles or a template is read again with what is found of them."""
+    account, read = request.account_id, request.services.database.read
+    profiles: Profiles | None = None
+    templates: dict[str, Content | None] = {}
+    while True:
+        try:
+            return read_send(body, account, profiles, templates)
+        except ProfilesWanted as missing:
+            profiles = Profiles(await read(load_profiles(account, missing.ids)))
+        except TemplateWanted as missing:
+            found = await read(find_template(account, missing.sid))
+            templates[missing.sid] = None if found is None else content_of(found)
 
 
 def _message_filter(query: Query) -> MessageFilter:

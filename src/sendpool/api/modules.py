@@ -33,7 +33,7 @@ def check_rcs(module: Mapping[str, Any], context: str, findings: Findings) -> No
     try:
         message = rcs_content.read_module(stood_in(module))
     except msgspec.ValidationError as error:
-        _note(error, context, findings)
+        note(error, context, findings)
         return
     if len(msgspec.json.encode(message)) > rcs_content.LARGEST_MESSAGE:
         findings.add(f"an rcs module may have {rcs_content.LARGEST_MESSAGE:,} bytes", context)
@@ -58,7 +58,7 @@ def check_whatsapp(module: Mapping[str, Any], context: str, findings: Findings) 
     try:
         whatsapp_content.check_module(stood_in(module))
     except msgspec.ValidationError as error:
-        _note(error, context, findings)
+        note(error, context, findings)
         return
     check_strings(module, context, findings)
 
@@ -73,7 +73,7 @@ def _uploaded(value: Any, context: str) -> list[str]:
     return []
 
 
-def _note(error: msgspec.ValidationError, context: str, findings: Findings) -> None:
+def note(error: msgspec.ValidationError, context: str, findings: Findings) -> None:
     """Note what is wrong with a module whose own fields are known, without repeating its values."""
     words, at, path = str(error).rpartition(" - at `$")
     if not at:

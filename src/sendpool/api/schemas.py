@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -326,6 +326,26 @@ class OperationErrorPage(Shape, frozen=True, kw_only=True):
     """A page of errors."""
 
     errors: list[OperationError]
+    pagination: Pagination
+
+
+class ContentTemplate(Shape, frozen=True, kw_only=True, rename=None):
+    """A template; our own addition, spelled as the hosted Content API does."""
+
+    sid: str
+    friendly_name: str
+    language: str
+    variables: dict[str, str]
+    types: dict[str, Any]
+    date_created: str
+    date_updated: str
+    url: str
+
+
+class ContentTemplatePage(Shape, frozen=True, kw_only=True):
+    """A page of templates."""
+
+    contents: list[ContentTemplate]
     pagination: Pagination
 
 

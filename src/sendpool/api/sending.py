@@ -6,7 +6,8 @@ like goes the thorough way, which is the authority. Both give the same request.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 import msgspec
@@ -51,17 +52,23 @@ class _QuickSend(msgspec.Struct, forbid_unknown_fields=True):
 _decode = msgspec.json.Decoder(_QuickSend).decode
 
 
-def read_send(body: bytes, account_id: int, profiles: Profiles | None = None) -> SendRequest:
+def read_send(
+    body: bytes,
+    account_id: int,
+    profiles: Profiles | None = None,
+    templates: Mapping[str, Content | None] = MappingProxyType({}),
+) -> SendRequest:
     """The request that a body stands for, valid by itself. Raises Refused with everything that is wrong.
 
-    Raises ProfilesWanted where it names profiles and *profiles* does not say what was found of them.
+    Raises ProfilesWanted where it names profiles and *profiles* does not say what was found of them; and
+    TemplateWanted for a template that *templates* does not know.
     """
     findings = Findings()
     read = _quickly(body)
     fields, recipients = _thoroughly(body, findings, profiles) if read is None else read
     if "content" not in fields:
         _missing("content", findings)
-    content = check_content(fields["content"], findings) if "content" in fields else Content()
+    content = check_content(fields["content"], findings, templates) if "content" in fields else Content()
     origin = check_origin(fields["from"], findings) if "from" in fields else AccountOrigin()
     send_at = check_schedule(fields["schedule"], findings) if "schedule" in fields else None
     tags = check_tags(fields["tags"], findings) if "tags" in fields else {}

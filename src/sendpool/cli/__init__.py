@@ -19,6 +19,7 @@ from sendpool.cli.classes import classes
 from sendpool.cli.keys import keys
 from sendpool.cli.options import MISUSED, ConfigPath, DatabaseUrl, failed, load_config
 from sendpool.cli.profiles import profiles
+from sendpool.cli.templates import templates
 from sendpool.config import ConfigError, reload
 
 
@@ -39,6 +40,7 @@ app.command(accounts)
 app.command(classes)
 app.command(keys)
 app.command(profiles)
+app.command(templates)
 app.command(log)
 
 

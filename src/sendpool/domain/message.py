@@ -52,6 +52,9 @@ class Content(msgspec.Struct, frozen=True, kw_only=True, eq=False, omit_defaults
     modules: Mapping[str, Mapping[str, Any]] = {}
     #: Its strings are Liquid templates, filled in for each recipient.
     liquid: bool = False
+    #: The template that it is a copy of, and values for its slots where a recipient has none.
+    content_id: str = ""
+    defaults: Mapping[str, str] = {}
     #: On the way to a connector: its channel's own module, where that is more than a text.
     rich: Mapping[str, Any] | None = None
 

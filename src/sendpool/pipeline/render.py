@@ -118,12 +118,12 @@ def say(content: Content, channel: Channel, variables: Mapping[str, str], at: in
 
     *at* is the microsecond at which its operation was accepted, which `now` means in it.
     """
-    return _fill(_compiled(content, channel), channel, variables, at)
+    return _fill(_compiled(content, channel), channel, {**content.defaults, **variables}, at)
 
 
 def say_once(content: Content, channel: Channel, variables: Mapping[str, str], at: int) -> Content:
     """The same for a content that nobody will ask about again."""
-    return _fill(_compile(content, channel), channel, variables, at)
+    return _fill(_compile(content, channel), channel, {**content.defaults, **variables}, at)
 
 
 def _fill(said: _Compiled | EmailTemplate, channel: Channel, variables: Mapping[str, str], at: int) -> Content:

@@ -23,9 +23,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 #: src/sendpool/api/reference/operations.py and takes it out here.
 NOT_BUILT: set[str] = set()
 #: Properties of the contract's bodies that are not built, at their places.
-PARTS_NOT_BUILT = {
-    "body:content.contentId",
-}
+PARTS_NOT_BUILT: set[str] = set()
 
 
 def operations(root: Json) -> dict[str, Json]:

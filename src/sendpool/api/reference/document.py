@@ -12,7 +12,7 @@ from sendpool import __version__
 from sendpool.api import schemas
 from sendpool.api.fields import OperationId, Url
 from sendpool.api.problems import ErrorResponse
-from sendpool.api.reference.operations import OPERATIONS, Documented
+from sendpool.api.reference.operations import OPERATIONS, TEMPLATE_DELETED, TEMPLATE_MADE, Documented
 from sendpool.api.reference.parameters import PARAMETERS, PATH_PARAMETERS, Parameter, schema_of
 from sendpool.api.reference.requests import PARTS, REFERENCE, REQUESTS, ref
 from sendpool.api.reference.system import SYSTEM, SystemRoute
@@ -31,6 +31,7 @@ _TAGS = {
     "SenderPools": "Senders that are used interchangeably",
     "SenderPoolOperations": "What changed pools",
     "Emails": "The same for email",
+    "Content": "Templates, which sends name by `contentId`",
     "Server": "For operators and their tools, without a version in the path",
 }
 
@@ -194,6 +195,8 @@ SUCCESSES: Mapping[str, tuple[str, str, Json, str | None]] = {
         },
         "OperationReference",
     ),
+    TEMPLATE_MADE: ("201", "The template is there; sends may name it", {}, "ContentTemplate"),
+    TEMPLATE_DELETED: ("204", "The template is gone", {}, None),
     "ResourceAccepted": ("202", "Done; a read that follows sees it", {}, "ResourceReference"),
     "MessageLocation": (
         "301",

@@ -13,6 +13,8 @@ from sendpool.api.reference.parameters import CREATED, FILTERS, PAGE
 
 #: An answer of 202: the references of what was made or changed.
 OPERATION_ACCEPTED, RESOURCE_ACCEPTED = "OperationAccepted", "ResourceAccepted"
+#: Answers of 201 and 204.
+TEMPLATE_MADE, TEMPLATE_DELETED = "TemplateMade", "TemplateDeleted"
 #: An answer of 301.
 LOCATION = "MessageLocation"
 
@@ -338,4 +340,61 @@ _EMAILS = {
     ),
 }
 
-OPERATIONS: Mapping[str, Documented] = {**_MESSAGES, **_SENDERS, **_POOLS, **_EMAILS}
+_NEW_TEMPLATE = {
+    "card": {
+        "friendly_name": "order on its way",
+        "language": "en",
+        "variables": {"1": "customer", "2": "4711"},
+        "types": {
+            "twilio/card": {
+                "title": "Your order {{2}}",
+                "body": "Dear {{1}}, it is on its way.",
+                "actions": [{"type": "URL", "title": "Track", "url": "https://shop.example/orders/{{2}}"}],
+            },
+            "twilio/text": {"body": "Dear {{1}}, your order {{2}} is on its way."},
+        },
+    }
+}
+_CONTENT = {
+    "POST /Content": Documented(
+        "createContent",
+        "Content",
+        "Make a template",
+        TEMPLATE_MADE,
+        "Each recipient gets the richest of its types that their channel shows.",
+        body="ContentTemplateInput",
+        examples=_NEW_TEMPLATE,
+        ours=True,
+    ),
+    "GET /Content": Documented(
+        "listContent",
+        "Content",
+        "List templates, the newest first",
+        schemas.ContentTemplatePage,
+        parameters=PAGE,
+        ours=True,
+    ),
+    "GET /Content/{content_sid}": Documented(
+        "fetchContent", "Content", "Fetch a template", schemas.ContentTemplate, ours=True
+    ),
+    "PUT /Content/{content_sid}": Documented(
+        "updateContent",
+        "Content",
+        "Let a template say something else",
+        schemas.ContentTemplate,
+        "What was accepted before keeps what it said.",
+        body="ContentTemplateInput",
+        examples=_NEW_TEMPLATE,
+        ours=True,
+    ),
+    "DELETE /Content/{content_sid}": Documented(
+        "deleteContent",
+        "Content",
+        "Delete a template",
+        TEMPLATE_DELETED,
+        "Messages that were accepted with it go on.",
+        ours=True,
+    ),
+}
+
+OPERATIONS: Mapping[str, Documented] = {**_MESSAGES, **_SENDERS, **_POOLS, **_EMAILS, **_CONTENT}

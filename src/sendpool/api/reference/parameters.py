@@ -93,6 +93,7 @@ PATH_PARAMETERS: Mapping[str, Parameter] = {
     "operation_id": Parameter("operationId", "path", schema_of(fields.OperationId)),
     "sender_id": Parameter("senderId", "path", schema_of(fields.SenderId)),
     "pool_id": Parameter("senderPoolId", "path", schema_of(fields.PoolId)),
+    "content_sid": Parameter("contentSid", "path", {"type": "string", "pattern": "^HX[0-9a-f]{32}$"}),
     "email_id": Parameter("emailId", "path", schema_of(fields.EmailId)),
     "message_sid": Parameter("messageSid", "path", schema_of(fields.AttemptId), "The id of an attempt."),
     "code": Parameter("code", "path", {"type": "integer", "minimum": 1}, "An `error.code`."),

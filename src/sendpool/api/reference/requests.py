@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from sendpool.api import email_sending, fields, resolving
+from sendpool.api import email_sending, fields, resolving, template_bodies
 from sendpool.api.checks import MAX_TAGS
 from sendpool.api.contents import LONGEST_SOURCE, LONGEST_URL, MAX_MEDIA, MAX_MODULES
 from sendpool.api.email_contents import DISPOSITIONS, MAX_ATTACHMENTS, MAX_FILENAME
@@ -31,6 +31,7 @@ from sendpool.domain.email_content import LONGEST_SUBJECT
 from sendpool.domain.message import LONGEST_TEXT, LONGEST_WITH_MEDIA, Category
 from sendpool.domain.rcs_content import RcsModule
 from sendpool.domain.schedule import HORIZON_DAYS
+from sendpool.domain.template import Types
 
 REFERENCE = "#/components/schemas/{name}"
 
@@ -147,6 +148,17 @@ def _rcs() -> tuple[Schema, Mapping[str, Schema]]:
 
 RCS_MODULE, RCS_SCHEMAS = _rcs()
 
+
+def _types() -> tuple[Schema, Mapping[str, Schema]]:
+    (types,), components = msgspec.json.schema_components([Types], ref_template=REFERENCE)
+    told = {"type": "object", "description": "A template that WhatsApp has approved, as its Cloud API takes it."}
+    components["Types"]["properties"]["whatsapp/template"] = told
+    kept = ("Types", "TextType", "MediaType", "ActionsType", "CardType", "TemplateAction")
+    return types, {name: components[name] for name in kept}
+
+
+TYPES, TYPES_SCHEMAS = _types()
+
 REQUESTS: Mapping[str, Schema] = {
     "SendMessagesRequest": an_object(
         ("to", "content"),
@@ -200,6 +212,16 @@ REQUESTS: Mapping[str, Schema] = {
         ),
         "not": {"required": ["senderPoolId", "senderAddresses"]},
     },
+    "ContentTemplateInput": an_object(
+        ("types",),
+        friendly_name={"type": "string", "maxLength": template_bodies.MAX_NAME},
+        language={"type": "string", "examples": ["en", "pt_BR"]},
+        variables={**ref("Variables"), "description": "Values of slots where a recipient has none."},
+        types={
+            **TYPES,
+            "description": "By content type. Slots are {{1}}, {{2}} and so on; any Liquid may stand there.",
+        },
+    ),
     "CreateSenderPoolRequest": an_object(
         (),
         name=_NAME,
@@ -221,6 +243,7 @@ REQUESTS: Mapping[str, Schema] = {
 #: What the bodies above are made of.
 PARTS: Mapping[str, Schema] = {
     **RCS_SCHEMAS,
+    **TYPES_SCHEMAS,
     "Tags": {**TAGS, "maxProperties": MAX_TAGS},
     "TagsInput": {
         **TAGS,
@@ -336,14 +359,19 @@ PARTS: Mapping[str, Schema] = {
         filterIn=an_array(_CHANNELS, uniqueItems=True),
         priority=an_array(_ORDER, description="The lower value goes first; each channel at most once."),
     ),
-    "MessageContentInput": {"oneOf": [ref("TextMediaContent"), ref("ModulesContent")]},
+    "MessageContentInput": {"oneOf": [ref("TextMediaContent"), ref("TemplateContent"), ref("ModulesContent")]},
+    "TemplateContent": an_object(
+        ("contentId",),
+        ("text", "media", "modules"),
+        contentId={"type": "string", "pattern": "^HX[0-9a-fA-F]{26,34}$", "description": "A template's sid."},
+    ),
     "TextMediaContent": {
-        **an_object((), ("modules",), text=_LIQUID, media=_MEDIA),
+        **an_object((), ("modules", "contentId"), text=_LIQUID, media=_MEDIA),
         "anyOf": [{"required": ["text"]}, {"required": ["media"]}],
     },
     "ModulesContent": an_object(
         ("modules",),
-        ("text", "media"),
+        ("text", "media", "contentId"),
         modules=an_array(ref("ChannelModule"), 1, MAX_MODULES, description="Each channel at most once."),
     ),
     "ChannelModule": {
