@@ -58,6 +58,20 @@ async def test_commands_at_the_same_time_are_all_carried_out(desk: Desk) -> None
     assert {one["name"] for one in await listed(desk)} == {"", *map(str, range(AT_ONCE))}
 
 
+async def test_a_change_that_the_server_cannot_take_over_is_not_told_as_done(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail() -> None:
+        raise OSError("no more files")
+
+    monkeypatch.setattr(desk.server, "_changed", fail)
+
+    with pytest.raises(CommandRefused, match="stored, but the server goes on without it"):
+        await ask(desk, "accounts.create")
+
+    assert len(await listed(desk)) == 2
+
+
 async def test_only_the_user_of_the_server_may_open_the_socket(desk: Desk) -> None:
     assert stat.S_IMODE(desk.path.stat().st_mode) == 0o600
 

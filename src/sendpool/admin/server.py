@@ -140,7 +140,13 @@ class CommandServer:
         if not command.writes:
             return await self._database.read(command.script())
         result = await self._write(command.script)
-        await self._changed()
+        try:
+            await self._changed()
+        except Exception:
+            log.exception("command not taken over", command=ask.command)
+            raise CommandRefused(
+                "the change is stored, but the server goes on without it; its log says why: mend that and restart it"
+            ) from None
         log.info("command carried out", command=ask.command)
         return result
 
