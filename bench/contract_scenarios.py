@@ -62,11 +62,11 @@ CONTRACT_QUICK = ContractSizes(10, ("examples", "fuzzing"), 3)
 
 
 @contextmanager
-def server(*, filled: bool = False) -> Iterator[Target]:
+def server(*, filled: bool = False, mps: float = 1000.0) -> Iterator[Target]:
     """A server of its own on the disk that the project is on."""
     BUILD.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="contract-", dir=BUILD) as folder:
-        target = Target(Path(folder))
+        target = Target(Path(folder), mps)
         try:
             if filled:
                 target.fill()
@@ -148,11 +148,14 @@ def personal(count: int, text: str) -> bytes:
 def many_with_liquid(sizes: ContractSizes) -> list[Figure]:
     """10,000 recipients with variables of their own in one request: seconds until the 202."""
     body = personal(RECIPIENTS, LIQUID)
-    with server() as target:
+    with server(mps=0.1) as target:
+        before = target.server.usage().cpu_seconds
         times = [target.api.send(body)[1] for _ in range(sizes.accepts)]
+        spent = target.server.usage().cpu_seconds - before
     name = f"seconds until {RECIPIENTS:,} recipients with Liquid text are accepted, slowest of {sizes.accepts}"
     worst = round(max(times), 3)
-    detail = {"each": [round(seconds, 3) for seconds in times]}
+    # On a busy machine the first says little: the server's own time says what is its fault.
+    detail = {"each": [round(seconds, 3) for seconds in times], "cpu_seconds_each": round(spent / sizes.accepts, 3)}
     return [Figure(name, f"< {ACCEPTED_WITHIN}", worst, worst < ACCEPTED_WITHIN, detail)]
 
 

@@ -40,19 +40,19 @@ type = "sandbox"
 channel = "SMS"
 address = "+12034458910"
 display_name = "Cool Support"
-mps = 1000
+mps = MPS
 [[connections.senders]]
 channel = "RCS"
 address = "cool_agent"
-mps = 1000
+mps = MPS
 [[connections.senders]]
 channel = "WHATSAPP"
 address = "+12034458910"
-mps = 1000
+mps = MPS
 [[connections.senders]]
 channel = "EMAIL"
 address = "support@example.com"
-mps = 1000
+mps = MPS
 """
 SUPPORT = "support@example.com"
 EMAILS = ["ana@example.com", "ben@example.com"]
@@ -89,9 +89,10 @@ class Report(NamedTuple):
 class Target:
     """A server with something in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mps: float = 1000.0) -> None:
+        """*mps* is the throughput of each sender: with little, the server is idle after it has accepted."""
         self.folder = folder
-        self.server = Server(folder, (), more=SANDBOX)
+        self.server = Server(folder, (), more=SANDBOX.replace("MPS", str(mps)))
         self.server.start()
         self.api = Api(self.server.base)
         self.known: dict[str, list[str]] = {}
