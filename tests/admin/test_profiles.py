@@ -9,10 +9,12 @@ import pytest
 from sendpool.admin.commands import prepare
 from sendpool.admin.profiles import MOST_AT_ONCE
 from sendpool.admin.protocol import Ask, CommandRefused
+from sendpool.store.database import Query, Script
 
 if TYPE_CHECKING:
     from tests.admin.conftest import Desk
 
+SID = "AC" + "1" * 32
 ANA = {
     "profile_id": "mem_profile_01h9krwprkeee8fzqspvwy6nq8",
     "store_id": "mem_store_01h9krwprkeee8fzqspvwy6nq8",
@@ -64,3 +66,19 @@ async def test_what_changes_nothing_is_not_logged(desk: Desk) -> None:
     await do(desk, "profiles.import", profiles=[ANA])
 
     assert [row["action"] for row in await do(desk, "log.list")].count("profiles.imported") == 1
+
+
+async def test_closing_an_account_forgets_its_profiles_alone(desk: Desk) -> None:
+    other = await do(desk, "accounts.create")
+    for account in (SID, other["sid"]):
+        await do(desk, "profiles.import", profiles=[ANA], account=account)
+
+    await do(desk, "accounts.close", sid=other["sid"])
+
+    assert len(await do(desk, "profiles.list", account=SID)) == 1
+    assert [tuple(row) for row in await desk.database.read(_accounts())] == [(1,)]
+
+
+def _accounts() -> Script[list[Any]]:
+    rows: list[Any] = yield Query("SELECT account_id FROM profile")
+    return rows

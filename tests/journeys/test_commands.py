@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,6 +33,30 @@ async def test_commands_reach_the_running_server_and_the_database_of_one_that_do
     await server.start()
     assert await rig.command(server, "accounts", "list") == listed
     assert made["authToken"] not in server.log_text()
+
+
+async def test_imported_people_are_sent_to_at_once_and_go_on_to_their_next_address(rig: Rig, tmp_path: Path) -> None:
+    server = await rig.server(rig.sandbox([("SMS", SENDER, 10), ("WHATSAPP", "+12034458912", 10)]))
+    profile, store = "mem_profile_01h9krwprkeee8fzqspvwy6nq8", "mem_store_01h9krwprkeee8fzqspvwy6nq8"
+    people = tmp_path / "people.csv"
+    people.write_text(
+        f"profile_id,store_id,phone,whatsapp,firstName\n{profile},{store},+15005550003,+447700900001,Ana\n"
+    )
+
+    imported = await rig.command(server, "profiles", "import", str(people))
+    variables = {"name": "${Twilio.Profile.firstName}"}
+    pool = await server.pool()
+    sent = await server.send(pool, [{"profileId": profile, "variables": variables}], "Hi {{ name }}")
+    await server.wait_stats(sent, delivered=1)
+
+    assert imported == {"created": 1, "updated": 0, "unchanged": 0, "errors": []}
+    (message,) = await server.fetch_all(sent)
+    assert [(one["channel"], one["status"]) for one in message["attempts"]] == [
+        ("SMS", "FAILED"),
+        ("WHATSAPP", "DELIVERED"),
+    ]
+    assert message["to"][0]["address"] == "+447700900001"
+    assert message["content"] == {"text": "Hi Ana"}
 
 
 async def test_a_server_that_cannot_take_commands_serves_all_the_same(rig: Rig) -> None:

@@ -45,6 +45,8 @@ async def test_a_list_goes_on_behind_a_profile(database: Sqlite) -> None:
     await database.write(save_profiles(1, [ANA, BEN], 1))
 
     assert await database.read(list_profiles(1, None, 1)) == [ANA]
+    await database.write(save_profiles(1, [ANA_ELSEWHERE], 1))
+    assert await database.read(list_profiles(1, None, 1)) == [ANA, ANA_ELSEWHERE]
     assert await database.read(list_profiles(1, "mem_profile_a", 10)) == [BEN]
 
 

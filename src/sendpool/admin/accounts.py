@@ -13,6 +13,7 @@ from sendpool.store.accounts import AccountRow
 from sendpool.store.admin_log import COMMAND_LINE, record
 from sendpool.store.database import Script
 from sendpool.store.pools import delete_all_pools, ensure_hidden_pools
+from sendpool.store.profiles import delete_all_profiles
 from sendpool.store.senders import store_inventory
 
 Name = Annotated[str, msgspec.Meta(max_length=100)]
@@ -146,5 +147,6 @@ def close_account(ask: CloseAccount, context: Context) -> Script[dict[str, Any]]
     yield from accounts.close_account(row.id, context.now)
     yield from store_inventory(row.id, (), context.now)
     yield from delete_all_pools(row.id, context.now)
+    yield from delete_all_profiles(row.id)
     yield from record(context.now, COMMAND_LINE, "account.closed", ask.sid)
     return shown(row._replace(closed_at=context.now, old_auth_token_until=None), context.now)

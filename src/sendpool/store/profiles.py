@@ -56,16 +56,17 @@ def save_profiles(account_id: int, profiles: Sequence[Profile], now: int) -> Scr
 
 
 def list_profiles(account_id: int, after: str | None, limit: int) -> Script[list[Profile]]:
-    """Profiles of an account by their ids, from behind the profile *after* on."""
+    """Some *limit* profiles of an account by their ids, from behind *after* on; the last one in all its stores."""
+    columns = (table.c.profile_id, table.c.store_id, table.c.addresses, table.c.fields)
     wanted: ColumnElement[bool] = table.c.account_id == account_id
     if after is not None:
         wanted = wanted & (table.c.profile_id > after)
-    rows = yield (
-        select(table.c.profile_id, table.c.store_id, table.c.addresses, table.c.fields)
-        .where(wanted)
-        .order_by(table.c.profile_id, table.c.store_id)
-        .limit(limit)
-    )
+    ordered = select(*columns).order_by(table.c.profile_id, table.c.store_id)
+    rows = list((yield ordered.where(wanted).limit(limit)))
+    if len(rows) == limit:
+        last, store = rows[-1][:2]
+        rest = (table.c.profile_id == last) & (table.c.store_id > store)
+        rows += yield ordered.where(wanted & rest)
     return [_profile(row) for row in rows]
 
 
@@ -76,6 +77,11 @@ def delete_profiles(account_id: int, profile_id: str, store_id: str | None) -> S
         wanted = wanted & (table.c.store_id == store_id)
     rows = yield delete(table).where(wanted).returning(table.c.store_id)
     return sorted(row[0] for row in rows)
+
+
+def delete_all_profiles(account_id: int) -> Script[None]:
+    """Forget every profile of an account."""
+    yield delete(table).where(table.c.account_id == account_id)
 
 
 def _profile(row: Sequence[Any]) -> Profile:
