@@ -67,6 +67,25 @@ RESOLVE = {
     ],
     "channels": {"filterIn": ["SMS"], "priority": [{"channel": "SMS", "priority": 1}]},
 }
+EMAIL = {
+    "from": {"address": "support@coolcompany.com", "name": "Cool Support"},
+    "to": [{"address": "ana@example.test", "name": "Ana", "variables": {"name": "Ana"}}],
+    "content": {
+        "subject": "Hi {{ name }}",
+        "html": "<p>Hi {{ name | default: 'there' }}</p>",
+        "text": "Hi",
+        "attachments": [{"filename": "a.txt", "content": "YQ==", "type": "text/plain", "contentId": "a"}],
+    },
+    "tags": {"a": "b"},
+    "ipPoolName": "pool",
+}
+SEARCH_EMAILS = {
+    "address": "ana@example.test",
+    "operationId": "comms_operation_01h9krwprkeee8fzqspvwy6nq8",
+    "startDate": "2026-01-01T00:00:00Z",
+    "status": "QUEUED",
+    "tags": {"a": "b"},
+}
 NAMES = ["to", "content", "from", "tags", "validity", "address", "channel", "senderId", "senderPoolId", "text", "media"]
 
 texts = st.text(max_size=8) | st.sampled_from(["\0", "\u202e", "{{x}}", "+15551230001", "SMS", "phone", "a" * 300])
@@ -129,6 +148,23 @@ async def test_any_send(body: Any, client: Any, conforms: Any) -> None:
 
 
 @FUZZ
+@given(body=mutated(EMAIL))
+async def test_any_email_that_is_taken_is_shown_as_the_contract_says(body: Any, client: Any, conforms: Any) -> None:
+    await ask(client, conforms, "POST", "/v1/Emails", json.dumps(body).encode())
+
+    page = (await client.get("/v1/Emails?pageSize=1")).json
+    conforms(page, "EmailPage")
+    for one in page["emails"]:
+        conforms((await client.get(f"/v1/Emails/{one['id']}")).json, "Email")
+
+
+@FUZZ
+@given(body=mutated(SEARCH_EMAILS))
+async def test_any_search_of_emails(body: Any, client: Any, conforms: Any) -> None:
+    await ask(client, conforms, "POST", "/preview/Emails/Search", json.dumps(body).encode())
+
+
+@FUZZ
 @given(body=mutated(POOL), method=st.sampled_from(["POST", "PATCH", "MEMBERS"]))
 async def test_any_pool(body: Any, method: str, client: Any, conforms: Any) -> None:
     path = "/v1/SenderPools"
@@ -148,7 +184,9 @@ async def test_any_search(asked: tuple[str, Any], client: Any, conforms: Any) ->
 @FUZZ
 @given(
     body=st.binary(max_size=200) | values.map(lambda value: json.dumps(value).encode()),
-    path=st.sampled_from(["/v1/Messages", "/preview/SenderPools", "/v1/Senders/Search", "/v1/Senders/Resolve"]),
+    path=st.sampled_from(
+        ["/v1/Messages", "/v1/Emails", "/preview/SenderPools", "/v1/Senders/Search", "/v1/Senders/Resolve"]
+    ),
 )
 async def test_any_bytes(body: bytes, path: str, client: Any, conforms: Any) -> None:
     await ask(client, conforms, "POST", path, body)
