@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from sendpool.domain.schedule import Moment
 from sendpool.domain.states import MessageState
 from sendpool.pipeline import accept
 from sendpool.pipeline.cancel import Cancellation, Wish, cancel
+from sendpool.pipeline.engine import StoreUnavailable
 
 NUMBER, OTHER = "+12030000001", "+12030000002"
 DONE, UNKNOWN, TOO_LATE = Cancellation.DONE, Cancellation.UNKNOWN, Cancellation.TOO_LATE
@@ -323,3 +326,51 @@ async def test_a_cancel_that_is_answered_outlives_a_crash(fresh: Path, tmp_path:
 
         assert carrier.sent == []
         assert await w.states() == {"CANCELED": 5}
+
+
+@pytest.mark.parametrize("seed", range(4))
+@virtually
+async def test_whatever_is_scheduled_sent_and_canceled_every_commit_adds_up(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(accept, "AT_ONCE", 10)
+    monkeypatch.setattr(accept, "CHUNK", 7)
+    chance = random.Random(seed)
+    first, second = Carrier(), Carrier()
+    take = first.answer
+    first.answer = lambda s, part: refused("0x0A") if chance.random() < 0.2 else take(s, part)
+    first.report = lambda s, part: (chance.choice([ReceiptState.DELIVERED, ReceiptState.UNDELIVERED]),)
+    async with world(fresh, a=Line(first, {NUMBER: 60}), b=Line(second, {OTHER: 20})) as w:
+        operations: list[tuple[Accepted, int]] = []
+        for step in range(60):
+            # A commit that failed stored nothing of it.
+            with contextlib.suppress(StoreUnavailable):
+                await _do_something(w, chance, operations, first=100 * step)
+            await asyncio.sleep(chance.uniform(0, 0.4))
+        second.link(up=True)
+        await asyncio.sleep(60)
+
+        left = {name for name, number in (await w.states()).items() if number}
+        assert left <= {"DELIVERED", "UNDELIVERED", "FAILED", "CANCELED"}
+        assert await w.rows("SELECT count(*) FROM operation WHERE state NOT IN (3, 4)") == [(0,)]
+        for table in ("chunk", "outq", "later"):
+            assert await w.rows(f"SELECT count(*) FROM {table}") == [(0,)]
+
+
+async def _do_something(w: World, chance: random.Random, operations: list[tuple[Accepted, int]], first: int) -> None:
+    """Send now or later, cancel one or all, let a commit fail, or lose a connection."""
+    doing = chance.random()
+    if doing < 0.5 or not operations:
+        number = chance.choice([1, 3, 12, 30])
+        send_at = later(w, chance.uniform(-1, 8)) if chance.random() < 0.7 else None
+        operations.append((await w.send(*everyone(number, first=first), send_at=send_at), number))
+    elif doing < 0.6:
+        await cancel_all(w, chance.choice(operations)[0])
+    elif doing < 0.9:
+        operation, number = chance.choice(operations)
+        await cancel_one(w, operation, chance.randrange(number))
+    elif doing < 0.95:
+        w.store.failures = 1
+    else:
+        carrier = w.lines["b"].carrier
+        carrier.link(up=not carrier.up)
