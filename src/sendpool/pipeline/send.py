@@ -380,13 +380,14 @@ class Sending:
         if content.modules and not content.liquid:
             content = on_channel(content, channel)
         category = Category(context.category)
-        left = max(1, (context.deadline - now) // 1_000_000)
+        # The deadline of an operation by local clocks is that of its last recipient.
+        left = max(1, min((context.deadline - now) // 1_000_000, context.validity))
         budget = self._budget(started, channel, category)
         if budget is None:
             return _Terms(content, category, left, timed=False, named=link.names)
         if started.row.step == 0:
             # The time on the first channel began with the message; what it waited for a sender is gone.
-            budget -= (now - context.deadline) / 1e6 + context.validity
+            budget -= max(0.0, (now - context.deadline) / 1e6 + context.validity)
         validity = max(1, min(left, max(SHORTEST_VALIDITY, round(budget))))
         return _Terms(content, category, validity, timed=True, named=link.names)
 
