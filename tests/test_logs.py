@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
+import os
 from collections.abc import Iterator
 from enum import IntEnum
 from pathlib import Path
@@ -268,3 +270,19 @@ def test_structs_and_tuples_show_only_their_type(out: io.StringIO) -> None:
     structlog.get_logger().info("x", one=SUBMISSION, two=msgspec.defstruct("Thing", ["text"])(TEXT))
 
     assert (lines(out)[0]["one"], lines(out)[0]["two"]) == ("<Submission>", "<Thing>")
+
+
+class Full(io.StringIO):
+    """A file on a disk without room."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_log_that_cannot_be_written_stops_nobody() -> None:
+    logs.configure(stream=Full())
+
+    structlog.get_logger().error("one")

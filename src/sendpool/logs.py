@@ -15,10 +15,11 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from datetime import date, timedelta
 from enum import Enum
 from pathlib import PurePath
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 from uuid import UUID
 
 import structlog
@@ -81,10 +82,27 @@ def configure(
     structlog.configure(
         processors=[*begin, *end],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(out),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, Unfailing(out))),
         cache_logger_on_first_use=False,
     )
     _configure_libraries(number, begin, end, out)
+
+
+class Unfailing:
+    """A stream of which no fault reaches who writes: on a full disk a line is lost, and nothing else."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write, if that is possible."""
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Hand over what was written, if that is possible."""
+        with suppress(OSError):
+            self._stream.flush()
 
 
 def _renderer(*, json: bool, colors: bool) -> Processor:

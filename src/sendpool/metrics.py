@@ -124,6 +124,9 @@ class Metrics:
             buckets=_COMMIT_SECONDS,
             registry=registry,
         )
+        self._failed_commits = Counter(
+            "sendpool_commits_failed", "Commits that the database did not take.", registry=registry
+        )
         self._batch_size = Histogram(
             "sendpool_batch_size", "Changes that one commit carried.", buckets=_BATCH_SIZES, registry=registry
         )
@@ -158,6 +161,10 @@ class Metrics:
         """Show how many messages wait to be sent, and how many seconds the oldest of them has been due."""
         self._queue_depth.set(depth)
         self._queue_age.set(oldest_age)
+
+    def failed_commit(self) -> None:
+        """Count a commit that the database did not take."""
+        self._failed_commits.inc()
 
     def commit(self, seconds: float, size: int) -> None:
         """Count a commit that took *seconds* and carried *size* changes."""

@@ -317,7 +317,7 @@ class Rig:
     async def server(self, *connections: str, server: str = "", start: bool = True) -> Server:
         """A server with a folder of its own, started."""
         folder = self._folder / f"server-{len(self._servers)}"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
         await self._stack.enter_async_context(http)
         made = Server(folder, http)

@@ -55,6 +55,8 @@ log = structlog.get_logger()
 
 #: Seconds before a failed commit is tried again, with what cannot be refused.
 AFTER_FAILURE = 0.5
+#: Seconds between two lines in the log while commits go on failing.
+SAY_AGAIN = 60.0
 #: Failed commits after which a server that is to stop gives up.
 LAST_TRIES = 10
 #: Microseconds ahead within which what is scheduled wakes the sweep, which may be asleep for as long.
@@ -156,6 +158,8 @@ class Engine:
         self._parked = True
         self._draining = False
         self._stopping = False
+        #: Commits that failed since the last good one, and when (monotonic seconds) the log has said so.
+        self._failures, self._said_at = 0, 0.0
         self.idle = asyncio.Event()
         #: Set when something was accepted that is due before the sweep would look again.
         self.soon = asyncio.Event()
@@ -299,13 +303,25 @@ class Engine:
         try:
             brought = await self.database.write(self._apply(batch))
         except Exception as error:  # noqa: BLE001 - whatever the database says, nobody may wait for ever
-            log.error("commit failed", error=str(error))
+            self._note_failure(error)
             self._fail(batch, error)
             await asyncio.sleep(AFTER_FAILURE)
             return False
+        if self._failures and (batch.accepts or batch.told or batch.claims):
+            log.info("commits succeed again", failures=self._failures)
+            self._failures = 0
         self.metrics.commit(time.monotonic() - began, len(batch.results) + len(batch.told) + len(batch.accepts))
         self._give_back(batch, brought)
         return True
+
+    def _note_failure(self, error: Exception) -> None:
+        """Count it, and say it once a minute: a disk that is full stays so for a while."""
+        now = self.clock.monotonic()
+        self._failures += 1
+        self.metrics.failed_commit()
+        if self._failures == 1 or now - self._said_at >= SAY_AGAIN:
+            self._said_at = now
+            log.error("commit failed", error=str(error), failures=self._failures)
 
     def _apply(self, batch: Batch) -> Script[Brought]:
         """The whole commit, in an order in which each part sees what the earlier ones wrote."""

@@ -72,8 +72,8 @@ class Lifetime:
             spans = [(key + 1, Span(now, now)), *self._spans]
         needed = [n for n in range(len(spans[:SPANS])) if lived_through([one for _, one in spans[:n]], keep) is None]
         left = len(needed)
-        await self._engine.settle(partial(_write_span, *spans[0], spans[left][0] if left < len(spans) else 0))
         self._spans, self._seen = spans[:left], at
+        await self._engine.settle(partial(_write_span, *spans[0], spans[left - 1][0] - 1))
 
     def is_due(self, at: float) -> bool:
         """Whether it is time to note again that time has passed."""
