@@ -8,11 +8,13 @@ from typing import Any
 
 from sendpool.api.bodies import kind_of
 from sendpool.api.problems import Findings
-from sendpool.domain.message import Category, has_markup
+from sendpool.domain.message import TAG_VALUE, Category, has_markup
+from sendpool.pipeline.liquid import BadLiquid, compile_template
 
 MAX_TAGS = 10
 _TAG_KEY = re.compile(r"[A-Za-z0-9._~-]{1,128}")
-_TAG_VALUE = re.compile(r"[A-Za-z0-9._~-]{1,256}")
+#: Characters of a tag's value with Liquid markup, before it is filled in.
+LONGEST_TAG_SOURCE = 1_024
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -53,8 +55,11 @@ def check_text(
     return value
 
 
-def check_tags(value: object, findings: Findings) -> dict[str, str]:
-    """Up to ten tags. Contexts name the map only: keys and values are the client's own words."""
+def check_tags(value: object, findings: Findings, *, liquid: bool = False) -> dict[str, str]:
+    """Up to ten tags. Contexts name the map only: keys and values are the client's own words.
+
+    *liquid*: values may be templates, which are filled in for each recipient.
+    """
     context = "$.tags"
     if not isinstance(value, dict):
         wrong_kind("tags", "an object", value, context, findings)
@@ -67,11 +72,21 @@ def check_tags(value: object, findings: Findings) -> dict[str, str]:
             findings.add("a tag's key must have 1 to 128 characters out of A-Z a-z 0-9 . _ ~ -", context)
         if not isinstance(tag, str):
             wrong_kind("a tag's value", "a string", tag, context, findings)
-        elif has_markup(tag):
-            findings.not_built("Liquid markup in tags", context)
-        elif not _TAG_VALUE.fullmatch(tag):
+        elif liquid and has_markup(tag):
+            _check_tag_source(tag, findings)
+        elif not TAG_VALUE.fullmatch(tag):
             findings.add("a tag's value must have 1 to 256 characters out of A-Z a-z 0-9 . _ ~ -", context)
     return value
+
+
+def _check_tag_source(source: str, findings: Findings) -> None:
+    if len(source) > LONGEST_TAG_SOURCE:
+        findings.add(f"a tag's value with Liquid may have {LONGEST_TAG_SOURCE:,} characters", "$.tags")
+        return
+    try:
+        compile_template(source)
+    except BadLiquid as error:
+        findings.add(f"a tag's value: {error}", "$.tags")
 
 
 def check_category(value: object, findings: Findings) -> Category | None:

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from sendpool.domain.message import Content
+from sendpool.domain.message import Content, has_markup
 from sendpool.domain.sender import Channel
-from sendpool.pipeline.render import Unsayable, say_once
+from sendpool.pipeline.render import Unsayable, say_once, say_tags
 
 
 def shown_content(stored: str, variables: str | None, at: int) -> Raw:
@@ -27,18 +27,33 @@ def shown_content(stored: str, variables: str | None, at: int) -> Raw:
         ]
         return Raw(msgspec.json.encode({**shape, "modules": modules}))
     if content.text:
-        shape["text"] = _text(content, values, at) if content.liquid else content.text
+        shape["text"] = _text(content.text, content, values, at)
     if content.media:
-        shape["media"] = [{"url": url} for url in content.media]
+        shape["media"] = [{"url": _text(url, content, values, at)} for url in content.media]
     return Raw(msgspec.json.encode(shape))
 
 
-def _text(content: Content, values: dict[str, str], at: int) -> str:
+def shown_tags(stored: str, variables: str | None, at: int) -> Raw:
+    """The tags of a message, from its operation's (JSON); those that Liquid makes none of are left out."""
+    if not has_markup(stored):
+        return Raw(stored.encode())
+    return Raw(msgspec.json.encode(tags_of(stored, variables, at)))
+
+
+def tags_of(stored: str, variables: str | None, at: int) -> dict[str, str]:
+    """The tags of a message whose operation's tags hold Liquid."""
+    values = msgspec.json.decode(variables, type=dict[str, str]) if variables else {}
+    return say_tags(msgspec.json.decode(stored, type=dict[str, str]), values, at)
+
+
+def _text(source: str, content: Content, values: dict[str, str], at: int) -> str:
+    """A text or URL by itself: what a channel makes of them together is not the content's own."""
+    if not content.liquid:
+        return source
     try:
-        # The text alone: what a channel makes of media beside it is not the content's own.
-        return say_once(Content(text=content.text, liquid=True), Channel.SMS, values, at).text
+        return say_once(Content(text=source, liquid=True), Channel.SMS, values, at).text
     except Unsayable:
-        return content.text
+        return source
 
 
 def _module(content: Content, channel: Channel, values: dict[str, str], at: int) -> Any:

@@ -53,7 +53,7 @@ def read_emails(body: bytes, account_id: int) -> SendRequest:
     recipients = _recipients(fields["to"], findings) if "to" in fields else ()
     content = check_email_content(fields["content"], findings) if "content" in fields else None
     send_at = check_schedule(fields["schedule"], findings) if "schedule" in fields else None
-    tags = check_tags(fields["tags"], findings) if "tags" in fields else {}
+    tags = check_tags(fields["tags"], findings, liquid=True) if "tags" in fields else {}
     ip_pool = _ip_pool(fields["ipPoolName"], findings) if "ipPoolName" in fields else None
     category = check_category(fields["category"], findings) if "category" in fields else None
     validity = check_validity(fields["validity"], findings) if "validity" in fields else None

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, UnsetType
 
+from sendpool.api.content_shapes import shown_tags
 from sendpool.api.email_schemas import Email, EmailAddress, EmailContent, EmailOperation, EmailOperationStats
 from sendpool.api.schemas import RelatedResource, instant, maybe_instant
 from sendpool.domain import ids
@@ -67,7 +68,7 @@ def email(row: MessageRow, letter: Letter, base: str, *, files: bool) -> Email:
         to=[] if deleted else [EmailAddress(address=row.address, name=row.name or UNSET)],
         status=STATUSES[row.state],
         related=[related],
-        tags=Raw(row.tags.encode()),
+        tags=shown_tags(row.tags, row.variables, row.created_at),
         scheduled_for=maybe_instant(row.scheduled_for),
         created_at=instant(row.created_at),
         updated_at=instant(row.updated_at),

@@ -7,6 +7,7 @@ from asyncio import to_thread
 from sendpool.api import kinds
 from sendpool.api.bodies import decode_object
 from sendpool.api.checks import check_fields, check_tags
+from sendpool.api.content_shapes import tags_of
 from sendpool.api.email_schemas import EmailOperationPage, EmailPage
 from sendpool.api.email_sending import MAX_EMAIL_BODY, read_emails
 from sendpool.api.email_shapes import STATUSES, Letter, email, email_operation
@@ -77,6 +78,7 @@ def _filter(query: Query, *operation: str) -> MessageFilter:
         query.choice("status", _STATES),
         ambiguous=query.choice("ambiguous", _FLAGS),
         tags=query.tags(),
+        tags_of=tags_of,
         emails=True,
     )
 

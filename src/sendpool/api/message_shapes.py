@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, UnsetType
 
-from sendpool.api.content_shapes import shown_content
+from sendpool.api.content_shapes import shown_content, shown_tags
 from sendpool.api.schemas import (
     Addressee,
     AttemptError,
@@ -102,7 +102,7 @@ def message_metadata(row: MessageRow, base: str) -> MessageMetadata:
         to=[receiver],
         status=MessageState(row.state).name,
         related=[related],
-        tags=Raw(row.tags.encode()),
+        tags=shown_tags(row.tags, row.variables, row.created_at),
         scheduled_for=maybe_instant(row.scheduled_for),
         created_at=instant(row.created_at),
         updated_at=instant(row.updated_at),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sendpool.api import kinds
+from sendpool.api.content_shapes import tags_of
 from sendpool.api.contents import TemplateWanted
 from sendpool.api.exchange import Reply, Request
 from sendpool.api.kinds import Kind
@@ -69,6 +70,7 @@ def _message_filter(query: Query) -> MessageFilter:
         query.choice("ambiguous", _FLAGS),
         query.tags(),
         profile=profile,
+        tags_of=tags_of,
     )
     query.matches_nothing |= wanted.state == _GROUP
     return wanted

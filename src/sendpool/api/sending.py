@@ -71,7 +71,7 @@ def read_send(
     content = check_content(fields["content"], findings, templates) if "content" in fields else Content()
     origin = check_origin(fields["from"], findings) if "from" in fields else AccountOrigin()
     send_at = check_schedule(fields["schedule"], findings) if "schedule" in fields else None
-    tags = check_tags(fields["tags"], findings) if "tags" in fields else {}
+    tags = check_tags(fields["tags"], findings, liquid=True) if "tags" in fields else {}
     category = check_category(fields["category"], findings) if "category" in fields else None
     validity = check_validity(fields["validity"], findings) if "validity" in fields else None
     findings.refuse()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
@@ -18,6 +19,11 @@ class Category(StrEnum):
     TRANSACTIONAL = "transactional"
     OTP = "otp"
     BULK = "bulk"
+
+
+#: What a tag's value may be; that of a send may be Liquid that comes out so.
+TAG_VALUE = re.compile(r"[A-Za-z0-9._~-]{1,256}")
+LONGEST_TAG = 256
 
 
 def has_markup(text: str) -> bool:

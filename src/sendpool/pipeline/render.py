@@ -15,7 +15,16 @@ from typing import Any, NamedTuple
 import msgspec
 
 from sendpool.domain import rcs_content, whatsapp_content
-from sendpool.domain.message import LONGEST_TEXT, LONGEST_WITH_MEDIA, STEP_LETTER, Content, has_markup, on_channel
+from sendpool.domain.message import (
+    LONGEST_TAG,
+    LONGEST_TEXT,
+    LONGEST_WITH_MEDIA,
+    STEP_LETTER,
+    TAG_VALUE,
+    Content,
+    has_markup,
+    on_channel,
+)
 from sendpool.domain.request import Problem, Recipient, Refused, SendRequest
 from sendpool.domain.segments import count
 from sendpool.domain.sender import Channel
@@ -90,8 +99,12 @@ def _read_slice(request: SendRequest, recipients: Sequence[Recipient], at: int) 
     began = thread_time()
     said = [channel for channel in STEP_LETTER if request.content.says_on(channel)]
     of_space = {letter: [one for one in said if one in channels] for letter, channels in _CHANNELS_OF.items()}
+    personal_tags = any(map(has_markup, request.tags.values()))
     readings = []
     for recipient in recipients:
+        if personal_tags and not _are_tags(request.tags, recipient.variables or {}, at):
+            readings.append(Reading("", 1, UNFIT))
+            continue
         channels = dict.fromkeys(channel for letter in recipient.space for channel in of_space[letter])
         readings.append(_read(request.content, tuple(channels), recipient.variables or {}, at))
     return readings, thread_time() - began
@@ -102,7 +115,7 @@ def _read(content: Content, channels: Sequence[Channel], variables: Mapping[str,
     rendered: Content | None = None
     for channel in channels:
         try:
-            if rendered is None or content.modules:
+            if rendered is None or content.modules or content.media:
                 rendered = say(content, channel, variables, at)
         except Unsayable as error:
             code = code or error.code
@@ -111,6 +124,27 @@ def _read(content: Content, channels: Sequence[Channel], variables: Mapping[str,
         if channel is Channel.SMS:
             segments = count(rendered.text)
     return Reading(letters, segments, 0 if letters else code)
+
+
+def _are_tags(tags: Mapping[str, str], variables: Mapping[str, str], at: int) -> bool:
+    """Whether every tag of an operation comes out as one for a recipient."""
+    return len(say_tags(tags, variables, at)) == len(tags)
+
+
+def say_tags(tags: Mapping[str, str], variables: Mapping[str, str], at: int) -> dict[str, str]:
+    """The tags of one message; those left out of which Liquid makes no tag. *at*: its operation was accepted then."""
+    found = {}
+    for key, source in tags.items():
+        value = source
+        if has_markup(source):
+            try:
+                value = compile_template(source).render(variables, at, LONGEST_TAG)
+            except Unrenderable:
+                continue
+            if not TAG_VALUE.fullmatch(value):
+                continue
+        found[key] = value
+    return found
 
 
 def say(content: Content, channel: Channel, variables: Mapping[str, str], at: int) -> Content:

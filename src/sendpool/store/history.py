@@ -15,6 +15,7 @@ import msgspec
 from sqlalchemy import select
 
 from sendpool.domain import ids
+from sendpool.domain.message import has_markup
 from sendpool.domain.request import OF_PROFILE
 from sendpool.domain.states import AttemptState
 from sendpool.store.database import Query, Script
@@ -124,6 +125,9 @@ class MessageFilter(NamedTuple):
     address: str | None = None
     #: The id of the profile that the recipient was named by.
     profile: str | None = None
+    #: The tags of a message, where those of its operation (JSON) hold Liquid: by its variables (JSON) and the time at
+    #: which it was accepted.
+    tags_of: Callable[[str, str | None, int], Mapping[str, str]] | None = None
 
     def conditions(self) -> tuple[str, list[Any]]:
         """The part that concerns messages, as SQL over `m` and `o`, and its values."""
@@ -239,7 +243,8 @@ def list_messages(account_id: int, wanted: MessageFilter, part: MessageSlice) ->
     while True:
         operations = yield from _operations(account_id, wanted, part, before)
         for run in _runs(operations, wanted.tags):
-            rows += yield from _messages(account_id, run, wanted, before, part.limit + 1 - len(rows))
+            find = _tagged if wanted.tags and has_markup(run[0].tags) else _messages
+            rows += yield from find(account_id, run, wanted, before, part.limit + 1 - len(rows))
             if len(rows) > part.limit:
                 shown = yield from _shown(rows[: part.limit])
                 return MessagePage(shown, shown[-1].place)
@@ -303,10 +308,20 @@ def _operations(
 
 
 def _runs(operations: Sequence[_Operation], tags: Mapping[str, str]) -> Iterator[list[_Operation]]:
-    """Neighbours that all carry *tags*, so that one statement serves them; each run of a bounded size."""
+    """Neighbours that all carry *tags*, so that one statement serves them; each run of a bounded size.
+
+    One whose messages have tags of their own is a run by itself, if they may be those.
+    """
     run: list[_Operation] = []
     size = 0
     for operation in operations:
+        if tags and has_markup(operation.tags):
+            if run:
+                yield run
+                run, size = [], 0
+            if _may_carry(tags, msgspec.json.decode(operation.tags)):
+                yield [operation]
+            continue
         fits = not tags or tags.items() <= msgspec.json.decode(operation.tags).items()
         if run and (not fits or size + operation.total > _RUN):
             yield run
@@ -316,6 +331,29 @@ def _runs(operations: Sequence[_Operation], tags: Mapping[str, str]) -> Iterator
             size += operation.total
     if run:
         yield run
+
+
+def _may_carry(tags: Mapping[str, str], sources: Mapping[str, str]) -> bool:
+    return all(key in sources and (sources[key] == tag or has_markup(sources[key])) for key, tag in tags.items())
+
+
+def _tagged(
+    account_id: int, run: Sequence[_Operation], wanted: MessageFilter, before: MessagePlace | None, limit: int
+) -> Script[list[_Message]]:
+    """The messages of one operation that carry tags of their own."""
+    found: list[_Message] = []
+    (operation,) = run
+    while True:
+        rows = yield from _messages(account_id, run, wanted, before, _RUN)
+        for row in rows:
+            tags = wanted.tags_of(operation.tags, row.variables, operation.created_at) if wanted.tags_of else {}
+            if wanted.tags.items() <= tags.items():
+                found.append(row)
+                if len(found) == limit:
+                    return found
+        if len(rows) < _RUN:
+            return found
+        before = MessagePlace(operation.uid, rows[-1].id - operation.id)
 
 
 def _messages(
