@@ -322,15 +322,20 @@ class Rig:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, RigFailed) and (said := [one for server in self._servers for one in server.complaints()]):
-            error.args = (f"{error}; the server's log says: {'; '.join(said[:5])}",)
+        failure = error if isinstance(error, RigFailed) else None
+        if failure and (said := [one for server in self._servers for one in server.complaints()]):
+            failure.args = (f"{error}; the server's log says: {'; '.join(said[:5])}",)
         for server in self._servers:
             server.kill()
         for child in list(_children):
             _end(child, signal.SIGKILL)
         for dead in self._dead:
             dead.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if failure:
+            # What the database and the logs say is the only way to learn why.
+            failure.args = (f"{failure}; kept in {self.folder}",)
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def sink(self, name: str, *options: str) -> Sink:
         """Start a carrier."""

@@ -87,7 +87,7 @@ def test_help_of_simulate_lists_the_faults(run: Run) -> None:
         (["serve", "--hosst", "x"], "Did you mean --host?"),
         (["serve", "--port", "x"], "--port"),
         (["serve", "--port", "70000"], "command line: --port: expected a whole number from 0 to 65535"),
-        (["serve", "--role", "api"], 'command line: --role: role "api" needs PostgreSQL'),
+        (["serve", "--role", "api"], 'command line: --role: role "api" is not available yet'),
         (["serve", "--config", "no.toml"], "no.toml: it cannot be read"),
         (["serve"], 'sendpool.toml: connections[0].senders[0].mps: expected a number above 0, got "fast"'),
         (["migrate", "--config", "/dev/null", "--database", "mysql://x"], "--database: expected sqlite:/// and a path"),

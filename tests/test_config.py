@@ -154,16 +154,16 @@ def test_whole_file_is_read(read: Read) -> None:
         ),
         (
             "[server]\ndatabase = 'sendpool.db'",
-            'server.database: expected sqlite:/// and a path, got "sendpool.db";'
+            'server.database: expected sqlite:/// and a path, or postgresql:// and a server, got "sendpool.db";'
             ' write for example database = "sqlite:///sendpool.db"',
         ),
         (
-            "[server]\ndatabase = 'postgresql://localhost/sendpool'",
-            "server.database: PostgreSQL is not available yet; use sqlite:/// and a path",
+            "[server]\ndatabase = 'postgresql://localhost'",
+            "server.database: it names no database; write postgresql://USER@HOST/NAME",
         ),
         (
             "[server]\nrole = 'send'",
-            'server.role: role "send" needs PostgreSQL, which is not available yet; use "all"',
+            'server.role: role "send" is not available yet; use "all"',
         ),
         (
             "[server]\npublic_url = 'sms.example.com'",

@@ -17,14 +17,13 @@ import uvloop
 
 from sendpool import logs
 from sendpool.admin.context import Context
-from sendpool.admin.protocol import socket_path
 from sendpool.admin.server import CommandServer
 from sendpool.api.app import create_app
 from sendpool.api.auth import Accounts
 from sendpool.api.rates import RequestRates
 from sendpool.api.services import Services
 from sendpool.config import Config, ConfigError
-from sendpool.config.places import database_path, secret_key
+from sendpool.config.places import command_socket, database_of, secret_key
 from sendpool.metrics import Metrics
 from sendpool.pipeline.cancel import cancel
 from sendpool.pipeline.capability import CapabilityLoop
@@ -36,10 +35,10 @@ from sendpool.pipeline.roster import load_roster
 from sendpool.pipeline.supervise import Supervisor
 from sendpool.pipeline.sweep import Sweeper
 from sendpool.store.accounts import FirstAccount, ensure_first_account, load_accounts
-from sendpool.store.database import Script
+from sendpool.store.database import Database, Script
 from sendpool.store.keys import load_keys
+from sendpool.store.opening import open_database
 from sendpool.store.senders import SenderDeclaredTwice
-from sendpool.store.sqlite import Sqlite
 
 log = structlog.get_logger()
 
@@ -76,14 +75,14 @@ class Runtime:
             loop.add_signal_handler(name, self._stopped.set)
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         server = self._config.server
-        path = database_path(server.database)
-        database = Sqlite(path)
+        key = secret_key(server.secret_key, server.database)
+        database = await open_database(database_of(server.database))
         try:
-            return await self._serve(database, secret_key(server.secret_key, path))
+            return await self._serve(database, key)
         finally:
             await database.close()
 
-    async def _serve(self, database: Sqlite, key: bytes) -> int:
+    async def _serve(self, database: Database, key: bytes) -> int:
         engine = self._engine = Engine(database, self._metrics)
         engine.backlog.most = self._config.server.max_queued
         account = await self._first_account(database, key)
@@ -146,7 +145,7 @@ class Runtime:
 
     # ------------------------------------------------------------ parts
 
-    def _commands(self, database: Sqlite, key: bytes) -> CommandServer:
+    def _commands(self, database: Database, key: bytes) -> CommandServer:
         server = self._config.server
 
         def context() -> Context:
@@ -157,9 +156,9 @@ class Runtime:
                 await self._know_accounts(key)
                 await self._run_connections()
 
-        return CommandServer(socket_path(database.path), database, self._engine.change, context, changed)
+        return CommandServer(command_socket(server.database), database, self._engine.change, context, changed)
 
-    async def _first_account(self, database: Sqlite, key: bytes) -> FirstAccount:
+    async def _first_account(self, database: Database, key: bytes) -> FirstAccount:
         server = self._config.server
         try:
             return await database.write(ensure_first_account(server.account_sid, server.auth_token, key, self._now()))

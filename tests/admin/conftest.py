@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from sendpool.admin.context import Context
-from sendpool.admin.protocol import socket_path
 from sendpool.admin.server import CommandServer
 from sendpool.metrics import Metrics
 from sendpool.pipeline.engine import Engine
@@ -28,7 +27,7 @@ class Desk:
         self.database = database
         self.engine = engine
         self.changes = 0
-        self.path = socket_path(database.path)
+        self.path = Path(f"{database.path}.sock")
         self.server = CommandServer(self.path, database, engine.change, self.context, self._changed)
 
     def context(self) -> Context:

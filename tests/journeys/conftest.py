@@ -89,6 +89,7 @@ class Server:
         self.folder = folder
         self.config = folder / "sendpool.toml"
         self.database = folder / "journey.db"
+        self.url = f"sqlite:///{self.database}"
         self.log = folder / "server.log"
         self.base = ""
         self._http = http
@@ -99,7 +100,7 @@ class Server:
 
     def write(self, *connections: str, server: str = "") -> None:
         """Write the configuration: what `Rig.smpp` and `Rig.sandbox` make, and lines of `[server]`."""
-        head = f'[server]\ndatabase = "sqlite:///{self.database}"\nlog_format = "json"\n{server}\n'
+        head = f'[server]\ndatabase = "{self.url}"\nlog_format = "json"\n{server}\n'
         self.config.write_text(head + "\n".join(connections), encoding="utf-8")
 
     async def start(self) -> None:

@@ -20,15 +20,14 @@ from sendpool.store.accounts import (
     rotate_token,
 )
 from sendpool.store.admin_log import list_log
-from sendpool.store.database import Script
-from sendpool.store.sqlite import Sqlite
+from sendpool.store.database import Database, Script
 from sendpool.store.tables import account
 
 KEY = b"xkBf4rR2JqV8Yt6mG1nD3sW5zA7cE9hK0uL-pQ_oTiM"
 SID = "AC" + "0" * 32
 
 
-async def test_credentials_are_made_once_and_shown_once(database: Sqlite) -> None:
+async def test_credentials_are_made_once_and_shown_once(database: Database) -> None:
     made = await database.write(ensure_first_account(None, None, KEY, 1))
     kept = await database.write(ensure_first_account(None, None, KEY, 2))
 
@@ -39,7 +38,7 @@ async def test_credentials_are_made_once_and_shown_once(database: Sqlite) -> Non
     assert (kept.id, kept.sid, kept.auth_token) == (made.id, made.sid, made.auth_token)
 
 
-async def test_given_credentials_are_taken_and_not_shown(database: Sqlite) -> None:
+async def test_given_credentials_are_taken_and_not_shown(database: Database) -> None:
     first = await database.write(ensure_first_account(SID, "token", KEY, 1))
 
     assert (first.sid, first.auth_token, first.shown_token) == (SID, "token", None)
@@ -49,7 +48,7 @@ async def test_given_credentials_are_taken_and_not_shown(database: Sqlite) -> No
     ("sid", "token"), [(SID, "new"), (None, "new"), ("AC" + "1" * 32, None), ("AC" + "1" * 32, "new")]
 )
 async def test_changed_credentials_replace_the_old_ones_of_the_same_account(
-    sid: str | None, token: str | None, database: Sqlite
+    sid: str | None, token: str | None, database: Database
 ) -> None:
     before = await database.write(ensure_first_account(SID, "old", KEY, 1))
     after = await database.write(ensure_first_account(sid, token, KEY, 2))
@@ -60,14 +59,14 @@ async def test_changed_credentials_replace_the_old_ones_of_the_same_account(
     assert (loaded.id, loaded.sid, loaded.auth_token) == (after.id, after.sid, after.auth_token)
 
 
-async def test_a_sid_alone_gets_a_token_that_is_shown(database: Sqlite) -> None:
+async def test_a_sid_alone_gets_a_token_that_is_shown(database: Database) -> None:
     first = await database.write(ensure_first_account(SID, None, KEY, 1))
 
     assert first.sid == SID
     assert first.shown_token == first.auth_token
 
 
-async def test_tokens_are_stored_encrypted(database: Sqlite) -> None:
+async def test_tokens_are_stored_encrypted(database: Database) -> None:
     await database.write(ensure_first_account(SID, "plain-token", KEY, 1))
 
     ((stored,),) = await database.read(all_of(select(account.c.auth_token)))
@@ -79,7 +78,7 @@ def all_of(statement: Select[Any]) -> Script[Any]:
     return (yield statement)
 
 
-async def test_another_secret_key_is_a_clear_error(database: Sqlite) -> None:
+async def test_another_secret_key_is_a_clear_error(database: Database) -> None:
     await database.write(ensure_first_account(SID, "token", KEY, 1))
 
     with pytest.raises(WrongSecretKey, match="SENDPOOL_SECRET_KEY"):
@@ -104,19 +103,19 @@ def test_an_empty_key_is_refused() -> None:
 
 @pytest.mark.parametrize(("sid", "token"), [("", None), ("AC:1", None), ("ACü", None), ("AC\n", None), (None, "")])
 async def test_credentials_that_basic_authentication_cannot_carry_are_refused(
-    sid: str | None, token: str | None, database: Sqlite
+    sid: str | None, token: str | None, database: Database
 ) -> None:
     with pytest.raises(ValueError):
         await database.write(ensure_first_account(sid, token, KEY, 1))
 
 
-async def test_a_token_does_not_show_in_representations(database: Sqlite) -> None:
+async def test_a_token_does_not_show_in_representations(database: Database) -> None:
     first = await database.write(ensure_first_account(SID, None, KEY, 1))
 
     assert first.auth_token not in repr(first)
 
 
-async def test_accounts_are_listed_oldest_first_and_renamed(database: Sqlite) -> None:
+async def test_accounts_are_listed_oldest_first_and_renamed(database: Database) -> None:
     first = await database.write(ensure_first_account(SID, "token", KEY, 1))
     second = await database.write(create_account("Sales", None, KEY, 2))
 
@@ -128,7 +127,7 @@ async def test_accounts_are_listed_oldest_first_and_renamed(database: Sqlite) ->
     assert await database.read(find_account("AC" + "f" * 32)) is None
 
 
-async def test_a_rotated_token_leaves_the_old_one_with_its_end(database: Sqlite) -> None:
+async def test_a_rotated_token_leaves_the_old_one_with_its_end(database: Database) -> None:
     made = await database.write(create_account("", "AC7", KEY, 1))
 
     new = await database.write(rotate_token(made.id, 99, KEY))
@@ -143,7 +142,7 @@ async def test_a_rotated_token_leaves_the_old_one_with_its_end(database: Sqlite)
     assert new != made.auth_token
 
 
-async def test_a_token_of_the_configuration_ends_the_overlap_of_an_earlier_one(database: Sqlite) -> None:
+async def test_a_token_of_the_configuration_ends_the_overlap_of_an_earlier_one(database: Database) -> None:
     made = await database.write(ensure_first_account(SID, None, KEY, 1))
     await database.write(rotate_token(made.id, 2**60, KEY))
 
@@ -153,7 +152,7 @@ async def test_a_token_of_the_configuration_ends_the_overlap_of_an_earlier_one(d
     assert (loaded.auth_token, loaded.old_auth_token) == ("configured", None)
 
 
-async def test_a_closed_account_has_no_credentials_and_cannot_be_the_first(database: Sqlite) -> None:
+async def test_a_closed_account_has_no_credentials_and_cannot_be_the_first(database: Database) -> None:
     await database.write(ensure_first_account(SID, "token", KEY, 1))
     closed = await database.write(create_account("", None, KEY, 2))
 
@@ -165,7 +164,7 @@ async def test_a_closed_account_has_no_credentials_and_cannot_be_the_first(datab
         await database.write(ensure_first_account(closed.sid, None, KEY, 4))
 
 
-async def test_changes_by_the_configuration_are_noted_without_secrets(database: Sqlite) -> None:
+async def test_changes_by_the_configuration_are_noted_without_secrets(database: Database) -> None:
     for token in ("old-secret", "old-secret", "new-secret"):
         await database.write(ensure_first_account(SID, token, KEY, 1))
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 from sendpool.store.admin_log import LogRow, list_log, record
-from sendpool.store.sqlite import Sqlite
+from sendpool.store.database import Database
 
 
-async def test_changes_are_listed_newest_first_by_subject_and_page(database: Sqlite) -> None:
+async def test_changes_are_listed_newest_first_by_subject_and_page(database: Database) -> None:
     for number, subject in enumerate(["AC1", "AC2", "AC1"]):
         await database.write(record(number, "command line", "account.renamed", subject, name=f"n{number}"))
 

@@ -6,11 +6,10 @@ from sendpool.connectors.base import ConnectionSettings, SenderSettings
 from sendpool.domain.sender import Channel
 from sendpool.store import candidates
 from sendpool.store.candidates import Candidates
-from sendpool.store.database import Script
+from sendpool.store.database import Database, Script
 from sendpool.store.pools import NewPool, create_pool
 from sendpool.store.senders import SenderFilter, list_senders, store_inventory
 from sendpool.store.slices import Slice
-from sendpool.store.sqlite import Sqlite
 from sendpool.store.tables import pool_member, sender
 
 NUMBERS = [f"+1203445891{i}" for i in range(6)]
@@ -33,7 +32,7 @@ def uids() -> Script[dict[tuple[str, str], bytes]]:
     return {(row.channel, row.address): row.uid for row in rows}
 
 
-async def test_an_account_gives_so_many_of_each_channel_from_the_oldest(database: Sqlite) -> None:
+async def test_an_account_gives_so_many_of_each_channel_from_the_oldest(database: Database) -> None:
     await database.write(store_inventory(1, (CARRIER,), 1))
     await database.write(store_inventory(2, (CARRIER,), 1))
 
@@ -42,7 +41,7 @@ async def test_an_account_gives_so_many_of_each_channel_from_the_oldest(database
     assert addresses(found) == {Channel.WHATSAPP: NUMBERS[:1], Channel.SMS: NUMBERS[:4], Channel.RCS: []}
 
 
-async def test_a_pool_gives_its_members_by_tier(database: Sqlite) -> None:
+async def test_a_pool_gives_its_members_by_tier(database: Database) -> None:
     await database.write(store_inventory(1, (CARRIER,), 1))
     known = await database.read(uids())
     members = [known["SMS", number] for number in NUMBERS[1:4]]
@@ -59,7 +58,7 @@ async def test_a_pool_gives_its_members_by_tier(database: Sqlite) -> None:
     assert await database.read(candidates.in_pool(2, created.pool_uid, [Channel.SMS], 2)) is None
 
 
-async def test_named_senders_keep_their_order_and_strangers_drop_out(database: Sqlite) -> None:
+async def test_named_senders_keep_their_order_and_strangers_drop_out(database: Database) -> None:
     await database.write(store_inventory(1, (CARRIER,), 1))
     await database.write(store_inventory(2, (), 1))
     wanted = [(Channel.SMS, NUMBERS[4]), (Channel.SMS, "+1"), (Channel.SMS, NUMBERS[2]), (Channel.RCS, NUMBERS[0])]

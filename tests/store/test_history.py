@@ -15,7 +15,7 @@ from sendpool.domain import ids
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import MessageState, OperationState
 from sendpool.store import history, operations
-from sendpool.store.database import Query, Script
+from sendpool.store.database import Database, Query, Script
 from sendpool.store.history import MessageFilter, MessagePlace, MessageRow, MessageSlice, list_messages
 from sendpool.store.operations import fetch_operation, list_operations
 from sendpool.store.pools import ensure_hidden_pools
@@ -146,7 +146,7 @@ def expected(
     ]
 
 
-async def walk(database: Sqlite, wanted: MessageFilter, size: int, **dates: Any) -> list[MessageRow]:
+async def walk(database: Database, wanted: MessageFilter, size: int, **dates: Any) -> list[MessageRow]:
     """All pages, following the places that they give."""
     found: list[MessageRow] = []
     before = None
@@ -188,10 +188,20 @@ FILTERS: list[tuple[MessageFilter, Callable[[Any, Any], bool]]] = [
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("scan", "most", "step", "run"), [(20_000, 5_000, 250, 5_000), (7, 5, 3, 4), (1, 1, 1, 1)])
 async def test_every_page_size_and_every_bound_shows_the_same_messages(
-    scan: int, most: int, step: int, run: int, seed: int, database: Sqlite, monkeypatch: pytest.MonkeyPatch
+    scan: int, most: int, step: int, run: int, seed: int, sqlite: Sqlite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {"SCAN": scan, "OPERATIONS": most, "_STEP": step, "_RUN": run}.items():
         monkeypatch.setattr(history, name, value)
+    await check_messages(sqlite, seed)
+
+
+async def test_both_databases_list_the_same_messages(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "_RUN", 4)
+    await check_messages(database, seed=7)
+
+
+async def check_messages(database: Database, seed: int) -> None:
+    """Every filter and page size shows the messages that it should, in their order."""
     written = await database.write(filled(seed))
 
     for wanted, passes in FILTERS:
@@ -201,7 +211,7 @@ async def test_every_page_size_and_every_bound_shows_the_same_messages(
             assert [row.place for row in found] == places, (wanted, size)
 
 
-async def test_a_list_of_one_operation_shows_only_its_own_messages(database: Sqlite) -> None:
+async def test_a_list_of_one_operation_shows_only_its_own_messages(database: Database) -> None:
     written = await database.write(filled(1))
 
     for one in written:
@@ -211,7 +221,7 @@ async def test_a_list_of_one_operation_shows_only_its_own_messages(database: Sql
             assert [row.place for row in await walk(database, wanted, 3)] == places
 
 
-async def test_dates_are_those_of_the_operations_creation(database: Sqlite) -> None:
+async def test_dates_are_those_of_the_operations_creation(database: Database) -> None:
     written = await database.write(filled(2))
     times = [one["at"] for one in written]
 
@@ -223,7 +233,7 @@ async def test_dates_are_those_of_the_operations_creation(database: Sqlite) -> N
 
 
 async def test_a_rare_filter_gives_up_after_a_bounded_walk_and_says_where_to_go_on(
-    database: Sqlite, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(history, "SCAN", 10)
     monkeypatch.setattr(history, "_RUN", 5)
@@ -243,9 +253,9 @@ async def test_a_rare_filter_gives_up_after_a_bounded_walk_and_says_where_to_go_
     assert await walk(database, rare, 50) == []
 
 
-async def test_a_list_sorts_nothing_and_reads_no_more_than_it_shows(database: Sqlite, monkeypatch: Any) -> None:
+async def test_a_list_sorts_nothing_and_reads_no_more_than_it_shows(sqlite: Sqlite, monkeypatch: Any) -> None:
     """What keeps a page cheap with millions of messages: the plan of each statement."""
-    await database.write(filled(0))
+    await sqlite.write(filled(0))
     statements: list[Query] = []
 
     def spied(script: Script[Any]) -> Script[Any]:
@@ -259,10 +269,10 @@ async def test_a_list_sorts_nothing_and_reads_no_more_than_it_shows(database: Sq
                 statements.append(statement)
             brought = yield statement
 
-    await database.read(spied(list_messages(1, MessageFilter(), MessageSlice(5))))
-    await database.read(spied(list_operations(1, Slice(5), OperationState.CANCELED)))
+    await sqlite.read(spied(list_messages(1, MessageFilter(), MessageSlice(5))))
+    await sqlite.read(spied(list_operations(1, Slice(5), OperationState.CANCELED)))
 
-    connection = sqlite3.connect(database.path)
+    connection = sqlite3.connect(sqlite.path)
     assert len(statements) >= 4
     for statement in statements:
         plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement.sql}", statement.args)]
@@ -271,7 +281,7 @@ async def test_a_list_sorts_nothing_and_reads_no_more_than_it_shows(database: Sq
     connection.close()
 
 
-async def test_a_message_before_binding_has_the_only_sender_that_it_can_have(database: Sqlite) -> None:
+async def test_a_message_before_binding_has_the_only_sender_that_it_can_have(database: Database) -> None:
     await database.write(filled(0, count=0))
     pools = await database.read(load_pools())
     senders = {sender.id: sender for sender in await database.read(load_senders())}
@@ -293,7 +303,7 @@ async def test_a_message_before_binding_has_the_only_sender_that_it_can_have(dat
         assert found.row == row
 
 
-async def test_messages_of_a_deleted_pool_still_show_it(database: Sqlite) -> None:
+async def test_messages_of_a_deleted_pool_still_show_it(database: Database) -> None:
     await database.write(filled(0, count=0))
     pool = (await database.read(load_pools()))[0]
     await database.write(add_operation(1, uid_at(START, random.Random(0)), START, pool_id=pool.id, messages=[{}]))
@@ -311,10 +321,19 @@ async def test_messages_of_a_deleted_pool_still_show_it(database: Sqlite) -> Non
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("scan", "step"), [(20_000, 5_000), (3, 2)])
 async def test_operations_are_listed_in_pages_under_every_filter(
-    scan: int, step: int, seed: int, kind: str, database: Sqlite, monkeypatch: pytest.MonkeyPatch
+    scan: int, step: int, seed: int, kind: str, sqlite: Sqlite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(operations, "SCAN", scan)
     monkeypatch.setattr(operations, "_STEP", step)
+    await check_operations(sqlite, seed, kind)
+
+
+async def test_both_databases_list_the_same_operations(database: Database) -> None:
+    await check_operations(database, 7, "message")
+
+
+async def check_operations(database: Database, seed: int, kind: str) -> None:
+    """Every filter and page size shows the operations that it should, in their order."""
     written = await database.write(filled(seed))
     start, end = written[10]["at"], written[40]["at"]
 
@@ -340,7 +359,7 @@ async def test_operations_are_listed_in_pages_under_every_filter(
                 assert found == uids
 
 
-async def test_an_operation_is_only_found_in_its_own_account(database: Sqlite) -> None:
+async def test_an_operation_is_only_found_in_its_own_account(database: Database) -> None:
     uid = uid_at(START, random.Random(0))
     await database.write(add_operation(1, uid, START, queued=1, recipients=2, unaddressable=1, messages=[{}]))
 
@@ -352,7 +371,7 @@ async def test_an_operation_is_only_found_in_its_own_account(database: Sqlite) -
     assert await database.read(history.fetch_message(1, MessagePlace(uid, 1))) is None
 
 
-async def test_emails_and_messages_do_not_show_each_other(database: Sqlite) -> None:
+async def test_emails_and_messages_do_not_show_each_other(database: Database) -> None:
     choose = random.Random(0)
     uids = {kind: uid_at(START + i * 1000, choose) for i, kind in enumerate(("message", "email"))}
     for key, (kind, uid) in enumerate(uids.items(), 1):

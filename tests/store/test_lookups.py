@@ -8,17 +8,17 @@ from tests.store.test_history import START, add_operation, uid_at
 
 from sendpool.domain import ids
 from sendpool.domain.states import AttemptState, MessageState
+from sendpool.store.database import Database
 from sendpool.store.history import MessagePlace
 from sendpool.store.lookups import ErrorPlace, ErrorRow, attempt_exists, list_errors
 from sendpool.store.messages import insert_errors
-from sendpool.store.sqlite import Sqlite
 from sendpool.store.tables import attempt
 
 CHANCE = random.Random(1)
 FAILED = {"state": int(MessageState.FAILED), "error_code": 30005}
 
 
-async def filled(database: Sqlite, account_id: int = 1, kind: str = "message") -> bytes:
+async def filled(database: Database, account_id: int = 1, kind: str = "message") -> bytes:
     """Ten messages of which every third failed, and two recipients without one; a neighbour on either side."""
     uid = uid_at(START, CHANCE)
     for key in (90, 110):
@@ -30,7 +30,7 @@ async def filled(database: Sqlite, account_id: int = 1, kind: str = "message") -
     return uid
 
 
-async def walked(database: Sqlite, uid: bytes, size: int) -> list[ErrorRow]:
+async def walked(database: Database, uid: bytes, size: int) -> list[ErrorRow]:
     found: list[ErrorRow] = []
     while True:
         page = await database.read(list_errors(1, uid, size, found[-1].place if found else None))
@@ -41,7 +41,7 @@ async def walked(database: Sqlite, uid: bytes, size: int) -> list[ErrorRow]:
         found += page
 
 
-async def test_errors_are_recipients_in_their_order_and_then_failed_messages(database: Sqlite) -> None:
+async def test_errors_are_recipients_in_their_order_and_then_failed_messages(database: Database) -> None:
     uid = await filled(database)
 
     for size in (1, 2, 3, 5, 100):
@@ -49,7 +49,7 @@ async def test_errors_are_recipients_in_their_order_and_then_failed_messages(dat
         assert places == [ErrorPlace(False, 3), ErrorPlace(False, 700), *(ErrorPlace(True, i) for i in (0, 3, 6, 9))]
 
 
-async def test_operations_of_others_and_of_emails_have_no_errors_here(database: Sqlite) -> None:
+async def test_operations_of_others_and_of_emails_have_no_errors_here(database: Database) -> None:
     foreign = await filled(database, account_id=2)
 
     assert await database.read(list_errors(1, foreign, 10, None)) is None
@@ -58,7 +58,7 @@ async def test_operations_of_others_and_of_emails_have_no_errors_here(database: 
     assert len(own) == 6
 
 
-async def test_emails_are_not_sought(database: Sqlite) -> None:
+async def test_emails_are_not_sought(database: Database) -> None:
     uid = await filled(database, kind="email")
     await database.write(tried(100, 1))
 
@@ -72,7 +72,7 @@ def tried(message_id: int, n: int, **values: Any) -> Any:
     yield insert(attempt).values(**row, **times, state=int(AttemptState.ACCEPTED), **values)
 
 
-async def test_only_attempts_that_were_made_exist_and_only_for_their_account(database: Sqlite) -> None:
+async def test_only_attempts_that_were_made_exist_and_only_for_their_account(database: Database) -> None:
     uid = await filled(database)
     await database.write(tried(102, 1))
     # The next operation's first message has the key that an eleventh message of this one would have.

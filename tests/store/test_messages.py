@@ -8,7 +8,6 @@ from sendpool.domain.states import AttemptState, MessageState, OperationState
 from sendpool.store import messages
 from sendpool.store.database import Database, Query, Script
 from sendpool.store.messages import AttemptChange, MessageChange, NewMessage
-from sendpool.store.sqlite import Sqlite
 from sendpool.testing.store_rig import ask
 from sendpool.testing.store_rows import AT, accept, operation, start
 
@@ -18,7 +17,7 @@ async def events(database: Database, subject: int) -> list[int]:
     return [row[0] for row in rows]
 
 
-async def test_an_operation_begins_with_its_event_and_all_its_messages_queued(database: Sqlite) -> None:
+async def test_an_operation_begins_with_its_event_and_all_its_messages_queued(database: Database) -> None:
     await database.write(accept(100, 3))
 
     row = (await ask(database, "SELECT state, total, queued, sent, unexpanded, attempts FROM operation"))[0]
@@ -27,7 +26,7 @@ async def test_an_operation_begins_with_its_event_and_all_its_messages_queued(da
     assert await events(database, 102) == [2]
 
 
-async def test_an_operation_without_messages_has_been_completed_from_birth(database: Sqlite) -> None:
+async def test_an_operation_without_messages_has_been_completed_from_birth(database: Database) -> None:
     empty = operation(100, 0)._replace(state=OperationState.COMPLETED, recipients=4, unaddressable=4)
 
     await database.write(messages.insert_operations([empty]))
@@ -36,7 +35,7 @@ async def test_an_operation_without_messages_has_been_completed_from_birth(datab
     assert await ask(database, "SELECT queued, unaddressable FROM operation") == [(0, 4)]
 
 
-async def test_an_inbound_message_counts_in_no_counter(database: Sqlite) -> None:
+async def test_an_inbound_message_counts_in_no_counter(database: Database) -> None:
     def script() -> Script[None]:
         inbound = operation(100, 1)._replace(kind="inbound", state=OperationState.COMPLETED)
         yield from messages.insert_operations([inbound])
@@ -49,7 +48,7 @@ async def test_an_inbound_message_counts_in_no_counter(database: Sqlite) -> None
 
 
 @pytest.mark.parametrize(("totals", "following"), [([], 1), ([0], 101), ([1], 101), ([5], 105), ([5, 0], 106)])
-async def test_the_next_key_follows_the_last_message(database: Sqlite, totals: list[int], following: int) -> None:
+async def test_the_next_key_follows_the_last_message(database: Database, totals: list[int], following: int) -> None:
     first = 100
     for total in totals:
         await database.write(messages.insert_operations([operation(first, total)]))
@@ -58,7 +57,7 @@ async def test_the_next_key_follows_the_last_message(database: Sqlite, totals: l
     assert await database.read(messages.next_operation_id()) == following
 
 
-async def test_attempts_come_with_their_message_and_strangers_not_at_all(database: Sqlite) -> None:
+async def test_attempts_come_with_their_message_and_strangers_not_at_all(database: Database) -> None:
     await database.write(accept(100, 2))
     await database.write(start([100]))
 
@@ -69,7 +68,7 @@ async def test_attempts_come_with_their_message_and_strangers_not_at_all(databas
     ]
 
 
-async def test_past_attempts_are_those_of_their_message_in_order(database: Sqlite) -> None:
+async def test_past_attempts_are_those_of_their_message_in_order(database: Database) -> None:
     await database.write(accept(100, 3))
     for n in (2, 1, 63):
         await database.write(start([101], n=n))
@@ -80,7 +79,7 @@ async def test_past_attempts_are_those_of_their_message_in_order(database: Sqlit
     assert {key: [one.n for one in made] for key, made in past.items()} == {100: [1], 101: [1, 2, 63]}
 
 
-async def test_a_failed_attempt_keeps_why_and_an_accepted_one_keeps_nothing(database: Sqlite) -> None:
+async def test_a_failed_attempt_keeps_why_and_an_accepted_one_keeps_nothing(database: Database) -> None:
     await database.write(accept(100, 2))
     await database.write(start([100, 101]))
     changes = [
@@ -99,7 +98,7 @@ async def test_a_failed_attempt_keeps_why_and_an_accepted_one_keeps_nothing(data
     ]
 
 
-async def test_marks_are_added_to_those_there_are(database: Sqlite) -> None:
+async def test_marks_are_added_to_those_there_are(database: Database) -> None:
     await database.write(accept(100, 1))
     await database.write(start([100]))
     await database.write(messages.change_attempts([AttemptChange(100, 1, 1, AttemptState.ACCEPTED, 3)], AT))
@@ -111,7 +110,7 @@ async def test_marks_are_added_to_those_there_are(database: Sqlite) -> None:
     assert [(one.marks, one.next, one.carrier_id, one.state) for one in past] == [(7, "fallback/timer", "abc", 2)]
 
 
-async def test_counters_of_many_operations_change_in_one_go(database: Sqlite) -> None:
+async def test_counters_of_many_operations_change_in_one_go(database: Database) -> None:
     for first in (100, 200, 300):
         await database.write(accept(first, 2))
 
@@ -125,7 +124,7 @@ async def test_counters_of_many_operations_change_in_one_go(database: Sqlite) ->
     assert await events(database, 300) == [1026, 2]
 
 
-async def test_a_canceled_operation_is_not_completed_by_its_last_message(database: Sqlite) -> None:
+async def test_a_canceled_operation_is_not_completed_by_its_last_message(database: Database) -> None:
     def cancel() -> Script[None]:
         yield Query(f"UPDATE operation SET state = {OperationState.CANCELED:d}")
 
@@ -137,7 +136,7 @@ async def test_a_canceled_operation_is_not_completed_by_its_last_message(databas
     assert 1027 not in await events(database, 100)
 
 
-async def test_moving_a_message_leaves_the_others_alone(database: Sqlite) -> None:
+async def test_moving_a_message_leaves_the_others_alone(database: Database) -> None:
     await database.write(accept(100, 3))
 
     await database.write(messages.change_messages([MessageChange(101, 2, 3, 5, 1, 1, 1, 30410)], AT + 1))
@@ -148,7 +147,7 @@ async def test_moving_a_message_leaves_the_others_alone(database: Sqlite) -> Non
     assert rows == [(2, None, 0, 0, 0, None), (3, 5, 1, 1, 1, 30410), (2, None, 0, 0, 0, None)]
 
 
-async def test_operations_with_chunks_left_are_found_oldest_first(database: Sqlite) -> None:
+async def test_operations_with_chunks_left_are_found_oldest_first(database: Database) -> None:
     for first, unexpanded in ((300, 1), (200, 0), (100, 2)):
         await database.write(messages.insert_operations([operation(first, 2, unexpanded=unexpanded)]))
     chunks = [(300, 300, 1, "[]", AT), (100, 100, 1, "[]", 0), (100, 101, 1, "[]", 0)]
@@ -159,7 +158,7 @@ async def test_operations_with_chunks_left_are_found_oldest_first(database: Sqli
     assert [row[:2] for row in found] == [[100, 7], [300, 7]]
 
 
-async def test_a_context_says_what_sending_needs_to_know(database: Sqlite) -> None:
+async def test_a_context_says_what_sending_needs_to_know(database: Database) -> None:
     await database.write(messages.insert_operations([operation(100, 1), operation(200, 1)]))
 
     found = {one.operation_id: one for one in await database.read(messages.load_contexts([200, 100, 300]))}
@@ -169,7 +168,7 @@ async def test_a_context_says_what_sending_needs_to_know(database: Sqlite) -> No
     assert (found[100].pool_id, found[100].category, found[100].validity) == (7, "transactional", 60)
 
 
-async def test_standing_says_where_a_message_is_and_what_its_operation_wants(database: Sqlite) -> None:
+async def test_standing_says_where_a_message_is_and_what_its_operation_wants(database: Database) -> None:
     await database.write(accept(100, 2))
 
     found = await database.read(messages.load_standing([101, 999]))

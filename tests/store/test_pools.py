@@ -9,19 +9,18 @@ from sendpool.connectors.base import ConnectionSettings, SenderSettings
 from sendpool.domain import ids
 from sendpool.domain.sender import Channel
 from sendpool.store import pools
-from sendpool.store.database import Script
+from sendpool.store.database import Database, Script
 from sendpool.store.pools import NewPool, UnknownSenders
 from sendpool.store.roster import load_pools
 from sendpool.store.senders import SenderFilter, list_senders, store_inventory
 from sendpool.store.slices import Slice
-from sendpool.store.sqlite import Sqlite
 from sendpool.store.tables import sender_pool
 
 ALL = Slice(20_000)
 ANY = SenderFilter()
 
 
-async def declared(database: Sqlite, count: int = 3, account_id: int = 1) -> list[bytes]:
+async def declared(database: Database, count: int = 3, account_id: int = 1) -> list[bytes]:
     """Declare so many senders; their uids."""
     senders = tuple(SenderSettings(channel=Channel.SMS, address=f"+{account_id}{i}") for i in range(count))
     settings = ConnectionSettings(name="a", type="sandbox", senders=senders)
@@ -29,13 +28,13 @@ async def declared(database: Sqlite, count: int = 3, account_id: int = 1) -> lis
     return [row.uid for row in await database.read(list_senders(account_id, ANY, ALL))]
 
 
-async def members(database: Sqlite, pool_uid: bytes) -> set[bytes]:
+async def members(database: Database, pool_uid: bytes) -> set[bytes]:
     rows = await database.read(pools.list_members(1, pool_uid, ANY, ALL))
     assert rows is not None
     return {row.uid for row in rows}
 
 
-async def test_a_pool_its_members_and_its_operation_are_made_together(database: Sqlite) -> None:
+async def test_a_pool_its_members_and_its_operation_are_made_together(database: Database) -> None:
     senders = await declared(database)
 
     made = await database.write(pools.create_pool(1, NewPool("name", {"a": "b"}, senders[:2]), 7))
@@ -51,7 +50,7 @@ async def test_a_pool_its_members_and_its_operation_are_made_together(database: 
     assert ids.parse_operation(ids.operation_id(made.operation_uid)) == made.operation_uid
 
 
-async def test_unknown_and_foreign_senders_are_named_by_their_places(database: Sqlite) -> None:
+async def test_unknown_and_foreign_senders_are_named_by_their_places(database: Database) -> None:
     senders = await declared(database)
     foreign = await declared(database, account_id=2)
 
@@ -62,7 +61,7 @@ async def test_unknown_and_foreign_senders_are_named_by_their_places(database: S
     assert await database.read(pools.list_pools(1, ALL)) == []
 
 
-async def test_a_pool_may_have_ten_thousand_members(database: Sqlite) -> None:
+async def test_a_pool_may_have_ten_thousand_members(database: Database) -> None:
     senders = await declared(database, 10_000)
 
     made = await database.write(pools.create_pool(1, NewPool("", {}, senders), 7))
@@ -72,7 +71,7 @@ async def test_a_pool_may_have_ten_thousand_members(database: Sqlite) -> None:
     assert len(rows) == 10_000
 
 
-async def test_adding_a_member_again_is_harmless(database: Sqlite) -> None:
+async def test_adding_a_member_again_is_harmless(database: Database) -> None:
     senders = await declared(database)
     made = await database.write(pools.create_pool(1, NewPool("", {}, senders[:2]), 7))
 
@@ -87,7 +86,7 @@ async def test_adding_a_member_again_is_harmless(database: Sqlite) -> None:
     assert (row.uid, row.updated_at) == (made.pool_uid, 8)
 
 
-async def test_only_members_can_be_removed(database: Sqlite) -> None:
+async def test_only_members_can_be_removed(database: Database) -> None:
     senders = await declared(database)
     made = await database.write(pools.create_pool(1, NewPool("", {}, senders[:2]), 7))
 
@@ -98,7 +97,7 @@ async def test_only_members_can_be_removed(database: Sqlite) -> None:
     assert await members(database, made.pool_uid) == {senders[1]}
 
 
-async def test_a_deleted_pool_is_out_of_sight_but_keeps_its_members_to_drain(database: Sqlite) -> None:
+async def test_a_deleted_pool_is_out_of_sight_but_keeps_its_members_to_drain(database: Database) -> None:
     senders = await declared(database)
     made = await database.write(pools.create_pool(1, NewPool("", {}, senders), 7))
 
@@ -116,7 +115,7 @@ async def test_a_deleted_pool_is_out_of_sight_but_keeps_its_members_to_drain(dat
     assert await database.read(pools.fetch_operation(1, made.operation_uid, made.pool_uid)) is not None
 
 
-async def test_an_update_changes_only_what_it_names(database: Sqlite) -> None:
+async def test_an_update_changes_only_what_it_names(database: Database) -> None:
     made = await database.write(pools.create_pool(1, NewPool("old", {"a": "b"}, []), 7))
 
     await database.write(pools.update_pool(1, made.pool_uid, 8, tags={}))
@@ -127,7 +126,7 @@ async def test_an_update_changes_only_what_it_names(database: Sqlite) -> None:
     assert row == (made.pool_uid, "new", "{}", "{}", 7, 9)
 
 
-async def test_settings_change_one_by_one(database: Sqlite) -> None:
+async def test_settings_change_one_by_one(database: Database) -> None:
     made = await database.write(pools.create_pool(1, NewPool("", {}, [], {"category": "otp", "fallbackAfter": 10}), 7))
 
     for change, settings in (
@@ -140,7 +139,7 @@ async def test_settings_change_one_by_one(database: Sqlite) -> None:
         assert row.settings == settings
 
 
-async def test_hidden_pools_stand_for_each_sender_and_for_the_account_and_are_made_once(database: Sqlite) -> None:
+async def test_hidden_pools_stand_for_each_sender_and_for_the_account_and_are_made_once(database: Database) -> None:
     await declared(database, 3)
     assert await database.write(pools.ensure_hidden_pools(1, 7)) == 4
     assert await database.write(pools.ensure_hidden_pools(1, 8)) == 0
@@ -156,7 +155,7 @@ async def test_hidden_pools_stand_for_each_sender_and_for_the_account_and_are_ma
     assert await database.read(pools.list_pools(1, ALL)) == []
 
 
-async def test_of_the_hidden_pools_only_the_accounts_own_can_be_read(database: Sqlite) -> None:
+async def test_of_the_hidden_pools_only_the_accounts_own_can_be_read(database: Database) -> None:
     senders = await declared(database, 2)
     await database.write(pools.ensure_hidden_pools(1, 7))
 

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sendpool.store import queue
-from sendpool.store.database import Query, Script
+from sendpool.store.database import Database, Query, Script
 from sendpool.store.queue import QueueKey
-from sendpool.store.sqlite import Sqlite, connect, transact
+from sendpool.store.sqlite import connect, transact
 from sendpool.testing.store_rig import ask
 from sendpool.testing.store_rows import AT, accept
 
@@ -74,7 +74,7 @@ def test_a_queue_is_a_sorted_list_whatever_comes_and_goes(connection: object, st
             model -= set(found[::2])
 
 
-async def test_a_queue_that_exists_keeps_its_number(database: Sqlite) -> None:
+async def test_a_queue_that_exists_keeps_its_number(database: Database) -> None:
     await database.write(queue.insert_queues([(1, QueueKey(7, "SMS", "")), (2, QueueKey(7, "SMS", "5"))]))
 
     await database.write(queue.insert_queues([(3, QueueKey(7, "SMS", "")), (1, QueueKey(8, "RCS", ""))]))
@@ -82,7 +82,7 @@ async def test_a_queue_that_exists_keeps_its_number(database: Sqlite) -> None:
     assert await database.read(queue.all_queues()) == [(1, QueueKey(7, "SMS", "")), (2, QueueKey(7, "SMS", "5"))]
 
 
-async def test_a_head_row_brings_what_sending_needs(database: Sqlite) -> None:
+async def test_a_head_row_brings_what_sending_needs(database: Database) -> None:
     await database.write(accept(100, 1))
 
     row = (await database.read(queue.head(1, 5)))[0]
@@ -93,14 +93,14 @@ async def test_a_head_row_brings_what_sending_needs(database: Sqlite) -> None:
     assert (asked.rank, asked.message_id, asked.address, asked.plan) == (0, 100, "+4477100", "S")
 
 
-async def test_waiting_rows_are_counted_by_queue_and_empty_ones_left_out(database: Sqlite) -> None:
+async def test_waiting_rows_are_counted_by_queue_and_empty_ones_left_out(database: Database) -> None:
     await database.write(accept(100, 4))
     await database.write(queue.enqueue([(2, 1, 100, 1, AT)]))
 
     assert await database.read(queue.count_waiting([1, 2, 3])) == {1: 4, 2: 1}
 
 
-async def test_the_lowest_rank_of_each_pool_seeds_its_clock(database: Sqlite) -> None:
+async def test_the_lowest_rank_of_each_pool_seeds_its_clock(database: Database) -> None:
     keys = [QueueKey(7, "SMS", ""), QueueKey(7, "SMS", "5"), QueueKey(8, "SMS", ""), QueueKey(9, "SMS", "")]
     await database.write(queue.insert_queues(list(enumerate(keys, 1))))
     rows = [(1, 70, 1), (1, 0, 9), (2, 60, 2), (3, 90, 3), (3, 80, 4)]
@@ -109,7 +109,7 @@ async def test_the_lowest_rank_of_each_pool_seeds_its_clock(database: Sqlite) ->
     assert dict(await database.read(queue.lowest_ranks())) == {7: 60, 8: 80}
 
 
-async def test_a_lane_shows_only_the_rows_that_have_waited_too_long(database: Sqlite) -> None:
+async def test_a_lane_shows_only_the_rows_that_have_waited_too_long(database: Database) -> None:
     await database.write(accept(100, 4))
     await database.write(queue.remove([(1, 10 * n, 100 + n) for n in range(4)]))
     await database.write(queue.enqueue([(1, 40 - n, 100 + n, 1, AT + n) for n in range(4)]))
@@ -119,7 +119,7 @@ async def test_a_lane_shows_only_the_rows_that_have_waited_too_long(database: Sq
     assert [row.message_id for row in found] == [102, 101]
 
 
-async def test_a_step_is_taken_by_the_messages_named(database: Sqlite) -> None:
+async def test_a_step_is_taken_by_the_messages_named(database: Database) -> None:
     await database.write(accept(100, 3))
 
     await database.write(queue.take_step([(100, 1), (102, 2)]))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from sendpool.store import receipts
-from sendpool.store.sqlite import Sqlite
+from sendpool.store.database import Database
 from sendpool.testing.store_rig import ask
 from sendpool.testing.store_rows import AT, accept, start
 
 
 @pytest.mark.parametrize("number", [1, 511, 512, 513, 1500])
-async def test_each_receipt_is_matched_at_its_place(database: Sqlite, number: int) -> None:
+async def test_each_receipt_is_matched_at_its_place(database: Database, number: int) -> None:
     keys = list(range(1000, 1000 + number))
     await database.write(accept(1000, number))
     await database.write(start(keys))
@@ -24,7 +24,7 @@ async def test_each_receipt_is_matched_at_its_place(database: Sqlite, number: in
     assert [one.message_id for one in found] == keys[::-1]
 
 
-async def test_one_id_asked_twice_is_matched_twice(database: Sqlite) -> None:
+async def test_one_id_asked_twice_is_matched_twice(database: Database) -> None:
     await database.write(accept(100, 1))
     await database.write(start([100]))
     await database.write(receipts.insert_segments([(3, "x", 100, 1, 1)]))
@@ -34,7 +34,7 @@ async def test_one_id_asked_twice_is_matched_twice(database: Sqlite) -> None:
     assert [one.place for one in found] == [0, 2]
 
 
-async def test_ids_belong_to_their_connection_and_are_compared_exactly(database: Sqlite) -> None:
+async def test_ids_belong_to_their_connection_and_are_compared_exactly(database: Database) -> None:
     await database.write(accept(100, 2))
     await database.write(start([100, 101]))
     await database.write(receipts.insert_segments([(3, "0a", 100, 1, 1), (3, "0A", 101, 1, 1)]))
@@ -43,7 +43,7 @@ async def test_ids_belong_to_their_connection_and_are_compared_exactly(database:
     assert await database.read(receipts.match(4, ["0a"])) == []
 
 
-async def test_each_part_of_a_long_text_has_its_own_id(database: Sqlite) -> None:
+async def test_each_part_of_a_long_text_has_its_own_id(database: Database) -> None:
     await database.write(accept(100, 1))
     await database.write(start([100]))
     await database.write(receipts.insert_segments([(3, f"p{part}", 100, 1, part) for part in (1, 2, 3)]))
@@ -54,7 +54,7 @@ async def test_each_part_of_a_long_text_has_its_own_id(database: Sqlite) -> None
     assert [(one.part, one.parts_delivered, one.parts_failed) for one in found] == [(3, 5, 2), (1, 5, 2)]
 
 
-async def test_a_parked_receipt_comes_back_as_it_was(database: Sqlite) -> None:
+async def test_a_parked_receipt_comes_back_as_it_was(database: Database) -> None:
     row = (3, "x", 4, "TRANSIENT", "034", AT)
     await database.write(receipts.park([row, (4, "x", 2, None, "", AT)]))
 
@@ -66,7 +66,7 @@ async def test_a_parked_receipt_comes_back_as_it_was(database: Sqlite) -> None:
     assert await database.read(receipts.any_parked())
 
 
-async def test_thousands_of_parked_receipts_are_found_by_their_ids(database: Sqlite) -> None:
+async def test_thousands_of_parked_receipts_are_found_by_their_ids(database: Database) -> None:
     await database.write(receipts.park([(3, f"id-{n}", 2, None, "", AT) for n in range(3000)]))
 
     waiting = await database.read(receipts.parked_for([(3, f"id-{n}") for n in range(0, 3000, 2)]))

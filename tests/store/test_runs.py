@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sendpool.store import runs
-from sendpool.store.database import Script, Unit
+from sendpool.store.database import Database, Script, Unit
 from sendpool.store.runs import ACCEPTED, DELIVERED, WORTH_A_STATEMENT, Move, Unusual
-from sendpool.store.sqlite import Sqlite
 from sendpool.testing.store_rig import ask
 from sendpool.testing.store_rows import AT, accept, start
 
@@ -32,7 +31,7 @@ def carried(move: Move, keys: list[int]) -> Script[Exception | None]:
 
 
 @pytest.mark.parametrize("keys", [[100], [100, 102, 104], list(range(100, 140)), [*range(100, 120), 125, 130]])
-async def test_all_of_a_set_are_moved_with_their_events(database: Sqlite, keys: list[int]) -> None:
+async def test_all_of_a_set_are_moved_with_their_events(database: Database, keys: list[int]) -> None:
     await database.write(accept(100, 40))
     await database.write(start(keys))
 
@@ -60,7 +59,7 @@ async def test_all_of_a_set_are_moved_with_their_events(database: Sqlite, keys: 
     ],
 )
 @pytest.mark.parametrize("keys", [list(range(100, 120)), [100, 110, 119]])
-async def test_one_that_stands_otherwise_stops_the_whole_set(database: Sqlite, odd: str, keys: list[int]) -> None:
+async def test_one_that_stands_otherwise_stops_the_whole_set(database: Database, odd: str, keys: list[int]) -> None:
     await database.write(accept(100, 20))
     await database.write(start(keys))
     await database.write(_plain(odd))
@@ -74,7 +73,7 @@ async def test_one_that_stands_otherwise_stops_the_whole_set(database: Sqlite, o
     assert await ask(database, "SELECT count(*) FROM attempt WHERE state = 2") == [(0,)]
 
 
-async def test_later_attempts_between_the_keys_of_a_run_are_left_alone(database: Sqlite) -> None:
+async def test_later_attempts_between_the_keys_of_a_run_are_left_alone(database: Database) -> None:
     await database.write(accept(100, 20))
     await database.write(start(list(range(100, 120))))
     await database.write(start([105], n=2))

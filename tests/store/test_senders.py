@@ -7,7 +7,7 @@ from sqlalchemy import Select, select
 
 from sendpool.connectors.base import ConnectionSettings, SenderSettings
 from sendpool.domain.sender import DEFAULT_MPS, Channel
-from sendpool.store.database import Script
+from sendpool.store.database import Database, Script
 from sendpool.store.senders import (
     SenderDeclaredTwice,
     SenderFilter,
@@ -17,7 +17,6 @@ from sendpool.store.senders import (
     store_inventory,
 )
 from sendpool.store.slices import Slice
-from sendpool.store.sqlite import Sqlite
 from sendpool.store.tables import connection, sender
 
 ANY = SenderFilter()
@@ -32,11 +31,11 @@ def link(name: str, *senders: SenderSettings, kind: str = "smpp") -> ConnectionS
     return ConnectionSettings(name=name, type=kind, senders=senders)
 
 
-async def known(database: Sqlite, account_id: int = 1) -> dict[str, SenderRow]:
+async def known(database: Database, account_id: int = 1) -> dict[str, SenderRow]:
     return {row.address: row for row in await database.read(list_senders(account_id, ANY, ALL))}
 
 
-async def test_declared_senders_appear_with_the_throughput_of_their_channel(database: Sqlite) -> None:
+async def test_declared_senders_appear_with_the_throughput_of_their_channel(database: Database) -> None:
     inventory = [
         link("a", *(SenderSettings(channel=channel, address=channel.value) for channel in Channel)),
         link("b", number("+1", mps=7.5, burst=3, display_name="Name", options={"ton": 1, "npi": 2})),
@@ -57,7 +56,7 @@ def all_of(statement: Select[Any]) -> Script[Any]:
     return (yield statement)
 
 
-async def test_a_restart_or_a_reordered_file_changes_nothing(database: Sqlite) -> None:
+async def test_a_restart_or_a_reordered_file_changes_nothing(database: Database) -> None:
     first = [link("a", number("+1", options={"x": 1, "y": 2}), number("+2")), link("b", number("+3"))]
     second = [link("b", number("+3")), link("a", number("+2"), number("+1", options={"y": 2, "x": 1}))]
     await database.write(store_inventory(1, first, 5))
@@ -70,7 +69,7 @@ async def test_a_restart_or_a_reordered_file_changes_nothing(database: Sqlite) -
     assert all(row.updated_at == 5 for row in before.values())
 
 
-async def test_a_changed_setting_is_taken_over_and_dated(database: Sqlite) -> None:
+async def test_a_changed_setting_is_taken_over_and_dated(database: Database) -> None:
     await database.write(store_inventory(1, [link("a", number("+1"), number("+2"))], 5))
     before = await known(database)
 
@@ -84,7 +83,7 @@ async def test_a_changed_setting_is_taken_over_and_dated(database: Sqlite) -> No
     assert after["+2"] == before["+2"]
 
 
-async def test_a_removed_sender_is_switched_off_and_returns_with_the_same_id(database: Sqlite) -> None:
+async def test_a_removed_sender_is_switched_off_and_returns_with_the_same_id(database: Database) -> None:
     both, one = [link("a", number("+1"), number("+2"))], [link("a", number("+1"))]
     await database.write(store_inventory(1, both, 5))
     before = await known(database)
@@ -99,7 +98,7 @@ async def test_a_removed_sender_is_switched_off_and_returns_with_the_same_id(dat
     assert (back.active, back.uid, back.updated_at) == (1, before["+2"].uid, 8)
 
 
-async def test_a_sender_that_moves_to_another_connection_keeps_its_id(database: Sqlite) -> None:
+async def test_a_sender_that_moves_to_another_connection_keeps_its_id(database: Database) -> None:
     await database.write(store_inventory(1, [link("a", number("+1")), link("b")], 5))
     before = await known(database)
 
@@ -114,7 +113,7 @@ async def test_a_sender_that_moves_to_another_connection_keeps_its_id(database: 
     assert rows == [("b",)]
 
 
-async def test_senders_of_a_removed_connection_are_switched_off(database: Sqlite) -> None:
+async def test_senders_of_a_removed_connection_are_switched_off(database: Database) -> None:
     await database.write(store_inventory(1, [link("a", number("+1")), link("b", number("+2"))], 5))
 
     await database.write(store_inventory(1, [link("b", number("+2"))], 6))
@@ -135,7 +134,7 @@ async def test_senders_of_a_removed_connection_are_switched_off(database: Sqlite
     ],
 )
 async def test_a_sender_declared_twice_is_refused_by_name(
-    inventory: list[ConnectionSettings], database: Sqlite
+    inventory: list[ConnectionSettings], database: Database
 ) -> None:
     with pytest.raises(SenderDeclaredTwice, match=r"the SMS sender \+1 is declared"):
         await database.write(store_inventory(1, inventory, 5))
@@ -143,7 +142,7 @@ async def test_a_sender_declared_twice_is_refused_by_name(
     assert await known(database) == {}
 
 
-async def test_the_same_address_on_two_channels_or_accounts_is_two_senders(database: Sqlite) -> None:
+async def test_the_same_address_on_two_channels_or_accounts_is_two_senders(database: Database) -> None:
     whatsapp = SenderSettings(channel=Channel.WHATSAPP, address="+1")
     await database.write(store_inventory(1, [link("a", number("+1"), whatsapp)], 5))
     await database.write(store_inventory(2, [link("a", number("+1"))], 5))
@@ -155,14 +154,14 @@ async def test_the_same_address_on_two_channels_or_accounts_is_two_senders(datab
     assert len({row.uid for row in rows}) == 2
 
 
-async def test_thousands_of_senders_are_stored_in_blocks(database: Sqlite) -> None:
+async def test_thousands_of_senders_are_stored_in_blocks(database: Database) -> None:
     inventory = [link("a", *(number(f"+{i}") for i in range(1_201)))]
 
     assert (await database.write(store_inventory(1, inventory, 5))).added == 1_201
     assert (await database.write(store_inventory(1, [], 6))).deactivated == 1_201
 
 
-async def test_a_sender_is_only_found_in_its_own_account(database: Sqlite) -> None:
+async def test_a_sender_is_only_found_in_its_own_account(database: Database) -> None:
     await database.write(store_inventory(1, [link("a", number("+1"))], 5))
     row = (await known(database))["+1"]
 

@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sendpool.store import sqlite
-from sendpool.store.database import Query, Script, Unit
+from sendpool.store.database import DatabaseInUse, Query, Script, Unit
 from sendpool.store.migrate import SchemaTooNew
-from sendpool.store.sqlite import DatabaseInUse, Owner, Sqlite, connect, run, transact
+from sendpool.store.sqlite import Owner, Sqlite, connect, run, transact
 
 HOLDER = """
 import sys
@@ -76,15 +76,15 @@ async def test_a_killed_owner_leaves_no_lock_behind(holder: subprocess.Popen[str
     await Sqlite(tmp_path / "sendpool.db").close()
 
 
-async def test_closing_lets_another_own_the_file(database: Sqlite) -> None:
+async def test_closing_lets_another_own_the_file(sqlite: Sqlite) -> None:
     with pytest.raises(DatabaseInUse):
-        Owner(database.path)
+        Owner(sqlite.path)
 
-    await database.close()
+    await sqlite.close()
 
-    Owner(database.path).release()
-    await (again := Sqlite(database.path)).close()
-    assert again.path == database.path
+    Owner(sqlite.path).release()
+    await (again := Sqlite(sqlite.path)).close()
+    assert again.path == sqlite.path
 
 
 async def test_a_file_that_cannot_be_opened_is_not_locked_for_ever(tmp_path: Path) -> None:
@@ -122,19 +122,19 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     ("pragma", "value"),
     [("journal_mode", "wal"), ("synchronous", 2), ("temp_store", 2), ("query_only", 0)],
 )
-async def test_a_commit_of_the_writer_is_on_the_disk(database: Sqlite, pragma: str, value: object) -> None:
+async def test_a_commit_of_the_writer_is_on_the_disk(sqlite: Sqlite, pragma: str, value: object) -> None:
     def script() -> Script[object]:
         rows = yield Query(f"PRAGMA {pragma}")
         return rows[0][0]
 
-    assert await database.write(script()) == value
+    assert await sqlite.write(script()) == value
 
 
-async def test_readers_cannot_write(database: Sqlite) -> None:
+async def test_readers_cannot_write(sqlite: Sqlite) -> None:
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        await database.read(event(1))
+        await sqlite.read(event(1))
 
-    assert await database.read(subjects()) == []
+    assert await sqlite.read(subjects()) == []
 
 
 def test_an_old_sqlite_is_refused_with_the_version_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_an_old_sqlite_is_refused_with_the_version_it_needs(monkeypatch: pytest.
         connect(tmp_path / "sendpool.db")
 
 
-async def test_a_reader_keeps_its_snapshot_while_the_writer_goes_on(database: Sqlite) -> None:
+async def test_a_reader_keeps_its_snapshot_while_the_writer_goes_on(sqlite: Sqlite) -> None:
     looked, written = threading.Event(), threading.Event()
 
     def patient() -> Script[tuple[list[int], list[int]]]:
@@ -153,17 +153,17 @@ async def test_a_reader_keeps_its_snapshot_while_the_writer_goes_on(database: Sq
         assert written.wait(10)
         return before, (yield from subjects())
 
-    await database.write(event(1))
-    reading = asyncio.ensure_future(database.read(patient()))
+    await sqlite.write(event(1))
+    reading = asyncio.ensure_future(sqlite.read(patient()))
     await asyncio.to_thread(looked.wait, 10)
-    await database.write(event(2))
+    await sqlite.write(event(2))
     written.set()
 
     assert await reading == ([1], [1])
-    assert await database.read(subjects()) == [1, 2]
+    assert await sqlite.read(subjects()) == [1, 2]
 
 
-async def test_readers_are_not_held_up_by_an_open_write(database: Sqlite) -> None:
+async def test_readers_are_not_held_up_by_an_open_write(sqlite: Sqlite) -> None:
     begun, finish = threading.Event(), threading.Event()
 
     def slow() -> Script[None]:
@@ -171,39 +171,39 @@ async def test_readers_are_not_held_up_by_an_open_write(database: Sqlite) -> Non
         begun.set()
         assert finish.wait(10)
 
-    writing = asyncio.ensure_future(database.write(slow()))
+    writing = asyncio.ensure_future(sqlite.write(slow()))
     await asyncio.to_thread(begun.wait, 10)
-    seen = await database.read(subjects())
+    seen = await sqlite.read(subjects())
     finish.set()
     await writing
 
     assert seen == []
-    assert await database.read(subjects()) == [1]
+    assert await sqlite.read(subjects()) == [1]
 
 
-async def test_closing_waits_for_what_was_asked_before(database: Sqlite) -> None:
-    writes = [asyncio.ensure_future(database.write(event(n))) for n in range(20)]
+async def test_closing_waits_for_what_was_asked_before(sqlite: Sqlite) -> None:
+    writes = [asyncio.ensure_future(sqlite.write(event(n))) for n in range(20)]
     await asyncio.sleep(0)
 
-    await database.close()
+    await sqlite.close()
 
     await asyncio.gather(*writes)
-    again = Sqlite(database.path)
+    again = Sqlite(sqlite.path)
     assert await again.read(subjects()) == list(range(20))
     await again.close()
 
 
-async def test_nobody_waits_for_ever_on_a_closed_database(database: Sqlite) -> None:
-    await database.close()
+async def test_nobody_waits_for_ever_on_a_closed_database(sqlite: Sqlite) -> None:
+    await sqlite.close()
 
     async with asyncio.timeout(5):
         with pytest.raises(RuntimeError, match="closed"):
-            await database.write(event(1))
+            await sqlite.write(event(1))
         with pytest.raises(RuntimeError, match="closed"):
-            await database.read(subjects())
+            await sqlite.read(subjects())
 
 
-async def test_a_fault_of_the_disk_in_a_unit_fails_the_whole_commit(database: Sqlite) -> None:
+async def test_a_fault_of_the_disk_in_a_unit_fails_the_whole_commit(sqlite: Sqlite) -> None:
     def faulty() -> Script[None]:
         yield from event(2)
         raise sqlite3.OperationalError("disk I/O error")
@@ -213,12 +213,12 @@ async def test_a_fault_of_the_disk_in_a_unit_fails_the_whole_commit(database: Sq
         yield Unit(faulty)
 
     with pytest.raises(sqlite3.OperationalError, match="disk I/O error"):
-        await database.write(whole())
+        await sqlite.write(whole())
 
-    assert await database.read(subjects()) == []
+    assert await sqlite.read(subjects()) == []
 
 
-async def test_a_full_disk_fails_one_commit_and_not_the_next(database: Sqlite) -> None:
+async def test_a_full_disk_fails_one_commit_and_not_the_next(sqlite: Sqlite) -> None:
     def limit(pages: int) -> Script[None]:
         yield Query(f"PRAGMA max_page_count = {pages}")
 
@@ -226,13 +226,13 @@ async def test_a_full_disk_fails_one_commit_and_not_the_next(database: Sqlite) -
         for n in range(5000):
             yield from event(n)
 
-    run(database._writer.connection, limit(1))
+    run(sqlite._writer.connection, limit(1))
     with pytest.raises(sqlite3.OperationalError, match="full"):
-        await database.write(much())
-    run(database._writer.connection, limit(1 << 30))
-    await database.write(event(7))
+        await sqlite.write(much())
+    run(sqlite._writer.connection, limit(1 << 30))
+    await sqlite.write(event(7))
 
-    assert await database.read(subjects()) == [7]
+    assert await sqlite.read(subjects()) == [7]
 
 
 # ---------------------------------------------------------------- crashes

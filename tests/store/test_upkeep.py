@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from sendpool.store import messages, receipts, upkeep
-from sendpool.store.database import Query, Script
+from sendpool.store.database import Database, Query, Script
 from sendpool.store.queue import QueueKey, enqueue, insert_queues
-from sendpool.store.sqlite import Sqlite
+from sendpool.store.walks import Place
 from sendpool.testing.store_rows import AT, FAR, accept, operation, start
 
 
-async def test_operations_over_their_deadline_are_found_most_overdue_first(database: Sqlite) -> None:
+async def test_operations_over_their_deadline_are_found_most_overdue_first(database: Database) -> None:
     late = [(100, FAR - 5, 0), (200, FAR - 9, 2), (300, FAR, 0)]
     for first, deadline, unexpanded in late:
         new = operation(first, 3, unexpanded=unexpanded)._replace(deadline=deadline)
@@ -21,14 +21,14 @@ async def test_operations_over_their_deadline_are_found_most_overdue_first(datab
     assert await database.read(upkeep.overdue_operations(FAR - 9, 10)) == []
 
 
-async def test_a_completed_operation_is_never_overdue(database: Sqlite) -> None:
+async def test_a_completed_operation_is_never_overdue(database: Database) -> None:
     await database.write(accept(100, 1))
     await database.write(messages.count({100: {"queued": -1, "sent": 1}}, AT))
 
     assert await database.read(upkeep.overdue_operations(FAR + 1, 10)) == []
 
 
-async def test_only_an_operations_own_queued_messages_are_found(database: Sqlite) -> None:
+async def test_only_an_operations_own_queued_messages_are_found(database: Database) -> None:
     def deliver() -> Script[None]:
         yield Query("UPDATE message SET state = 4 WHERE id = 101")
 
@@ -40,7 +40,7 @@ async def test_only_an_operations_own_queued_messages_are_found(database: Sqlite
     assert await database.read(upkeep.queued_messages(100, 4, 2)) == [100, 102]
 
 
-async def test_a_parked_receipt_is_found_once_its_segment_is_there(database: Sqlite) -> None:
+async def test_a_parked_receipt_is_found_once_its_segment_is_there(database: Database) -> None:
     await database.write(accept(100, 1))
     await database.write(start([100]))
     await database.write(
@@ -53,7 +53,7 @@ async def test_a_parked_receipt_is_found_once_its_segment_is_there(database: Sql
     assert [row[1:3] for row in await database.read(upkeep.parked_that_match(10))] == [[3, "x"]]
 
 
-async def test_rows_of_queues_are_found_up_to_a_limit(database: Sqlite) -> None:
+async def test_rows_of_queues_are_found_up_to_a_limit(database: Database) -> None:
     await database.write(accept(100, 5))
     await database.write(enqueue([(2, 0, 900, 1, AT), (3, 0, 901, 1, AT)]))
 
@@ -62,8 +62,17 @@ async def test_rows_of_queues_are_found_up_to_a_limit(database: Sqlite) -> None:
     assert len(await database.read(upkeep.rows_in([1, 2, 3], 3))) == 3
 
 
-async def test_the_age_of_a_queue_is_that_of_its_head(database: Sqlite) -> None:
+async def test_the_age_of_a_queue_is_that_of_its_head(database: Database) -> None:
     await database.write(insert_queues([(1, QueueKey(7, "SMS", "")), (2, QueueKey(8, "SMS", ""))]))
     await database.write(enqueue([(1, 5, 1, 1, AT + 9), (1, 9, 2, 1, AT), (2, 1, 3, 1, AT + 4)]))
 
     assert sorted(await database.read(upkeep.oldest_due([1, 2, 3]))) == [(1, AT + 9), (2, AT + 4)]
+
+
+async def test_rows_past_their_time_are_found_in_their_queue(database: Database) -> None:
+    await database.write(accept(100, 2))
+
+    found, place = await database.read(upkeep.lingering_rows(Place(), AT + 100 * 86_400_000_000, 100))
+
+    assert [(row.message_id, row.open) for row in sorted(found)] == [(100, True), (101, True)]
+    assert place is None

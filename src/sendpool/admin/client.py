@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import time
@@ -19,13 +20,11 @@ from sendpool.admin.protocol import (
     line,
     reachable,
     read_answer,
-    socket_path,
     trusted,
 )
 from sendpool.store.accounts import load_accounts
-from sendpool.store.database import Script
-from sendpool.store.migrate import migrate
-from sendpool.store.sqlite import DatabaseInUse, Owner, connect, transact
+from sendpool.store.database import DatabaseInUse, Script
+from sendpool.store.opening import Where, open_database
 
 #: Seconds that a command may take.
 PATIENCE = 60.0
@@ -37,21 +36,22 @@ class NoServer(Exception):
     """Nobody takes commands at the socket."""
 
 
-def carry_out(database: Path, ask: Ask, context: Callable[[], Context]) -> Any:
-    """What a command brings. *context* is made only if no server runs.
+def carry_out(where: Where, at: Path, ask: Ask, context: Callable[[], Context]) -> Any:
+    """What a command brings: from the server that listens *at* a socket, else done here on the database.
 
-    Raises CommandRefused, OSError, or DatabaseInUse where another process owns the database and takes no commands.
+    *context* is made only if no server runs. Raises CommandRefused, OSError, or DatabaseInUse where another process
+    owns the database and takes no commands.
     """
-    if not database.exists():
-        raise CommandRefused(f"there is no database {database}; start `sendpool serve` once, or name another")
+    if isinstance(where, Path) and not where.exists():
+        raise CommandRefused(f"there is no database {where}; start `sendpool serve` once, or name another")
     end = time.monotonic() + IN_BETWEEN
     while True:
         try:
-            return ask_server(socket_path(database), ask)
+            return ask_server(at, ask)
         except NoServer:
             pass
         try:
-            return run_here(database, ask, context)
+            return asyncio.run(run_here(where, ask, context))
         except DatabaseInUse:
             if time.monotonic() > end:
                 raise
@@ -99,21 +99,16 @@ def _exchange(connection: socket.socket, asked: bytes) -> bytes:
     return answered
 
 
-def run_here(path: Path, ask: Ask, context: Callable[[], Context]) -> Any:
+async def run_here(where: Where, ask: Ask, context: Callable[[], Context]) -> Any:
     """Carry a command out as the owner of the database, brought to this version's schema.
 
     Raises DatabaseInUse, and WrongSecretKey before anything is written that the server could not read.
     """
-    owner = Owner(path)
+    database = await open_database(where)
     try:
-        migrate(path)
-        connection = connect(path)
-        try:
-            return transact(connection, _checked(ask, context()))
-        finally:
-            connection.close()
+        return await database.write(_checked(ask, context()))
     finally:
-        owner.release()
+        await database.close()
 
 
 def _checked(ask: Ask, context: Context) -> Script[Any]:

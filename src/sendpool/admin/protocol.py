@@ -48,11 +48,6 @@ def line(value: Ask | Answer) -> bytes:
     return _encode(value) + b"\n"
 
 
-def socket_path(database: Path) -> Path:
-    """Where the server of a database listens for commands."""
-    return Path(f"{database}.sock")
-
-
 @contextmanager
 def reachable(path: Path) -> Iterator[str]:
     """*path* as the system takes it for a socket: a long one, on Linux, by way of its open folder."""

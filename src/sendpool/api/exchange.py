@@ -26,6 +26,7 @@ from sendpool.api.services import Services
 from sendpool.domain.request import Problem, Refused
 from sendpool.pipeline.backlog import RETRY_AFTER, QueueFull
 from sendpool.pipeline.engine import StoreUnavailable
+from sendpool.store.database import DatabaseAway
 
 log = structlog.get_logger()
 
@@ -158,7 +159,7 @@ class Resource:
             return await handler(Request(self._services, self._version, caller, scope, headers, receive))
         except Refused as refused:
             return refusal(refused)
-        except StoreUnavailable:
+        except (StoreUnavailable, DatabaseAway):
             problem = Problem(UNAVAILABLE, "the server cannot take this now; try again in a moment")
             return refusal(Refused(problem, status=503), _RETRY)
         except QueueFull as full:

@@ -59,8 +59,8 @@ def serve(
         print("sendpool: no sendpool.toml here and none named by --config: no connection, no senders", file=sys.stderr)
     from sendpool import runtime
     from sendpool.store.accounts import WrongSecretKey
+    from sendpool.store.database import DatabaseInUse
     from sendpool.store.migrate import SchemaTooNew
-    from sendpool.store.sqlite import DatabaseInUse
 
     try:
         return runtime.serve(settings, lambda: reload(settings, os.environ))
@@ -72,21 +72,18 @@ def serve(
 def migrate(*, config: ConfigPath = None, database: DatabaseUrl = None) -> int:
     """Bring the database to the schema of this version. `serve` does so by itself; the server must not be running."""
     settings = load_config(config, database=database)
-    from sendpool.config.places import database_path
+    from sendpool.config.places import database_of
+    from sendpool.store.database import DatabaseInUse
     from sendpool.store.migrate import SchemaTooNew
-    from sendpool.store.migrate import migrate as migrate_schema
-    from sendpool.store.sqlite import DatabaseInUse, Owner
+    from sendpool.store.opening import migrate_database
 
-    path = database_path(settings.server.database)
+    where = database_of(settings.server.database)
     try:
-        owner = Owner(path)
-        try:
-            before, now = migrate_schema(path)
-        finally:
-            owner.release()
+        before, now = asyncio.run(migrate_database(where))
     except (DatabaseInUse, SchemaTooNew, OSError) as error:
         return failed(error)
-    print(f"{path} has schema {now}" + (" already" if before == now else f", before {before or 'none'}"))
+    what = where if isinstance(where, Path) else "the database"
+    print(f"{what} has schema {now}" + (" already" if before == now else f", before {before or 'none'}"))
     return 0
 
 

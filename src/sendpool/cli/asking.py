@@ -35,21 +35,21 @@ def ask_in_turn(
     from sendpool.admin.client import carry_out
     from sendpool.admin.context import Context
     from sendpool.admin.protocol import Ask, CommandRefused
-    from sendpool.config.places import database_path, secret_key
+    from sendpool.config.places import command_socket, database_of, secret_key
     from sendpool.store.accounts import WrongSecretKey
+    from sendpool.store.database import DatabaseInUse
     from sendpool.store.migrate import SchemaTooNew
-    from sendpool.store.sqlite import DatabaseInUse
 
-    path = database_path(settings.server.database)
+    url = settings.server.database
 
     def context() -> Context:
         server = settings.server
-        key = secret_key(server.secret_key, path)
+        key = secret_key(server.secret_key, url)
         return Context(time.time_ns() // 1000, key, server.account_sid, token_set=server.auth_token is not None)
 
     try:
         for arguments in parts:
-            took(carry_out(path, Ask(command, dict(arguments)), context))
+            took(carry_out(database_of(url), command_socket(url), Ask(command, dict(arguments)), context))
     except (CommandRefused, DatabaseInUse, SchemaTooNew, WrongSecretKey, OSError) as error:
         return failed(error)
     return 0

@@ -18,9 +18,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     database: Annotated[
         str,
         described(
-            "sqlite:/// and a path",
+            "sqlite:/// and a path, or postgresql:// and a server",
             "Where everything is kept. Three slashes begin a path relative to the working directory, four an absolute"
-            " one.",
+            " one. On PostgreSQL: postgresql://USER:PASSWORD@HOST/NAME, for one server process at a time.",
             "sqlite:///sendpool.db",
         ),
     ] = "sqlite:///sendpool.db"
@@ -189,8 +189,10 @@ def read_server(
 
 
 def _check_database(url: str) -> str:
-    if url.startswith(("postgresql:", "postgres:")):
-        raise ValueError("PostgreSQL is not available yet; use sqlite:/// and a path")
+    if url.startswith(("postgresql://", "postgres://")):
+        if not urlsplit(url).path.strip("/"):
+            raise ValueError("it names no database; write postgresql://USER@HOST/NAME")
+        return url
     path = url.removeprefix("sqlite:///")
     if path == url or not path or path.startswith(":"):
         raise ValueError
@@ -218,7 +220,7 @@ def _check_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
 
 def _check_role(role: str) -> str:
     if role in ("api", "send"):
-        raise ValueError(f'role "{role}" needs PostgreSQL, which is not available yet; use "all"')
+        raise ValueError(f'role "{role}" is not available yet; use "all"')
     return _one_of("all")(role)
 
 

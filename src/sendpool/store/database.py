@@ -59,14 +59,25 @@ Statement = Query | Bulk | Unit | ClauseElement
 Script = Generator[Any, Any, T]
 
 
+class DatabaseInUse(Exception):
+    """Another process owns the database."""
+
+
+class DatabaseAway(Exception):
+    """The database cannot be reached just now; the same may work in a moment."""
+
+
 class Database(Protocol):
     """A store: one writer that runs scripts in transactions, and readers beside it."""
 
     async def read(self, script: Script[T]) -> T:
-        """Run a script that only reads, on its own snapshot, beside the writer."""
+        """Run a script that only reads, on its own snapshot, beside the writer. Raises `DatabaseAway`."""
 
     async def write(self, script: Script[T]) -> T:
-        """Run a script in one durable transaction; an exception rolls it back and is raised here."""
+        """Run a script in one durable transaction; an exception rolls it back and is raised here.
+
+        Raises `DatabaseAway` where nothing was done, or nobody can say whether it was.
+        """
 
     async def close(self) -> None:
         """Wait for running scripts, then close."""

@@ -308,7 +308,7 @@ def rows_from_chunks(state: MessageState) -> str:
         "INSERT INTO message (id, operation_id, state, address, space, plan, step, attempts, segments, ambiguous,"
         f" updated_at, scheduled_for, variables, name) SELECT c.first_id + j.key, c.operation_id, {int(state)},"
         " json_extract(j.value, '$[0]'), json_extract(j.value, '$[1]'), json_extract(j.value, '$[2]'), 0, 0,"
-        " json_extract(j.value, '$[3]'), 0, ?, nullif(abs(c.due), 0), json_extract(j.value, '$[4]'),"
+        " CAST(json_extract(j.value, '$[3]') AS INTEGER), 0, ?, nullif(abs(c.due), 0), json_extract(j.value, '$[4]'),"
         " json_extract(j.value, '$[5]') FROM chunk c, json_each(c.body) j"
     )
 
@@ -617,8 +617,8 @@ def expanding_operations() -> Script[list[Any]]:
 def chunks_of(operation_id: int) -> Script[tuple[str, list[tuple[int, int, int, int]]]]:
     """First letters of plans, and (first message, count, segments in all, due) of the chunks an operation has left."""
     rows = yield Query(
-        "SELECT first_id, count, (SELECT sum(json_extract(value, '$[3]')) FROM json_each(body)), due FROM chunk"
-        " WHERE operation_id = ? ORDER BY first_id",
+        "SELECT first_id, count, (SELECT sum(CAST(json_extract(value, '$[3]') AS INTEGER)) FROM json_each(body)), due"
+        " FROM chunk WHERE operation_id = ? ORDER BY first_id",
         (operation_id,),
     )
     letters = yield Query(
@@ -626,7 +626,7 @@ def chunks_of(operation_id: int) -> Script[tuple[str, list[tuple[int, int, int, 
         " WHERE c.operation_id = ?",
         (operation_id,),
     )
-    return "".join(row[0] for row in letters), [tuple(row) for row in rows]
+    return "".join(sorted(row[0] for row in letters)), [tuple(row) for row in rows]
 
 
 class Context(NamedTuple):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 from pathlib import Path
 
+import asyncpg
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
@@ -26,6 +28,10 @@ def _config() -> Config:
     return config
 
 
+def _unknown(what: object, revision: str) -> SchemaTooNew:
+    return SchemaTooNew(f"{what} has schema {revision}, which this version of sendpool does not know; run a newer one")
+
+
 def migrate(path: Path) -> tuple[str | None, str]:
     """Run what is missing on an SQLite file, made where there is none. Returns the revisions before and after.
 
@@ -42,9 +48,7 @@ def migrate(path: Path) -> tuple[str | None, str]:
             before = MigrationContext.configure(connection).get_current_revision()
             known = {script.revision for script in scripts.walk_revisions()}
             if before is not None and before not in known:
-                raise SchemaTooNew(
-                    f"{path} has schema {before}, which this version of sendpool does not know; run a newer one"
-                )
+                raise _unknown(path, before)
             if before != head:
                 config.attributes["connection"] = connection
                 # The driver begins no transaction for DDL by itself, and a start that is cut short must leave nothing.
@@ -63,3 +67,39 @@ def _make_private(path: Path) -> None:
     """
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+#: The advisory lock that nodes which start at the same time take in turn ("sendpool" as eight bytes).
+_MIGRATING = int.from_bytes(b"sendpool", "big") >> 1
+
+
+def _as_sql(before: str | None) -> str:
+    """The statements that lead from a revision to the newest one on PostgreSQL, without a transaction of their own."""
+    text = io.StringIO()
+    config = Config(output_buffer=text)
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    command.upgrade(config, f"{before or 'base'}:head", sql=True)
+    return "\n".join(line for line in text.getvalue().splitlines() if line not in ("BEGIN;", "COMMIT;"))
+
+
+async def migrate_postgres(url: str) -> tuple[str | None, str]:
+    """Run what is missing on a PostgreSQL database. Returns the revisions before and after.
+
+    Raises `SchemaTooNew` when its revision is not one of ours, and what asyncpg raises when it is not there.
+    """
+    scripts = ScriptDirectory.from_config(_config())
+    head = scripts.get_current_head()
+    assert head is not None
+    connection = await asyncpg.connect(url)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATING)
+            made = await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL")
+            before = await connection.fetchval("SELECT version_num FROM alembic_version") if made else None
+            if before is not None and before not in {script.revision for script in scripts.walk_revisions()}:
+                raise _unknown("the database", before)
+            if before != head:
+                await connection.execute(_as_sql(before))
+        return before, head
+    finally:
+        await connection.close()

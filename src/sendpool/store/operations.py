@@ -71,13 +71,12 @@ def list_operations(
             sql += " AND o.uid < ?"
             values.append(before)
         walked = yield Query(
-            "SELECT min(uid), count(*) FROM (SELECT o.uid AS uid FROM operation o"
-            f" WHERE o.account_id = ?{sql} ORDER BY o.uid DESC LIMIT ?) w",
+            f"SELECT o.uid FROM operation o WHERE o.account_id = ?{sql} ORDER BY o.uid DESC LIMIT ?",
             (account_id, *values, window),
         )
-        last, count = walked[0]
-        if not count:
+        if not walked:
             return OperationPage(rows, None)
+        last, count = walked[-1][0], len(walked)
         if state is not None:
             sql += " AND o.state = ?"
             values.append(int(state))

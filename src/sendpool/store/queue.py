@@ -72,7 +72,7 @@ def count_waiting(queue_ids: Sequence[int]) -> Script[dict[int, int]]:
         "FROM v WHERE EXISTS (SELECT 1 FROM outq WHERE outq.queue_id = v.id)",
         (("id", "bigint"),),
         [(queue_id,) for queue_id in queue_ids],
-        ("v.id", "(SELECT count(*) FROM (SELECT 1 FROM outq WHERE outq.queue_id = v.id LIMIT 1000000))"),
+        ("v.id", "(SELECT count(*) FROM (SELECT 1 FROM outq WHERE outq.queue_id = v.id LIMIT 1000000) r)"),
     )
     return dict(rows)
 
@@ -103,7 +103,7 @@ def head(queue_id: int, limit: int) -> Script[list[DueRow]]:
     """The first rows of a queue in rank order, with their messages."""
     rows: list[DueRow] = yield Query(
         "FROM (SELECT * FROM outq WHERE queue_id = ? ORDER BY rank, message_id LIMIT ?) q"
-        " JOIN message m ON m.id = q.message_id",
+        " JOIN message m ON m.id = q.message_id ORDER BY q.rank, q.message_id",
         (queue_id, limit),
         _DUE_ROW,
         DueRow,
@@ -144,7 +144,7 @@ def head_addresses(queue_id: int, limit: int) -> Script[list[AskingRow]]:
     """The first rows of a queue with what has to be asked, in rank order."""
     rows: list[AskingRow] = yield Query(
         "FROM (SELECT * FROM outq WHERE queue_id = ? ORDER BY rank, message_id LIMIT ?) q"
-        " JOIN message m ON m.id = q.message_id",
+        " JOIN message m ON m.id = q.message_id ORDER BY q.rank, q.message_id",
         (queue_id, limit),
         ("q.rank", "q.message_id", "m.operation_id", "q.cost", "q.due", "m.address", "m.plan", "m.step", "m.segments"),
         AskingRow,
@@ -236,7 +236,7 @@ def overdue_in_lane(queue_id: int, before: int, limit: int) -> Script[list[DueRo
     """Rows of one sender's lane that became due before *before* and still wait for it."""
     rows: list[DueRow] = yield Query(
         "FROM (SELECT * FROM outq WHERE queue_id = ? AND due < ? ORDER BY rank, message_id LIMIT ?) q"
-        " JOIN message m ON m.id = q.message_id",
+        " JOIN message m ON m.id = q.message_id ORDER BY q.rank, q.message_id",
         (queue_id, before, limit),
         _DUE_ROW,
         DueRow,
@@ -251,6 +251,7 @@ def lowest_ranks() -> Script[list[tuple[int, int]]]:
     """
     rows = yield Query(
         "SELECT pool_id, min(head) FROM (SELECT pool_id, (SELECT rank FROM outq WHERE queue_id = queue.id"
-        " AND rank > 0 ORDER BY rank, message_id LIMIT 1) AS head FROM queue) WHERE head IS NOT NULL GROUP BY pool_id"
+        " AND rank > 0 ORDER BY rank, message_id LIMIT 1) AS head FROM queue) r WHERE head IS NOT NULL"
+        " GROUP BY pool_id"
     )
     return [(pool_id, rank) for pool_id, rank in rows]

@@ -56,7 +56,7 @@ def ended_operations(after: Place, old: int, window: int) -> Script[tuple[list[K
     """Of the next *window* operations, those that ended before *old*; and where to go on, or None."""
     begin, bound = beginning(("id",), after)
     rows = yield Query(
-        f"FROM (SELECT * FROM operation{begin} ORDER BY id LIMIT ?) WHERE {_ENDED} ORDER BY id",
+        f"FROM (SELECT * FROM operation{begin} ORDER BY id LIMIT ?) r WHERE {_ENDED} ORDER BY id",
         (*bound, window, old, old),
         ("id", "total"),
     )
@@ -167,7 +167,7 @@ def remove_arrivals(rows: Sequence[Sequence[Any]], old: int) -> Script[int]:
 def parked_before(old: int, window: int) -> Script[list[int]]:
     """Of the oldest parked receipts, those that came before *old* and never found their segment."""
     rows = yield Query(
-        "FROM (SELECT id, received_at FROM receipt ORDER BY id LIMIT ?) WHERE received_at < ?", (window, old), ("id",)
+        "FROM (SELECT id, received_at FROM receipt ORDER BY id LIMIT ?) r WHERE received_at < ?", (window, old), ("id",)
     )
     return [row[0] for row in rows]
 
@@ -175,7 +175,7 @@ def parked_before(old: int, window: int) -> Script[list[int]]:
 def pool_operations_before(old: int, window: int) -> Script[list[int]]:
     """Of the oldest operations on pools, those that ended before *old*."""
     rows = yield Query(
-        "FROM (SELECT id, updated_at FROM pool_operation ORDER BY id LIMIT ?) WHERE updated_at < ?",
+        "FROM (SELECT id, updated_at FROM pool_operation ORDER BY id LIMIT ?) r WHERE updated_at < ?",
         (window, old),
         ("id",),
     )

@@ -45,7 +45,8 @@ def due_scheduled(now: int, limit: int) -> Script[list[Beginning]]:
     """Scheduled messages whose time has come, earliest first."""
     rows: list[Beginning] = yield Query(
         "FROM (SELECT * FROM later WHERE due <= ? AND rank IS NULL ORDER BY due, message_id LIMIT ?) l"
-        " JOIN message m ON m.id = l.message_id JOIN operation o ON o.id = m.operation_id",
+        " JOIN message m ON m.id = l.message_id JOIN operation o ON o.id = m.operation_id"
+        " ORDER BY l.due, l.message_id",
         (now, limit),
         ("l.due", "m.id", "substr(m.plan, 1, 1)", "l.cost", "o.id", "o.pool_id", "o.category", "o.total"),
         Beginning,

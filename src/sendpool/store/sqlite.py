@@ -22,7 +22,7 @@ import msgspec
 from sqlalchemy.dialects import sqlite as dialects
 from sqlalchemy.sql import ClauseElement
 
-from sendpool.store.database import Bulk, Query, Row, Rows, Script, Statement, Unit
+from sendpool.store.database import Bulk, DatabaseInUse, Query, Row, Rows, Script, Statement, Unit
 from sendpool.store.migrate import migrate
 
 T = TypeVar("T")
@@ -40,10 +40,6 @@ def _decoder(row: type) -> Callable[[bytes | str], Rows]:
 
 #: Rows of one multi-row VALUES; few sizes, so that few statements are prepared.
 _BLOCKS = (512, 128, 32, 8, 2, 1)
-
-
-class DatabaseInUse(Exception):
-    """Another process holds the database's lock file; SQLite is one process (design §6)."""
 
 
 class Owner:

@@ -57,7 +57,7 @@ def waiting_by_account() -> Script[dict[int, int]]:
     rows = yield Query(
         "SELECT account_id, sum(waiting) FROM (SELECT account_id, scheduled + queued AS waiting FROM operation WHERE"
         f" state = {OperationState.SCHEDULED:d} UNION ALL SELECT account_id, scheduled + queued FROM operation WHERE"
-        f" state = {OperationState.PROCESSING:d}) GROUP BY account_id"
+        f" state = {OperationState.PROCESSING:d}) r GROUP BY account_id"
     )
     return {account_id: int(waiting) for account_id, waiting in rows}
 
@@ -94,7 +94,7 @@ def lingering_rows(place: Place, now: int, window: int) -> Script[tuple[list[Lin
         " LEFT JOIN message m ON m.id = q.message_id LEFT JOIN operation o ON o.id = m.operation_id"
         f" WHERE o.id IS NULL OR m.state > {MessageState.SENT:d} OR o.deadline <= ?",
         (*bound, window, now),
-        ("q.queue_id", "q.rank", "q.message_id", f"coalesce(m.state <= {MessageState.SENT:d}, 0)"),
+        ("q.queue_id", "q.rank", "q.message_id", f"CASE WHEN m.state <= {MessageState.SENT:d} THEN 1 ELSE 0 END"),
     )
     found = [Lingering(queue_id, rank, message_id, bool(is_open)) for queue_id, rank, message_id, is_open in rows]
     return found, (yield from window_end("outq", key, place, window))

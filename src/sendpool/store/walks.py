@@ -29,7 +29,7 @@ def walk(
     names = ", ".join(key)
     begin, bound = beginning(key, place)
     rows = yield Query(
-        f"FROM (SELECT * FROM {table}{begin} ORDER BY {names} LIMIT ?) WHERE {wanted} ORDER BY {names}",
+        f"FROM (SELECT * FROM {table}{begin} ORDER BY {names} LIMIT ?) r WHERE {wanted} ORDER BY {names}",
         (*bound, window, *values),
         key,
     )

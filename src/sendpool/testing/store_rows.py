@@ -124,7 +124,7 @@ async def a_chunk_becomes_rows_once(rig: Rig) -> None:
 
     async with opened(rig) as database:
         await database.write(script())
-        assert await database.read(messages.chunks_of(100)) == ("SR", [(100, 3, 7, -AT)])
+        assert await database.read(messages.chunks_of(100)) == ("RS", [(100, 3, 7, -AT)])
         assert await database.write(messages.expand_chunk(expansion, AT)) == 3
         assert await database.write(messages.expand_chunk(expansion, AT)) == 0
         rows = await ask(database, "SELECT queue_id, rank, message_id, cost FROM outq ORDER BY rank")

@@ -1,0 +1,126 @@
+"""A server on PostgreSQL: the same main job, the same promises, and a database that goes away for a while."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sendpool.testing.postgres_server import PostgresServer, postgres_server
+
+if TYPE_CHECKING:
+    from tests.journeys.conftest import Rig, Server
+
+    from sendpool.simulate.centre import MessageCentre
+
+SENDERS = [("+12034458910", 100.0), ("+12034458911", 100.0)]
+SANDBOX = [("SMS", "+12034458910", 100.0)]
+KEY = 'secret_key = "the key of a journey"'
+
+
+@pytest.fixture
+def postgres() -> Iterator[PostgresServer]:
+    with postgres_server() as server:
+        yield server
+
+
+async def server_on(postgres: PostgresServer, rig: Rig, *connections: str) -> Server:
+    """A server on this database."""
+    server = await rig.server(start=False)
+    server.url = postgres.url()
+    server.write(*connections, server=KEY)
+    await server.start()
+    return server
+
+
+def arrived(centre: MessageCentre, number: int) -> bool:
+    return len(centre.submits) >= number
+
+
+async def test_main_job_runs_on_postgresql_and_survives_kill_9(rig: Rig, postgres: PostgresServer) -> None:
+    centre = await rig.centre(answer_delay="0.05-0.2", receipt_delay=0.1)
+    server = await server_on(postgres, rig, rig.smpp("carrier", centre.port, SENDERS))
+    pool = await server.pool()
+    operation = await server.send(pool, rig.phones(800))
+
+    await rig.until(partial(arrived, centre, 200), what="some are at the carrier")
+    await server.kill()
+    await server.start()
+    await rig.until(partial(left_the_queue, server, operation), 30.0, "everything has left")
+    await rig.until(lambda: centre.totals().receipts_waiting == 0, what="the receipts are delivered")
+
+    stats = await server.stats(operation)
+    marked = await server.messages(operation, "&ambiguous=true")
+    assert stats["total"] == 800
+    assert stats["delivered"] + stats["sent"] == 800
+    assert stats["sent"] == len(marked)
+    at_the_carrier = Counter(submit.destination for submit in centre.submits)
+    assert at_the_carrier.total() == len(at_the_carrier)
+    assert set(rig.phones(800)) <= at_the_carrier.keys() | {str(one["to"][0]["address"]) for one in marked}
+    assert await server.stop() == 0
+    assert not server.events(level="error")
+
+
+async def left_the_queue(server: Server, operation: str) -> bool:
+    return (await server.stats(operation))["queued"] == 0
+
+
+async def test_database_that_crashes_is_answered_503_and_everything_goes_on_without_a_restart(
+    rig: Rig, postgres: PostgresServer
+) -> None:
+    centre = await rig.centre(receipt_delay=0.1)
+    server = await server_on(postgres, rig, rig.smpp("carrier", centre.port, SENDERS))
+    pool = await server.pool()
+    first = await server.send(pool, rig.phones(50))
+    await server.wait_stats(first, delivered=50)
+
+    postgres.stop(signal.SIGQUIT)
+    body = {"from": {"senderPoolId": pool}, "to": [{"address": rig.phones(1)[0], "channel": "PHONE"}]}
+    refused = await server.call("POST", "/v1/Messages", {**body, "content": {"text": "Hello"}}, 503)
+    assert "try again" in refused["errors"][0]["message"]
+    await server.call("GET", f"/v1/Messages/Operations/{first}", expect=503)
+    postgres.start()
+
+    second = await send_when_back(rig, server, pool)
+    await server.wait_stats(second, delivered=50)
+    assert await server.stop() == 0
+
+
+async def send_when_back(rig: Rig, server: Server, pool: str) -> str:
+    """Send as a client does that is answered 503: again and again."""
+    operation = ""
+
+    async def sent() -> bool:
+        nonlocal operation
+        try:
+            operation = await server.send(pool, rig.phones(50, 100))
+        except AssertionError:
+            return False
+        return True
+
+    await rig.until(sent, 20.0, "the server takes requests again")
+    return operation
+
+
+async def test_second_server_on_one_database_is_refused_in_one_line(rig: Rig, postgres: PostgresServer) -> None:
+    server = await server_on(postgres, rig, rig.sandbox(SANDBOX))
+    second = await rig.server(start=False)
+    second.url = postgres.url()
+    second.write(rig.sandbox(SANDBOX), server=KEY)
+
+    with pytest.raises(AssertionError, match="another sendpool process uses this database"):
+        await second.start()
+    assert await server.senders()
+
+
+async def test_commands_work_with_and_without_a_running_server(rig: Rig, postgres: PostgresServer) -> None:
+    server = await server_on(postgres, rig, rig.sandbox(SANDBOX))
+    made = await rig.command(server, "accounts", "create", "Sales")
+    assert await server.stop() == 0
+
+    listed = await rig.command(server, "accounts", "list")
+    assert made["sid"] in {account["sid"] for account in listed}
