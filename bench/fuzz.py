@@ -63,6 +63,13 @@ POOLS = 20
 #: Recipients of the sandbox that fail in its ways, and one that can be reached on no channel.
 OTHERS = ["+15005550001", "+15005550002", "+15005550003", "+15005550005", "+15005550006"]
 
+#: Values of formats that a JSON Schema of strings does not tell.
+WORDS = {
+    "urls": ["https://example.com/a.png", "http://example.com/b.pdf?c=d"],
+    "instants": ["2026-12-01T09:30:00Z", "2020-01-01T00:00:00+02:00", "2031-05-05T05:05:05"],
+    "texts": ["Hi", "Hi {{ name | default: 'there' }}", "\u0635\u0628\u0627\u062d {% if a %}{{ a }}{% endif %}"],
+}
+
 #: uvicorn's word for a request that is not HTTP, which it answers itself.
 _NOT_HTTP = "Invalid HTTP request received."
 
@@ -120,6 +127,7 @@ class Target:
             "attempts": [one["id"] for message in fetched for one in message["attempts"]],
             "phones": [*PHONES, *OTHERS],
             "emails": [one["id"] for one in emails],
+            **WORDS,
             "mailings": [mailing],
             "emailAddresses": [*EMAILS, SUPPORT],
             "emailSender": [SUPPORT],
@@ -160,6 +168,10 @@ _NAMED: Mapping[str, Mapping[str, str]] = {
         "body.senders[*].senderId": "senders",
         "body.address": "senderAddresses",
         "body.recipientAddresses[*].address": "phones",
+        "body.to[*].addresses[*].address": "phones",
+        "body.content.text": "texts",
+        "body.content.media[*].url": "urls",
+        "body.schedule.sendAt[*]": "instants",
     },
     "/SenderPools/.*Operations/": {"path.operationId": "poolOperations"},
     "^/Emails": {
