@@ -98,7 +98,7 @@ def test_an_rcs_module_keeps_the_providers_schema_as_it_came(module: Any) -> Non
         ({"modules": [{"whatsapp": {"body": "x"}}]}, [(60701, "$.content.modules[0].whatsapp")]),
         ({"modules": [SMS], "text": "Hi"}, [(60701, "$.content")]),
         ({"modules": [SMS], "media": []}, [(60701, "$.content")]),
-        ({"modules": [SMS], "contentId": "x"}, [(60701, "$.content.contentId")]),
+        ({"modules": [SMS], "contentId": "x"}, [(60701, "$.content"), (60701, "$.content.contentId")]),
         ({"modules": [{"sms": "x"}]}, [(60701, "$.content.modules[0].sms")]),
         ({"modules": [{"sms": {}}]}, [(60701, "$.content.modules[0].sms.text")]),
         ({"modules": [{"sms": {"text": 1}}]}, [(60701, "$.content.modules[0].sms.text")]),
