@@ -20,7 +20,7 @@ OURS = document()
 METHODS = ("get", "post", "put", "patch", "delete")
 
 #: Operations of the contract that are not built. Whoever builds one documents it in
-#: src/sendpool/api/reference/operations.py and takes it out here.
+#: src/sendpool/api/reference/of_*.py and takes it out here.
 NOT_BUILT: set[str] = set()
 #: Properties of the contract's bodies that are not built, at their places.
 PARTS_NOT_BUILT: set[str] = set()

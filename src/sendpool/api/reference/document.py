@@ -12,7 +12,8 @@ from sendpool import __version__
 from sendpool.api import schemas
 from sendpool.api.fields import OperationId, Url
 from sendpool.api.problems import ErrorResponse
-from sendpool.api.reference.operations import OPERATIONS, TEMPLATE_DELETED, TEMPLATE_MADE, Documented
+from sendpool.api.reference.documented import TEMPLATE_DELETED, TEMPLATE_MADE, Documented
+from sendpool.api.reference.operations import OPERATIONS
 from sendpool.api.reference.parameters import PARAMETERS, PATH_PARAMETERS, Parameter, schema_of
 from sendpool.api.reference.requests import PARTS, REFERENCE, REQUESTS, ref
 from sendpool.api.reference.system import SYSTEM, SystemRoute
