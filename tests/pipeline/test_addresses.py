@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 from tests.pipeline.carriers import Carrier, receipt, refused
 from tests.pipeline.rcs_carriers import AGENT, RcsCarrier, no_rcs
 from tests.pipeline.worlds import LONG_TEXT, Line, World, virtually, world
 
-from sendpool.connectors.base import Outcome, ReceiptState, Rejected, Submission
+from sendpool.connectors.base import CarrierId, Outcome, ReceiptState, Rejected, Submission
 from sendpool.domain.failures import FailureClass, by_rule
 from sendpool.domain.message import Category, at_step
 from sendpool.domain.request import PoolOrigin, Recipient
@@ -293,3 +296,68 @@ async def test_large_operation_keeps_addresses_variables_and_names_in_its_chunks
             assert [tuple(row[:3]) for row in rows] == [(person.address, "PE", "SE") for person in people[:count]]
             assert [row[3] and json.loads(row[3]) for row in rows] == [person.variables for person in people[:count]]
             assert [row[4] for row in rows] == [person.name for person in people[:count]]
+
+
+CHANNELS_TO = {Channel.SMS: "P", Channel.RCS: "P", Channel.WHATSAPP: "W", Channel.EMAIL: "E"}
+#: Each address once, so that it tells its space.
+PEOPLE = st.lists(
+    st.lists(st.sampled_from([*(f"+4477009000{n:02}P" for n in range(5)), "+447700900091W", f"{MAIL}E"]), unique=True)
+    .filter(bool)
+    .map(lambda found: Recipient(" ".join(one[:-1] for one in found), "".join(one[-1] for one in found))),
+    min_size=1,
+    max_size=6,
+)
+FAILURES = st.dictionaries(
+    st.tuples(st.sampled_from(["+447700900000", "+447700900001", "+447700900091", MAIL]), st.sampled_from(Channel)),
+    st.sampled_from(["smpp/0x0b", "smpp/0x08", "twilio/21211", "rcs/404", "smpp/0x45", "sandbox/consent"]),
+    min_size=3,
+)
+
+
+# Not shrunk: each example is a world of its own.
+@settings(max_examples=12, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@given(people=PEOPLE, failures=FAILURES)
+def test_whatever_fails_each_attempt_goes_to_the_address_of_its_step(
+    people: list[Recipient],
+    failures: dict[tuple[str, Channel], str],
+    migrated: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    path = tmp_path_factory.mktemp("people") / "sendpool.db"
+    shutil.copyfile(migrated, path)
+
+    @virtually
+    async def run() -> None:
+        rcs, rest = RcsCarrier(), (Carrier(), Carrier(), Carrier())
+        for carrier in (rcs, *rest):
+            carrier.answer = lambda submission, part: (
+                refused_by(failures[submission.recipient, submission.channel])
+                if (submission.recipient, submission.channel) in failures
+                else CarrierId(Carrier.name_of(submission, part))
+            )
+        async with world(path, r=Line(rcs, {AGENT: 100.0}, Channel.RCS), **over(*rest)) as one:
+            operation = await one.send(*people)
+            async with asyncio.timeout(300):
+                while set(await one.states(operation)) - {"DELIVERED", "FAILED"}:
+                    await asyncio.sleep(1)
+
+            assert sum((await one.states(operation)).values()) == len(people)
+            sent = {
+                (s.submission.attempt.message_id, s.submission.attempt.n): s.submission
+                for carrier in (rcs, *rest)
+                for s in carrier.sent
+            }
+            for i, person in enumerate(people):
+                addresses = dict(zip(person.address.split(" "), person.space, strict=True))
+                for n, (_, address, _) in enumerate(await tried(one, operation.operation_id + i), 1):
+                    submission = sent[operation.operation_id + i, n]
+                    assert submission.recipient == address
+                    assert addresses[address] == CHANNELS_TO[submission.channel]
+
+    run()
+
+
+def refused_by(rule: str) -> Rejected:
+    found = by_rule(rule)
+    assert found.known, rule
+    return Rejected(found.failure, "x", found.scope, rule)
