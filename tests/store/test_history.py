@@ -384,3 +384,20 @@ async def test_emails_and_messages_do_not_show_each_other(database: Database) ->
             assert found is None or found.row.name == "Ana"
             row = await database.read(fetch_operation(1, uid, emails=emails))
             assert (row is not None) is ((kind == "email") is emails)
+
+
+async def test_messages_of_a_profile_are_found_and_name_it(database: Database) -> None:
+    ana, anna = "mem_profile_an", "mem_profile_ann"
+    rows = [
+        {"variables": f'{{"":"{ana} mem_store_a","name":"{anna} x"}}'},
+        {"variables": f'{{"":"{anna} mem_store_a"}}'},
+        {"variables": f'{{"name":"{ana} mem_store_a"}}'},
+        {},
+    ]
+    await database.write(add_operation(10, bytes(15) + b"\x01", START, messages=rows))
+
+    found = await database.read(list_messages(1, MessageFilter(profile=ana), MessageSlice(10)))
+    every = await database.read(list_messages(1, MessageFilter(), MessageSlice(10)))
+
+    assert [row.place.position for row in found.rows] == [0]
+    assert [row.profile for row in every.rows] == [None, None, f"{anna} mem_store_a", f"{ana} mem_store_a"]

@@ -146,7 +146,7 @@ class MessageFilter(NamedTuple):
             sql += _WITH_ADDRESS
             values += [self.address, self.address, self.address]
         if self.profile is not None:
-            sql += f" AND instr({_PROFILE}, ?) = 1"
+            sql += f" AND substr({_PROFILE}, 1, {len(self.profile) + 1}) = ?"
             values.append(f"{self.profile} ")
         return sql, values
 
