@@ -96,6 +96,8 @@ def test_ten_addresses_are_a_person() -> None:
         ({"connectedAddress": "comms_address_1"}, [(60701, "$.to[0]")]),
         ({**PHONE, "memoryStoreId": STORE}, [(60701, "$.to[0]")]),
         ({"profileId": None}, [(60701, "$.to[0].profileId")]),
+        ({"profileId": {}}, [(60701, "$.to[0].profileId")]),
+        ({"profileId": [ANA]}, [(60701, "$.to[0].profileId")]),
         ({"profileId": "mem_profile_1"}, [(60701, "$.to[0].profileId")]),
         ({"profileId": ANA.upper()}, [(60701, "$.to[0].profileId")]),
         ({"profileId": ANA + "0" * 1_000_000}, [(60701, "$.to[0].profileId")]),

@@ -52,10 +52,9 @@ class Profiles:
 
 def want_profiles(to: object) -> None:
     """Raise ProfilesWanted if a request to *to* has to be read with the profiles that it names."""
-    named = (
-        {entry.get("profileId") if isinstance(entry, dict) else None for entry in to} if isinstance(to, list) else {}
-    )
-    ids = frozenset(one for one in named if isinstance(one, str) and _is_id(PROFILE, one))
+    listed = to if isinstance(to, list) else []
+    named = {one for entry in listed if isinstance(entry, dict) and isinstance(one := entry.get("profileId"), str)}
+    ids = frozenset(one for one in named if _is_id(PROFILE, one))
     if ids:
         raise ProfilesWanted(ids)
 
