@@ -25,6 +25,7 @@ from sendpool.pipeline.claim import HORIZON, Claim, Claimed, Clock, claim_due
 from sendpool.pipeline.decide import Bench, decide, expire
 from sendpool.pipeline.expand import Expander
 from sendpool.pipeline.links import Link
+from sendpool.pipeline.plan import Planner
 from sendpool.pipeline.receive import Arrival, store_arrivals
 from sendpool.pipeline.render import read_each
 from sendpool.pipeline.roster import Roster, load_roster
@@ -145,6 +146,7 @@ class Engine:
         self.roster = Roster()
         self.acceptor = Acceptor(self.book, clock.wall)
         self.sending = Sending(self.book, self.wake, clock.monotonic, clock.wall)
+        self.planner = Planner(self.book, self.sending.links, self.sending.gates, self.wake, clock.monotonic)
         self.expander = Expander(self.acceptor)
         self.backlog = Backlog()
         #: Told of attempts that are to be taken back, after the commit that decided so.
@@ -265,7 +267,7 @@ class Engine:
             batch = self._gather()
             if not batch:
                 self.book.unsave(batch.queues)
-                self.sending.scenes.unsave(batch.scenes)
+                self.planner.scenes.unsave(batch.scenes)
                 if self._stopping:
                     return
                 self.idle.set()
@@ -279,7 +281,7 @@ class Engine:
 
     def _gather(self) -> Batch:
         batch, self._batch = self._batch, Batch()
-        sending = self.sending
+        sending, planner = self.sending, self.planner
         batch.results += sending.results
         batch.segments += sending.segments
         batch.usual.accepted.extend(sending.accepted)
@@ -291,10 +293,10 @@ class Engine:
                 self.book.add(row[0], 1)
         batch.expansions = self.expander.next()
         if not self._draining:
-            sending.scenes.turn(self.clock.wall())
-            batch.claims = sending.plan()
+            planner.scenes.turn(self.clock.wall())
+            batch.claims = planner.plan()
         batch.queues = self.book.unsaved()
-        batch.scenes = sending.scenes.unsaved(self.clock.wall())
+        batch.scenes = planner.scenes.unsaved(self.clock.wall())
         return batch
 
     async def _commit(self, batch: Batch) -> bool:
@@ -445,7 +447,7 @@ class Engine:
         """Tell who waits; keep what cannot be refused, since the carrier has already done it."""
         refused = StoreUnavailable(f"the database did not take it: {error}")
         self.book.unsave(batch.queues)
-        self.sending.scenes.unsave(batch.scenes)
+        self.planner.scenes.unsave(batch.scenes)
         for future in (*(w.done for w in batch.units), *batch.acknowledge):
             _resolve(future, refused)
         for acceptance in batch.accepted():
@@ -468,7 +470,7 @@ class Engine:
 
     def use_roster(self, roster: Roster) -> None:
         """Take over a new picture of senders and pools."""
-        self.roster = self.acceptor.roster = self.sending.roster = roster
+        self.roster = self.acceptor.roster = self.sending.roster = self.planner.roster = roster
 
 
 def _resolve(future: asyncio.Future[Any], result: Any) -> None:

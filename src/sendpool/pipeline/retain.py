@@ -197,7 +197,7 @@ class Retention:
     async def _remove_scenes(self, oldest: int) -> None:
         while numbers := await self._read(store.scenes_before(oldest, PIECE)):
             self._count(scenes=await self._write(partial(store.remove_by_key, "scene", numbers)))
-            self._engine.sending.scenes.forget(numbers)
+            self._engine.planner.scenes.forget(numbers)
 
     async def _remove_pools(self, oldest: int, old: int) -> None:
         dead = await self._read(store.dead_pools(oldest, old, PIECE))

@@ -211,7 +211,7 @@ class Sweeper:
         if engine.book.keys:
             for queue_id, rows in (await engine.database.read(count_waiting(list(engine.book.keys)))).items():
                 engine.book.add(queue_id, rows)
-        engine.sending.scenes.load(await engine.database.read(all_scenes()))
+        engine.planner.scenes.load(await engine.database.read(all_scenes()))
         # A new message starts level with what waits, not before all of it.
         for pool_id, rank in await engine.database.read(lowest_ranks()):
             engine.acceptor.fair_clock(pool_id).claimed(rank)

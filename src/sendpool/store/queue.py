@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -17,6 +17,24 @@ class QueueKey(NamedTuple):
     pool_id: int
     channel: str
     lane: str
+
+
+class _Ranked(Protocol):
+    rank: int
+    message_id: int
+
+
+R = TypeVar("R", bound=_Ranked)
+
+
+def _in_order(rows: list[R]) -> list[R]:
+    """In rank order, as they are already where the database joined them one by one; PostgreSQL may do otherwise."""
+    rows.sort(key=_place)
+    return rows
+
+
+def _place(row: _Ranked) -> tuple[int, int]:
+    return row.rank, row.message_id
 
 
 class DueRow(msgspec.Struct, array_like=True, gc=False):
@@ -103,12 +121,12 @@ def head(queue_id: int, limit: int) -> Script[list[DueRow]]:
     """The first rows of a queue in rank order, with their messages."""
     rows: list[DueRow] = yield Query(
         "FROM (SELECT * FROM outq WHERE queue_id = ? ORDER BY rank, message_id LIMIT ?) q"
-        " JOIN message m ON m.id = q.message_id ORDER BY q.rank, q.message_id",
+        " JOIN message m ON m.id = q.message_id",
         (queue_id, limit),
         _DUE_ROW,
         DueRow,
     )
-    return rows
+    return _in_order(rows)
 
 
 _DUE_ROW = (
@@ -144,12 +162,12 @@ def head_addresses(queue_id: int, limit: int) -> Script[list[AskingRow]]:
     """The first rows of a queue with what has to be asked, in rank order."""
     rows: list[AskingRow] = yield Query(
         "FROM (SELECT * FROM outq WHERE queue_id = ? ORDER BY rank, message_id LIMIT ?) q"
-        " JOIN message m ON m.id = q.message_id ORDER BY q.rank, q.message_id",
+        " JOIN message m ON m.id = q.message_id",
         (queue_id, limit),
         ("q.rank", "q.message_id", "m.operation_id", "q.cost", "q.due", "m.address", "m.plan", "m.step", "m.segments"),
         AskingRow,
     )
-    return rows
+    return _in_order(rows)
 
 
 def take_step(steps: Sequence[tuple[int, int]]) -> Script[None]:
@@ -236,12 +254,12 @@ def overdue_in_lane(queue_id: int, before: int, limit: int) -> Script[list[DueRo
     """Rows of one sender's lane that became due before *before* and still wait for it."""
     rows: list[DueRow] = yield Query(
         "FROM (SELECT * FROM outq WHERE queue_id = ? AND due < ? ORDER BY rank, message_id LIMIT ?) q"
-        " JOIN message m ON m.id = q.message_id ORDER BY q.rank, q.message_id",
+        " JOIN message m ON m.id = q.message_id",
         (queue_id, before, limit),
         _DUE_ROW,
         DueRow,
     )
-    return rows
+    return _in_order(rows)
 
 
 def lowest_ranks() -> Script[list[tuple[int, int]]]:

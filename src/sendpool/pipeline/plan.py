@@ -1,0 +1,190 @@
+"""Plan: offer what each sender can take now, as claims that the next commit carries out.
+
+Looks at buckets, windows and turns in memory; touches no database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from sendpool.domain.dealing import LinkOffer, Offer
+from sendpool.domain.sender import Channel
+from sendpool.pipeline.book import ANYONE, QueueBook
+from sendpool.pipeline.claim import HORIZON, Claim
+from sendpool.pipeline.links import Gate, Link
+from sendpool.pipeline.roster import Roster
+from sendpool.pipeline.scene import Scenes, Standing
+
+
+class _Room(NamedTuple):
+    """What one sender may take from one pool now: segments in flight, and of them at its pace."""
+
+    gate: Gate
+    room: int
+    slots: int
+    weight: float
+
+
+class Planner:
+    """Plans claims for every pool that has due rows and a sender that is free."""
+
+    def __init__(
+        self,
+        book: QueueBook,
+        links: Mapping[int, Link],
+        gates: Mapping[int, Gate],
+        wake: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
+        """*links* by connection and *gates* by sender are those that the send stage keeps."""
+        self.book = book
+        self.roster = Roster()
+        self.scenes = Scenes()
+        self.links = links
+        self.gates = gates
+        self._wake = wake
+        self._clock = clock
+        self._timer: asyncio.TimerHandle | None = None
+        self._turn = 0
+
+    def plan(self) -> list[Claim]:
+        """The claims that the next commit should carry out: every pool with due rows and a sender that is free."""
+        now = self._clock()
+        waiting = self.book.pools()
+        if not waiting:
+            return []
+        # Pools that share a connection's window take turns at being asked first.
+        self._turn = (self._turn + 1) % len(waiting)
+        waiting = waiting[self._turn :] + waiting[: self._turn]
+        links = {
+            link.connection_id: LinkOffer(link.connection_id, link.room(), link.bucket, idle=link.in_flight == 0)
+            for link in self.links.values()
+            if link.room() > 0
+        }
+        rooms = self._share(waiting, links, now)
+        claims = []
+        for pool_id, channel, queues in waiting:
+            offers = self._offers(pool_id, channel, rooms, links)
+            if offers:
+                shared = next((self.book.number(*_key(key)) for key in queues if key.lane == ANYONE), None)
+                lanes = [(self.book.number(*_key(key)), int(key.lane)) for key in queues if key.lane != ANYONE]
+                scene = self.scenes.number(pool_id, channel, self._standings(pool_id, channel, now))
+                claims.append(Claim(pool_id, channel, lanes, shared, offers, scene))
+        if not claims:
+            self._wake_at(now, self._next_free(waiting, now))
+        return claims
+
+    def _standings(self, pool_id: int, channel: Channel, now: float) -> list[Standing]:
+        """Every active member of a pool on a channel, ready or not, as an explanation will show it."""
+        standings = []
+        for sender, member in self.roster.members(pool_id, channel):
+            gate, link = self.gates.get(sender.id), self.links.get(sender.connection_id)
+            state = _condition(gate, link, now) if gate and link else "down"
+            standings.append(Standing(sender.id, state, sender.mps, member.weight))
+        return standings
+
+    def _takers(self, pool_id: int, channel: Channel, queues: Iterable[Any]) -> Iterable[tuple[Gate, float]]:
+        """The gates of a pool that have something to take, with their weights there."""
+        lanes = {key.lane for key in queues}
+        for sender, member in self.roster.members(pool_id, channel):
+            gate = self.gates.get(sender.id)
+            if gate is not None and (ANYONE in lanes or str(sender.id) in lanes):
+                yield gate, member.weight
+
+    def _share(
+        self, waiting: Iterable[tuple[int, Channel, list[Any]]], links: Mapping[int, LinkOffer], now: float
+    ) -> dict[tuple[int, int], _Room]:
+        """What each sender may take from each of its pools, by (pool, sender)."""
+        pools_of: dict[int, list[tuple[int, float]]] = defaultdict(list)
+        for pool_id, channel, queues in waiting:
+            for gate, weight in self._takers(pool_id, channel, queues):
+                pools_of[gate.sender.id].append((pool_id, weight))
+        rows: Counter[int] = Counter()
+        for pool_id, _, queues in waiting:
+            rows[pool_id] += sum(self.book.waiting(self.book.number(*_key(key))) for key in queues)
+        rooms = {}
+        for sender_id, pools in pools_of.items():
+            gate = self.gates[sender_id]
+            link = links.get(gate.sender.connection_id)
+            if link is None:
+                continue
+            room = min(link.room, gate.flights.room(now, self.links[link.connection_id].window))
+            slots = min(gate.bucket.slots(now, HORIZON), link.bucket.slots(now, HORIZON), room)
+            if slots <= 0:
+                continue
+            shares = gate.turns.share(slots, rows.keys() & dict(pools).keys(), waiting=rows)
+            for pool_id, weight in pools:
+                if shares.get(pool_id, 0):
+                    rooms[pool_id, sender_id] = _Room(gate, room, shares[pool_id], weight)
+        return rooms
+
+    def _offers(
+        self,
+        pool_id: int,
+        channel: Channel,
+        rooms: Mapping[tuple[int, int], _Room],
+        links: Mapping[int, LinkOffer],
+    ) -> list[Offer]:
+        offers = []
+        members = self.roster.members(pool_id, channel)
+        gates = [gate for sender, _ in members if (gate := self.gates.get(sender.id)) is not None]
+        # A sender that was away does not catch up: it starts level with the others.
+        floor = min((gate.served[pool_id] for gate in gates if pool_id in gate.served), default=0.0)
+        for sender, _ in members:
+            entry = rooms.get((pool_id, sender.id))
+            if entry is not None:
+                gate, room, slots, weight = entry
+                served = max(gate.served.get(pool_id, floor), floor)
+                link = links[sender.connection_id]
+                offers.append(
+                    Offer(
+                        sender.id,
+                        room,
+                        gate.bucket,
+                        link,
+                        served,
+                        weight,
+                        idle=gate.flights.in_flight == 0,
+                        slots=slots,
+                    )
+                )
+        return offers
+
+    def _next_free(self, waiting: Iterable[tuple[int, Channel, list[Any]]], now: float) -> float | None:
+        """When a sender with waiting rows may take one again; None when that hangs on an outcome or a link."""
+        times = []
+        for pool_id, channel, queues in waiting:
+            for gate, _ in self._takers(pool_id, channel, queues):
+                link = self.links.get(gate.sender.connection_id)
+                if link is None or link.room() <= 0:
+                    continue
+                stopped = gate.flights.stopped_until
+                if gate.flights.room(max(now, stopped), link.window) > 0:
+                    times.append(max(gate.bucket.free_at(now), link.bucket.free_at(now), stopped + HORIZON))
+        return min(times, default=None)
+
+    def _wake_at(self, now: float, when: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if when is not None:
+            # Half the horizon ahead: late enough to gather rows of several senders, early enough to be on time.
+            delay = max(0.002, when - now - HORIZON / 2)
+            self._timer = asyncio.get_running_loop().call_later(delay, self._wake)
+
+
+def _condition(gate: Gate, link: Link, now: float) -> str:
+    if link.draining:
+        return "draining"
+    if not link.up:
+        return "down"
+    if gate.flights.stopped:
+        return "stopped"
+    return "paused" if max(gate.bucket.paused_until, link.bucket.paused_until) > now else "ready"
+
+
+def _key(key: Any) -> tuple[int, Channel, str]:
+    return key.pool_id, Channel(key.channel), key.lane
