@@ -194,3 +194,38 @@ async def test_a_position_beyond_an_operations_messages_names_no_message_of_the_
 
     assert (await world.client.delete(f"/v1/Messages/{ids.message_id(uid, 1)}")).status == 404
     assert [one["deletedAt"] for one in await world.client.listed()] == [None, None]
+
+
+async def test_a_deleted_message_shows_nothing_that_its_variables_filled_in(world: Any, conforms: Any) -> None:
+    client = world.client
+    to = [{**PHONE, "variables": {"name": "Zebedee"}}, {**OTHER, "variables": {"name": "Florence"}}]
+    _, (first, second) = await ended(world, to=to, content={"text": "Hi {{name}}"}, tags={"who": "{{name}}"})
+    assert (await client.get(f"/v1/Messages/{first}")).json["tags"] == {"who": "Zebedee"}
+
+    await client.delete(f"/v1/Messages/{first}")
+
+    shown = await client.get(f"/v1/Messages/{first}")
+    conforms(shown.json, "Message")
+    assert b"Zebedee" not in shown.body
+    assert b"Zebedee" not in (await client.get("/v1/Messages")).body
+    assert b"Zebedee" not in (await client.get(f"/v1/Messages/{first}/Receipts")).body
+    assert NUMBER.encode() not in (await client.get(f"/v1/Messages/{first}/Receipts")).body
+    assert (await client.get(f"/v1/Messages/{second}")).json["content"] == {"text": "Hi Florence"}
+    assert "Zebedee" not in bytes_of(world.engine.database.path)
+
+
+async def test_what_several_addresses_of_one_person_say_goes_with_the_message(world: Any, conforms: Any) -> None:
+    client = world.client
+    person = {"addresses": [PHONE, OTHER]}
+    _, (message_id,) = await ended(world, to=[person])
+    assert {one["address"] for one in (await client.get(f"/v1/Messages/{message_id}")).json["to"]} & {
+        NUMBER,
+        OTHER["address"],
+    }
+
+    await client.delete(f"/v1/Messages/{message_id}")
+
+    shown = await client.get(f"/v1/Messages/{message_id}")
+    conforms(shown.json, "Message")
+    kept = bytes_of(world.engine.database.path)
+    assert not any(number in kept or number in shown.body.decode() for number in (NUMBER, OTHER["address"]))
