@@ -244,6 +244,30 @@ async def test_search_and_resolve(client: Any, conforms: Any) -> None:
     assert not any(name.startswith("operation") for name in search.headers | resolve.headers)
 
 
+async def test_tag_value_pattern(client: Any, conforms: Any) -> None:
+    to = [{**PHONE, "variables": {"name": name}} for name in ("ana", "ben", "a b")]
+    operation_id = await client.sent(to=to, tags={"campaign": "launch", "who": "{{name}}"})
+
+    # Strict once it is filled in: the one whose tag comes out as no tag fails, alone.
+    found = {one["status"]: one for one in await client.listed(f"?operationId={operation_id}&status=failed")}
+    assert found["FAILED"]["tags"] == {"campaign": "launch"}
+    for name in ("ana", "ben"):
+        (message,) = await client.listed(f"?tags=who:{name};campaign:launch;")
+        conforms(message, "MessageMetadata")
+        assert message["tags"] == {"campaign": "launch", "who": name}
+        assert (await client.get(f"/v1/Messages/{message['id']}")).json["tags"] == message["tags"]
+    assert len(await client.listed("?tags=campaign:launch")) == 3
+    for nothing in ("who:cem", "who:an", "campaign:launch;who:", "campaign:other;who:ana"):
+        answer = await client.get(f"/v1/Messages?tags={nothing}")
+        assert answer.json.get("messages", []) == []
+    mailed = {**MAIL, "to": [{**MAIL["to"][0], "variables": {"name": "ana"}}], "tags": {"who": "{{name}}"}}
+    await client.post("/v1/Emails", mailed)
+    assert [one["tags"] for one in (await client.get("/v1/Emails?tags=who:ana")).json["emails"]] == [{"who": "ana"}]
+    for value in ("a b", "", "{{name", "{% nothing %}", "{{a}}" * 300):
+        refused = await client.post("/v1/Messages", {**SEND, "tags": {"who": value}})
+        assert (refused.status, refused.contexts) == (400, ["$.tags"]), value
+
+
 async def test_email_guide_stats(client: Any, conforms: Any) -> None:
     location = (await client.post("/v1/Emails", MAIL)).json["operationLocation"]
 
