@@ -152,3 +152,56 @@ def test_no_nul_gets_into_a_text(name: str) -> None:
 @pytest.mark.parametrize("name", ["\u202e\u200f\u2066", "\u0301", "\U0001f468\u200d\U0001f469", "\r\n\t"])
 def test_marks_of_direction_and_combining_characters_are_carried_as_they_are(name: str) -> None:
     assert say(Content(text="x{{ name }}", liquid=True), Channel.SMS, {"name": name}, AT).text == f"x{name}"
+
+
+RICH = Content(
+    modules={
+        "RCS": {"text": "Hi", "suggestions": [{"reply": {"text": "{{ chip }}", "postbackData": "x"}}]},
+        "SMS": {"text": "Hi {{ name }}"},
+    },
+    liquid=True,
+)
+
+
+@virtually
+async def test_a_channel_whose_limits_a_recipients_values_break_drops_out_of_their_plan(fresh: Path) -> None:
+    agent = {"r": Line(Carrier(), {"agent": 1_000.0}, Channel.RCS)}
+    async with world(fresh, **lines(), **agent) as w:
+        accepted = await send(w, RICH, {"chip": "Yes"}, {"chip": "y" * 26, "name": "Ana"}, {"name": "z" * 1_601})
+        await w.until_states(DELIVERED=2, FAILED=1, operation=accepted)
+
+        assert await w.rows("SELECT plan, error_code FROM message ORDER BY id") == [
+            ("RS", None),
+            ("S", None),
+            ("RS", UNFIT),
+        ]
+        (rich,) = [one.submission.content.rich for one in w.lines["r"].carrier.sent]
+        assert rich is not None
+        assert rich["suggestions"][0]["reply"]["text"] == "Yes"
+        assert [text for _, text in said(w)] == ["Hi Ana"]
+
+
+@virtually
+async def test_a_person_with_several_addresses_keeps_those_of_the_steps_that_are_left(fresh: Path) -> None:
+    agent = {"r": Line(Carrier(), {"agent": 1_000.0}, Channel.RCS)}
+    async with world(fresh, **lines(), **agent) as w:
+        person = Recipient("+447700910001 +447700910002", "PP", {"chip": "y" * 26, "name": "Ana"})
+        origin = PoolOrigin(w.pool)
+        request = SendRequest(account_id=w.account_id, origin=origin, recipients=[person], content=RICH)
+        await w.engine.accept(request)
+        await w.until_states(DELIVERED=1)
+
+        (row,) = await w.rows("SELECT plan, address, space FROM message")
+        assert tuple(row) == ("SS", "+447700910001 +447700910002", "PP")
+
+
+@virtually
+async def test_a_templates_defaults_stand_where_a_recipient_has_nothing(fresh: Path) -> None:
+    content = Content(
+        modules={"SMS": {"text": "Dear {{1}}"}}, liquid=True, content_id="HX1", defaults={"1": "customer"}
+    )
+    async with world(fresh, **lines()) as w:
+        await send(w, content, {"1": "Ana"}, None)
+        await w.until(lambda: len(said(w)) == 2)
+
+        assert [text for _, text in said(w)] == ["Dear Ana", "Dear customer"]

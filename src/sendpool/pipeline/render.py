@@ -205,7 +205,9 @@ def _compile(content: Content, channel: Channel) -> _Compiled | EmailTemplate:
     said = on_channel(content, channel)
     if channel is Channel.EMAIL and said.rich is not None:
         return EmailTemplate(said.rich)
-    longest = LONGEST_WITH_MEDIA if said.text != content.text and channel is Channel.SMS else LONGEST_TEXT
+    # Where URLs follow the text they take room of their own.
+    asked = content.modules[channel] if content.modules else {"text": content.text}
+    longest = LONGEST_TEXT if said.text == asked.get("text") else LONGEST_WITH_MEDIA
     if content.modules:
         longest = _LONGEST.get(channel, longest)
     return _Compiled(compile_template(said.text), tuple(map(compile_template, said.media)), _tree(said.rich), longest)
