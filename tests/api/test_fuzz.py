@@ -19,6 +19,7 @@ FUZZ = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
+PHONE = {"address": "+15551230001", "channel": "PHONE"}
 SEND = {
     "to": [{"address": "+15551230001", "channel": "PHONE"}, {"address": "+15551230002", "channel": "WHATSAPP"}],
     "content": {"text": "Hi"},
@@ -49,6 +50,36 @@ MODULES = {
         ]
     },
     "category": "otp",
+}
+PERSONAL = {
+    "to": [
+        {**PHONE, "variables": {"name": "Ana"}},
+        {"addresses": [PHONE, {"address": "+15551230001", "channel": "WHATSAPP"}], "variables": {"1": "Ana"}},
+        {
+            "profileId": "mem_profile_01h9krwprkeee8fzqspvwy6nq8",
+            "memoryStoreId": "mem_store_01h9krwprkeee8fzqspvwy6nq8",
+            "variables": {"name": "${Twilio.Profile.firstName}"},
+        },
+    ],
+    "content": {"text": "Hi {{ name | default: 'there' }}", "media": [{"url": "https://example.com/a.png"}]},
+    "schedule": {"sendAt": ["2026-12-01T09:30:00Z"]},
+    "tags": {"a": "{{ name }}"},
+}
+TEMPLATED = {
+    "to": [{**PHONE, "variables": {"1": "Ana"}}],
+    "content": {"contentId": "HX0123456789abcdef0123456789abcdef"},
+}
+TEMPLATE = {
+    "friendly_name": "order",
+    "language": "en",
+    "variables": {"1": "customer"},
+    "types": {
+        "twilio/card": {
+            "title": "Your order {{1}}",
+            "actions": [{"type": "URL", "title": "Track", "url": "https://example.com/{{1}}"}],
+        },
+        "twilio/text": {"body": "Dear {{1}}"},
+    },
 }
 POOL = {
     "name": "x",
@@ -87,6 +118,7 @@ SEARCH_EMAILS = {
     "tags": {"a": "b"},
 }
 NAMES = ["to", "content", "from", "tags", "validity", "address", "channel", "senderId", "senderPoolId", "text", "media"]
+NAMES += ["addresses", "profileId", "memoryStoreId", "variables", "contentId", "modules", "schedule", "sendAt", "url"]
 
 texts = st.text(max_size=8) | st.sampled_from(["\0", "\u202e", "{{x}}", "+15551230001", "SMS", "phone", "a" * 300])
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
@@ -142,9 +174,16 @@ async def ask(client: Any, conforms: Any, method: str, target: str | bytes, body
 
 
 @FUZZ
-@given(body=mutated(SEND) | mutated(MODULES))
+@given(body=st.sampled_from([SEND, MODULES, PERSONAL, TEMPLATED]).flatmap(mutated))
 async def test_any_send(body: Any, client: Any, conforms: Any) -> None:
     await ask(client, conforms, "POST", "/v1/Messages", json.dumps(body).encode())
+
+
+@FUZZ
+@given(body=mutated(TEMPLATE), method=st.sampled_from(["POST", "PUT"]))
+async def test_any_template(body: Any, method: str, client: Any, conforms: Any) -> None:
+    path = "/v1/Content" + ("" if method == "POST" else "/HX0123456789abcdef0123456789abcdef")
+    await ask(client, conforms, method, path, json.dumps(body).encode())
 
 
 @FUZZ
@@ -185,7 +224,14 @@ async def test_any_search(asked: tuple[str, Any], client: Any, conforms: Any) ->
 @given(
     body=st.binary(max_size=200) | values.map(lambda value: json.dumps(value).encode()),
     path=st.sampled_from(
-        ["/v1/Messages", "/v1/Emails", "/preview/SenderPools", "/v1/Senders/Search", "/v1/Senders/Resolve"]
+        [
+            "/v1/Messages",
+            "/v1/Emails",
+            "/preview/SenderPools",
+            "/v1/Senders/Search",
+            "/v1/Senders/Resolve",
+            "/v1/Content",
+        ]
     ),
 )
 async def test_any_bytes(body: bytes, path: str, client: Any, conforms: Any) -> None:
