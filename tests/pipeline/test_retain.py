@@ -581,3 +581,20 @@ async def test_the_file_stops_growing_once_the_days_are_full(fresh: Path) -> Non
         assert pages[5] > 1.2 * pages[0]
         assert pages[-1] <= 1.05 * pages[8]
         assert await w.rows("SELECT count(*) FROM message") == [(6 * 40,)]
+
+
+@virtually
+async def test_the_log_says_once_a_day_what_went(fresh: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with world(fresh, False, a=line()) as w:
+        await settled(w, 3)
+        await days_pass(w, 8)
+        await settled(w, 1)
+        await w.sweeper.stop()  # It has nothing to do for days.
+        retention = Retention(w.engine, 7.0)
+        retention.start()
+        await asyncio.sleep(2.1 * retain.DAY)
+        await retention.stop()
+
+        said = [row for row in capsys.readouterr().out.splitlines() if "removed what ended long ago" in row]
+        assert len(said) == 1
+        assert "messages=3" in said[0]
