@@ -76,6 +76,19 @@ async def test_rows_that_come_while_others_are_looked_up_are_asked_about_too(fre
 
 
 @virtually
+async def test_pools_that_want_the_same_answer_at_the_same_time_ask_once(fresh: Path) -> None:
+    rcs, sms = RcsCarrier(look_up_after=1.0), Carrier()
+    async with between(fresh, rcs, sms) as one:
+        other = await one.make_pool([one.sender(AGENT).uid, one.sender(SMS).uid])
+        await one.send(*everyone(20))
+        await one.until(lambda: rcs.look_ups)
+        await one.send(*everyone(30), origin=PoolOrigin(other))
+        await one.until_states(DELIVERED=50)
+
+        assert sorted(rcs.asked) == everyone(30)
+
+
+@virtually
 async def test_slow_look_up_delays_no_other_pool(fresh: Path) -> None:
     rcs, other = RcsCarrier(look_up_after=4.0), Carrier()
     async with between(fresh, rcs, Carrier(), other=Line(other, {OTHER: 1000.0})) as one:

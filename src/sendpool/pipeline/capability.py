@@ -54,6 +54,8 @@ class CapabilityLoop:
         self._engine = engine
         self._task: asyncio.Task[None] | None = None
         self._busy: dict[int, asyncio.Task[None]] = {}
+        #: Look-ups under way, by sender and address: whoever wants the same waits for the same answer.
+        self._asked: dict[tuple[int, str], asyncio.Task[None]] = {}
 
     def start(self) -> None:
         """Begin to look."""
@@ -136,12 +138,21 @@ class CapabilityLoop:
         link = self._engine.sending.links.get(sender.connection_id)
         if link is None or not link.asks:
             return
-        known = self._engine.reach
+        known, asked = self._engine.reach, self._asked
         unknown = [address for address in addresses if known.ask(sender.id, address) is None]
-        if unknown:
-            answers = await self._look_up(link.connector, unknown, sender.address)
-            for address in unknown:
-                known.learn(sender.id, address, reachable=answers.get(address))
+        looks = {asked[sender.id, address] for address in unknown if (sender.id, address) in asked}
+        fresh = [address for address in unknown if (sender.id, address) not in asked]
+        if fresh:
+            look = asyncio.get_running_loop().create_task(self._learn(link.connector, sender, fresh))
+            asked.update(dict.fromkeys([(sender.id, address) for address in fresh], look))
+            looks.add(look)
+        await asyncio.gather(*looks)
+
+    async def _learn(self, connector: object, sender: Sender, addresses: list[str]) -> None:
+        answers = await self._look_up(connector, addresses, sender.address)
+        for address in addresses:
+            self._engine.reach.learn(sender.id, address, reachable=answers.get(address))
+            del self._asked[sender.id, address]
 
     async def _look_up(self, connector: object, addresses: list[str], sender: str) -> dict[str, bool | None]:
         assert isinstance(connector, KnowsCapabilities)

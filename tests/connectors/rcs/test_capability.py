@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from time import perf_counter
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sendpool.connectors.rcs.capability import PAGE, Capability, LookUps
+from sendpool.connectors.rcs.capability import PAGE, PAGE_EVERY, Capability, LookUps
 from sendpool.connectors.rcs.requests import Requests
 from sendpool.connectors.rcs.settings import RcsSettings
 from sendpool.connectors.web import Reply
@@ -86,6 +87,17 @@ async def test_golden_bulk_answer(vectors: Any) -> None:
 
     assert await platform.look_ups.many([ONE, OTHER], "a1") == {ONE: True, OTHER: False}
     assert platform.asked == [("POST", "https://rcsbusinessmessaging.googleapis.com/v1/users:batchGet", 10)]
+
+
+async def test_pages_keep_to_the_platforms_pace() -> None:
+    platform = Platform(reply({"reachableUsers": []}))
+    began = asyncio.get_running_loop().time()
+
+    look_ups = platform.look_ups
+    await asyncio.gather(*(look_ups.many([ONE, OTHER], "a1") for _ in range(4)))
+
+    assert asyncio.get_running_loop().time() - began >= 3 * PAGE_EVERY - 0.01
+    assert len(platform.asked) == 4
 
 
 async def test_a_single_number_is_looked_up_alone() -> None:
