@@ -32,6 +32,16 @@ async def test_a_fetch_shows_what_the_recipient_is_told(client: Any, conforms: A
     assert other["content"] == {"text": "Hello there", "media": [{"url": "https://media.example/.jpg"}]}
 
 
+async def test_a_long_url_of_media_is_shown_filled_in(client: Any) -> None:
+    long = "x" * 2_000
+    media = [{"url": "https://media.example/{{ id }}"}]
+    operation_id = await client.sent(to=people({"id": long}), content={"media": media})
+
+    (message,) = await fetched(client, operation_id)
+
+    assert message["content"] == {"media": [{"url": f"https://media.example/{long}"}]}
+
+
 async def test_modules_are_shown_as_they_read_for_the_recipient(client: Any) -> None:
     card = {"richCard": {"standaloneCard": {"cardContent": {"title": "{{ name }}"}}}}
     modules = [{"rcs": card}, {"sms": {"text": "Hi {{ name }}"}}, {"whatsapp": {"text": {"body": "{{ name }}"}}}]

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from sendpool.domain.message import Content, has_markup
+from sendpool.domain.message import LONGEST_TEXT, LONGEST_WITH_MEDIA, Content, has_markup
 from sendpool.domain.sender import Channel
+from sendpool.pipeline.liquid import Unrenderable, compile_template
 from sendpool.pipeline.render import Unsayable, say_once, say_tags
 
 
@@ -29,7 +30,7 @@ def shown_content(stored: str, variables: str | None, at: int) -> Raw:
     if content.text:
         shape["text"] = _text(content.text, content, values, at)
     if content.media:
-        shape["media"] = [{"url": _text(url, content, values, at)} for url in content.media]
+        shape["media"] = [{"url": _text(url, content, values, at, LONGEST_WITH_MEDIA)} for url in content.media]
     return Raw(msgspec.json.encode(shape))
 
 
@@ -46,13 +47,13 @@ def tags_of(stored: str, variables: str | None, at: int) -> dict[str, str]:
     return say_tags(msgspec.json.decode(stored, type=dict[str, str]), values, at)
 
 
-def _text(source: str, content: Content, values: dict[str, str], at: int) -> str:
+def _text(source: str, content: Content, values: dict[str, str], at: int, most: int = LONGEST_TEXT) -> str:
     """A text or URL by itself: what a channel makes of them together is not the content's own."""
     if not content.liquid:
         return source
     try:
-        return say_once(Content(text=source, liquid=True), Channel.SMS, values, at).text
-    except Unsayable:
+        return compile_template(source).render(values, at, most) or source
+    except Unrenderable:
         return source
 
 
