@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 
 from bench.api import AUTHORIZATION, recipient
 from bench.figures import Figure, say
-from bench.fuzz import Target, run
+from bench.fuzz import Report, Target, run
 from bench.hostile import BODIES, ODD_TEXTS
 from bench.rig import BUILD, ROOT
 
@@ -81,11 +81,19 @@ def server(*, filled: bool = False, mps: float = 1000.0) -> Iterator[Target]:
 def fuzzed(sizes: ContractSizes) -> list[Figure]:
     """Requests that schemathesis makes up from the contract: answers that break it."""
     with server(filled=True) as target:
-        found = run(target, phases=sizes.phases, examples=sizes.examples)
+        theirs = run(target, phases=sizes.phases, examples=sizes.examples)
+        ours = run(target, phases=("examples", "fuzzing"), examples=max(1, sizes.examples // 5), own=True)
+    return [
+        _kept("answers that break the contract", theirs, sizes.phases),
+        _kept("answers that break our own document, additions included", ours, ("examples", "fuzzing")),
+    ]
+
+
+def _kept(name: str, found: Report, phases: Sequence[str]) -> Figure:
     say(found.output[-4000:] if not found.clean else f"{found.cases} requests to {found.operations} operations")
     wrong = len(found.failures) + len(found.errors) + len(found.complaints)
-    detail = {"requests": found.cases, "operations": found.operations, "phases": list(sizes.phases)}
-    return [Figure("answers that break the contract", "0", wrong, wrong == 0, detail)]
+    detail = {"requests": found.cases, "operations": found.operations, "phases": list(phases)}
+    return Figure(name, "0", wrong, wrong == 0, detail)
 
 
 # ---------------------------------------------------------------- b: rows with tests

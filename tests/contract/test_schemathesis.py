@@ -12,6 +12,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from bench.fuzz import Target, run
 
+from sendpool.api.reference.operations import OPERATIONS as OWN_OPERATIONS
+
 #: Operations of the contract: none is left out.
 OPERATIONS = 29
 #: Requests for each operation and phase, and seconds that a busy machine may take for all.
@@ -35,3 +37,10 @@ def test_a_server_keeps_to_the_contract(target: Target) -> None:
     assert report.cases > report.operations * EXAMPLES / 2
     # The requests reach what they are about: with so few of each, not every operation is asked well once.
     assert sum(accepted > 0 for accepted in report.accepted.values()) > report.operations / 2
+
+
+def test_a_server_keeps_to_the_document_that_it_serves(target: Target) -> None:
+    report = run(target, phases=("examples", "fuzzing"), examples=4, seconds=WITHIN, own=True)
+
+    assert report.clean, f"{report.complaints}\n{report.output}"
+    assert report.operations == len(OWN_OPERATIONS)
