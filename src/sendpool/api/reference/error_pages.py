@@ -101,6 +101,7 @@ def errors_page() -> bytes:
         table(("Code", "Class", ""), ((_link(number), told.failure, prose(told.means)) for number, told in theirs)),
         "<h2>Classes</h2>",
         *map(_class, FailureClass),
+        above='<p><a href="../docs">The API</a></p>',
     )
 
 
