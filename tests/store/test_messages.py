@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from sendpool.domain.states import AttemptState, MessageState, OperationState
-from sendpool.store import messages
+from sendpool.store import attempts, chunks, messages
+from sendpool.store.attempts import AttemptChange
 from sendpool.store.database import Database, Query, Script
-from sendpool.store.messages import AttemptChange, MessageChange, NewMessage
+from sendpool.store.messages import MessageChange, NewMessage
 from sendpool.testing.store_rig import ask
 from sendpool.testing.store_rows import AT, accept, operation, start
 
@@ -61,7 +62,7 @@ async def test_attempts_come_with_their_message_and_strangers_not_at_all(databas
     await database.write(accept(100, 2))
     await database.write(start([100]))
 
-    found = await database.read(messages.load_attempts([(100, 1), (100, 2), (101, 1), (999, 1)]))
+    found = await database.read(attempts.load_attempts([(100, 1), (100, 2), (101, 1), (999, 1)]))
 
     assert [(one.message_id, one.n, one.state, one.message_state, one.operation_id) for one in found] == [
         (100, 1, AttemptState.STARTED, MessageState.QUEUED, 100)
@@ -74,7 +75,7 @@ async def test_past_attempts_are_those_of_their_message_in_order(database: Datab
         await database.write(start([101], n=n))
     await database.write(start([100, 102]))
 
-    past = await database.read(messages.load_past([100, 101]))
+    past = await database.read(attempts.load_past([100, 101]))
 
     assert {key: [one.n for one in made] for key, made in past.items()} == {100: [1], 101: [1, 2, 63]}
 
@@ -87,7 +88,7 @@ async def test_a_failed_attempt_keeps_why_and_an_accepted_one_keeps_nothing(data
         AttemptChange(101, 1, 1, AttemptState.ACCEPTED, 1),
     ]
 
-    await database.write(messages.change_attempts(changes, AT + 5))
+    await database.write(attempts.change_attempts(changes, AT + 5))
 
     rows = await ask(
         database, "SELECT state, marks, failure, code, rule, table_version, next, updated_at FROM attempt ORDER BY id"
@@ -101,12 +102,12 @@ async def test_a_failed_attempt_keeps_why_and_an_accepted_one_keeps_nothing(data
 async def test_marks_are_added_to_those_there_are(database: Database) -> None:
     await database.write(accept(100, 1))
     await database.write(start([100]))
-    await database.write(messages.change_attempts([AttemptChange(100, 1, 1, AttemptState.ACCEPTED, 3)], AT))
+    await database.write(attempts.change_attempts([AttemptChange(100, 1, 1, AttemptState.ACCEPTED, 3)], AT))
 
-    await database.write(messages.note_decisions([(100, 1, 4, "fallback/timer")]))
-    await database.write(messages.note_carrier_ids([(100, 1, "abc")]))
+    await database.write(attempts.note_decisions([(100, 1, 4, "fallback/timer")]))
+    await database.write(attempts.note_carrier_ids([(100, 1, "abc")]))
 
-    past = (await database.read(messages.load_past([100])))[100]
+    past = (await database.read(attempts.load_past([100])))[100]
     assert [(one.marks, one.next, one.carrier_id, one.state) for one in past] == [(7, "fallback/timer", "abc", 2)]
 
 
@@ -150,10 +151,10 @@ async def test_moving_a_message_leaves_the_others_alone(database: Database) -> N
 async def test_operations_with_chunks_left_are_found_oldest_first(database: Database) -> None:
     for first, unexpanded in ((300, 1), (200, 0), (100, 2)):
         await database.write(messages.insert_operations([operation(first, 2, unexpanded=unexpanded)]))
-    chunks = [(300, 300, 1, "[]", AT), (100, 100, 1, "[]", 0), (100, 101, 1, "[]", 0)]
-    await database.write(messages.insert_chunks(chunks))
+    rows = [(300, 300, 1, "[]", AT), (100, 100, 1, "[]", 0), (100, 101, 1, "[]", 0)]
+    await database.write(chunks.insert_chunks(rows))
 
-    found = await database.read(messages.expanding_operations())
+    found = await database.read(chunks.expanding_operations())
 
     assert [row[:2] for row in found] == [[100, 7], [300, 7]]
 

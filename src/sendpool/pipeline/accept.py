@@ -37,13 +37,13 @@ from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.render import UNFIT, Reading, Readings
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.zones import zones_of
+from sendpool.store.chunks import insert_chunks
 from sendpool.store.database import Script
 from sendpool.store.idempotency import Key, keep_key
 from sendpool.store.messages import (
     Context,
     NewMessage,
     NewOperation,
-    insert_chunks,
     insert_errors,
     insert_failed,
     insert_messages,

@@ -23,8 +23,8 @@ from sendpool.pipeline.book import ANYONE, QueueBook
 from sendpool.pipeline.decide import expire, later_steps
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.settle import Changes
+from sendpool.store.attempts import PastAttempt, load_past_of_several
 from sendpool.store.database import Script
-from sendpool.store.messages import PastAttempt, load_past_of_several
 from sendpool.store.queue import AskingRow, enqueue, head_addresses, remove, take_step
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from sendpool.domain.message import at_step
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import OPEN_ATTEMPTS, SETTLED_MESSAGES, AttemptState
 from sendpool.pipeline.settle import SUPERSEDED
+from sendpool.store.attempts import PastAttempt, load_past
 from sendpool.store.database import Script
-from sendpool.store.messages import Context, PastAttempt, load_contexts, load_names, load_past, load_variables
+from sendpool.store.messages import Context, load_contexts, load_names, load_variables
 from sendpool.store.queue import DueRow, NewAttempt, head, remove, remove_up_to, start_attempts
 
 #: Seconds before its time that a row may be claimed: shorter, and late wake-ups lose throughput.

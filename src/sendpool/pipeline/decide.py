@@ -32,14 +32,9 @@ from sendpool.domain.states import OPEN_ATTEMPTS, AttemptState, MessageState, ev
 from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.settle import LATE_RECEIPT, ONCE_AMBIGUOUS, SUBMITTED, Changes, Ending, Revoke
+from sendpool.store.attempts import AttemptChange, PastAttempt, load_past
 from sendpool.store.database import Script
-from sendpool.store.messages import (
-    AttemptChange,
-    PastAttempt,
-    Standing,
-    load_past,
-    load_standing,
-)
+from sendpool.store.messages import Standing, load_standing
 from sendpool.store.queue import AskingRow, DueRow
 
 #: The number, within an attempt's sixteen, of the event that it ended without ending its message.

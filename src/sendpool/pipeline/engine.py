@@ -43,9 +43,9 @@ from sendpool.pipeline.settle import (
     settle_usual,
 )
 from sendpool.pipeline.wait import decide_waits
+from sendpool.store.chunks import Expansion, expand_chunk
 from sendpool.store.database import Database, Script, Unit
 from sendpool.store.idempotency import Key
-from sendpool.store.messages import Expansion, expand_chunk
 from sendpool.store.queue import QueueKey, QueueRow, insert_queues
 from sendpool.store.receipts import SegmentRow, insert_segments
 from sendpool.store.scenes import insert_scenes

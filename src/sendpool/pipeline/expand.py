@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER
 from sendpool.pipeline.accept import Acceptance, Acceptor
 from sendpool.pipeline.claim import Claimed
-from sendpool.store.messages import Expansion
+from sendpool.store.chunks import Expansion
 
 #: Rows due of one operation under which its next chunk follows, at least.
 ENOUGH_DUE = 2_000

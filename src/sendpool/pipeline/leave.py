@@ -16,8 +16,9 @@ from sendpool.pipeline.book import ASKING, QueueBook
 from sendpool.pipeline.decide import Bench, later_steps, make_due, policy_of
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.settle import Changes
+from sendpool.store.attempts import load_past_of_several
 from sendpool.store.database import Script
-from sendpool.store.messages import load_past_of_several, load_standing
+from sendpool.store.messages import load_standing
 from sendpool.store.queue import overdue_in_lane, remove
 
 #: Rows that are looked at in one round and queue. What is urgent stands near the head.

@@ -23,21 +23,16 @@ from sendpool.domain.states import (
     event_number,
     message_may_become,
 )
-from sendpool.store.database import Script, Unit
-from sendpool.store.messages import (
-    COUNTER,
+from sendpool.store.attempts import (
     AttemptChange,
-    MessageChange,
     OpenAttempt,
-    Standing,
     change_attempts,
-    change_messages,
-    count,
     load_attempts,
-    load_deadlines,
     note_carrier_ids,
     note_decisions,
 )
+from sendpool.store.database import Script, Unit
+from sendpool.store.messages import COUNTER, MessageChange, Standing, change_messages, count, load_deadlines
 from sendpool.store.outbox import EventRow, write_events
 from sendpool.store.queue import QueueRow, enqueue, postpone, take_step
 from sendpool.store.receipts import (

@@ -23,15 +23,11 @@ from sendpool.pipeline.decide import ASK_QUEUE, LAPSED, UNANSWERED, expire, repl
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.leave import Timed, leave_channels, timed_queues
 from sendpool.pipeline.settle import Ask, Changes, Result, settle_receipts, settle_results, told_again
+from sendpool.store.attempts import BegunAttempt, started_attempts
+from sendpool.store.chunks import chunks_of, expanding_operations
 from sendpool.store.database import Script
 from sendpool.store.idempotency import forget_keys
-from sendpool.store.messages import (
-    BegunAttempt,
-    chunks_of,
-    expanding_operations,
-    next_operation_id,
-    started_attempts,
-)
+from sendpool.store.messages import next_operation_id
 from sendpool.store.queue import (
     QueueRow,
     all_queues,

@@ -22,8 +22,9 @@ from sendpool.pipeline.decide import (
     policy_of,
 )
 from sendpool.pipeline.settle import SUPERSEDED, Ask, Changes, Revoke
+from sendpool.store.attempts import PastAttempt, load_past
 from sendpool.store.database import Script
-from sendpool.store.messages import PastAttempt, Standing, load_past, load_standing
+from sendpool.store.messages import Standing, load_standing
 
 #: Seconds after which a carrier that was asked to take an attempt back, and has not answered, is asked again.
 ASK_AGAIN_AFTER = 20.0

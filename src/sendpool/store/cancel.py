@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sendpool.domain.states import OPEN_ATTEMPTS, MessageState
+from sendpool.store.chunks import rows_from_chunks
 from sendpool.store.database import Query, Script
-from sendpool.store.messages import rows_from_chunks
 
 _CANCELED = int(MessageState.CANCELED)
 _OPEN = ", ".join(str(int(state)) for state in sorted(OPEN_ATTEMPTS))

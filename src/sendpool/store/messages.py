@@ -1,14 +1,14 @@
-"""Operations, messages and attempts: written in sets, changed only from the state they are expected in."""
+"""Operations and messages: written in sets, changed only from the state they are expected in."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 
 from sendpool.domain.message import Content
-from sendpool.domain.states import AttemptState, MessageState, OperationState
+from sendpool.domain.states import MessageState, OperationState
 from sendpool.store.database import Bulk, Query, Script
 from sendpool.store.outbox import OPERATION_EVENT, write_events
 
@@ -64,46 +64,6 @@ class NewMessage(NamedTuple):
     at: int
 
 
-class OpenAttempt(msgspec.Struct, array_like=True, gc=False):
-    """An attempt and its message as they stand now, before something is decided about them."""
-
-    message_id: int
-    n: int
-    state: int
-    marks: int
-    sender_id: int
-    connection_id: int
-    segments: int
-    operation_id: int
-    message_state: int
-    ambiguous: int
-    attempts: int
-    step: int
-    #: The sender that the message names so far, or None.
-    bound: int | None
-
-
-class PastAttempt(msgspec.Struct, array_like=True, gc=False):
-    """What a decision needs to know of an attempt made so far."""
-
-    message_id: int
-    n: int
-    sender_id: int
-    connection_id: int
-    channel: str
-    state: int
-    marks: int
-    failure: str | None
-    code: str | None
-    rule: str | None
-    #: What was decided last about it ("failover/7"), or None.
-    next: str | None
-    started_at: int
-    carrier_id: str | None
-    #: The step of the message's plan that it was a try of.
-    step: int
-
-
 class Standing(msgspec.Struct, array_like=True, gc=False):
     """A message that a decision is made about, with what its operation says."""
 
@@ -121,21 +81,6 @@ class Standing(msgspec.Struct, array_like=True, gc=False):
     #: When its time began: when it was accepted, or due.
     created_at: int
     account_id: int
-
-
-class AttemptChange(NamedTuple):
-    """An attempt moves from `expected` to `state`, and why."""
-
-    message_id: int
-    n: int
-    expected: int
-    state: AttemptState
-    marks: int
-    failure: str | None = None
-    code: str | None = None
-    rule: str | None = None
-    table_version: int | None = None
-    next: str | None = None
 
 
 class MessageChange(NamedTuple):
@@ -279,109 +224,6 @@ def insert_errors(rows: Sequence[tuple[int, int, str, str, int, str, int]]) -> S
     )
 
 
-def insert_chunks(rows: Sequence[tuple[int, int, int, str, int]]) -> Script[None]:
-    """Write (operation, first message, count, body, due): recipients that become messages when their turn is near."""
-    yield Bulk(
-        "INSERT INTO chunk (operation_id, first_id, count, body, due) SELECT * FROM v",
-        (("operation_id", "bigint"), ("first_id", "bigint"), ("count", "int"), ("body", "text"), ("due", "bigint")),
-        rows,
-    )
-
-
-class Expansion(NamedTuple):
-    """The next chunk of an operation and where its rows go. `step` is the rank's distance between two rows."""
-
-    operation_id: int
-    first_id: int
-    messages: int
-    #: Segments of the whole chunk.
-    cost: int
-    start: int
-    step: int
-    #: Queue by first letter of the plan.
-    queues: Mapping[str, int]
-
-
-def rows_from_chunks(state: MessageState) -> str:
-    """The statement that makes messages of chunks `c`, up to its WHERE; its first value is the time."""
-    return (
-        "INSERT INTO message (id, operation_id, state, address, space, plan, step, attempts, segments, ambiguous,"
-        f" updated_at, scheduled_for, variables, name) SELECT c.first_id + j.key, c.operation_id, {int(state)},"
-        " json_extract(j.value, '$[0]'), json_extract(j.value, '$[1]'), json_extract(j.value, '$[2]'), 0, 0,"
-        " CAST(json_extract(j.value, '$[3]') AS INTEGER), 0, ?, nullif(abs(c.due), 0), json_extract(j.value, '$[4]'),"
-        " json_extract(j.value, '$[5]') FROM chunk c, json_each(c.body) j"
-    )
-
-
-def expand_chunk(expansion: Expansion, now: int) -> Script[int]:
-    """Turn one chunk into messages, queue rows and events without touching a row in Python. Brings the count."""
-    key = (expansion.operation_id, expansion.first_id)
-    found = yield Query("SELECT count FROM chunk WHERE operation_id = ? AND first_id = ?", key)
-    if not found:
-        return 0
-    count = int(found[0][0])
-    last = expansion.first_id + count - 1
-    yield Query(
-        f"{rows_from_chunks(MessageState.QUEUED)} WHERE c.operation_id = ? AND c.first_id = ?",
-        (now, *key),
-    )
-    cases = " ".join("WHEN ? THEN ?" for _ in expansion.queues)
-    yield Query(
-        f"INSERT INTO outq (queue_id, rank, message_id, cost, due) SELECT CASE substr(plan, 1, 1) {cases} END,"
-        " ? + (id - ?) * ?, id, CASE substr(plan, 1, 1) WHEN 'S' THEN segments ELSE 1 END, ?"
-        " FROM message WHERE id BETWEEN ? AND ?",
-        (
-            *(part for pair in expansion.queues.items() for part in pair),
-            expansion.start,
-            expansion.first_id,
-            expansion.step,
-            now,
-            expansion.first_id,
-            last,
-        ),
-    )
-    yield Query(
-        f"INSERT INTO event (subject_id, number, created_at) SELECT id, {int(MessageState.QUEUED)}, ?"
-        " FROM message WHERE id BETWEEN ? AND ?",
-        (now, expansion.first_id, last),
-    )
-    yield Query("DELETE FROM chunk WHERE operation_id = ? AND first_id = ?", key)
-    yield Query(
-        "UPDATE operation SET unexpanded = unexpanded - ? WHERE id = ?",
-        (count, expansion.operation_id),
-    )
-    return count
-
-
-def load_attempts(keys: Sequence[tuple[int, int]]) -> Script[list[OpenAttempt]]:
-    """Attempts by (message, n) with their messages. Those that do not exist are left out."""
-    rows: list[OpenAttempt] = yield Bulk(
-        "FROM v JOIN attempt a ON a.id = v.message_id * 64 + v.n JOIN message m ON m.id = v.message_id",
-        (("message_id", "bigint"), ("n", "int")),
-        keys,
-        _OPEN_ATTEMPT,
-        OpenAttempt,
-    )
-    return rows
-
-
-_OPEN_ATTEMPT = (
-    "a.id >> 6",
-    "a.id & 63",
-    "a.state",
-    "a.marks",
-    "a.sender_id",
-    "a.connection_id",
-    "a.segments",
-    "m.operation_id",
-    "m.state",
-    "m.ambiguous",
-    "m.attempts",
-    "m.step",
-    "m.sender_id",
-)
-
-
 def load_standing(message_ids: Iterable[int]) -> Script[dict[int, Standing]]:
     """Messages with what their operations say, by key."""
     rows = yield Bulk(
@@ -417,132 +259,6 @@ def load_deadlines(operation_ids: Iterable[int]) -> Script[dict[int, int]]:
         ("o.id", "o.deadline"),
     )
     return dict(rows)
-
-
-def load_past(message_ids: Iterable[int]) -> Script[dict[int, list[PastAttempt]]]:
-    """Every attempt made so far of these messages, in order, by message."""
-    rows = yield Bulk(
-        "FROM v JOIN attempt a ON a.id BETWEEN v.id * 64 AND v.id * 64 + 63 ORDER BY a.id",
-        (("id", "bigint"),),
-        [(key,) for key in message_ids],
-        (
-            "a.id >> 6",
-            "a.id & 63",
-            "a.sender_id",
-            "a.connection_id",
-            "a.channel",
-            "a.state",
-            "a.marks",
-            "a.failure",
-            "a.code",
-            "a.rule",
-            "a.next",
-            "a.started_at",
-            "a.carrier_id",
-            "a.step",
-        ),
-        PastAttempt,
-    )
-    past: dict[int, list[PastAttempt]] = {}
-    for row in rows:
-        past.setdefault(row.message_id, []).append(row)
-    return past
-
-
-class _Addressed(Protocol):
-    message_id: int
-    address: str
-
-
-def load_past_of_several(rows: Iterable[_Addressed]) -> Script[dict[int, list[PastAttempt]]]:
-    """Every attempt made so far of those messages that have several addresses."""
-    several = [row.message_id for row in rows if " " in row.address]
-    return (yield from load_past(several)) if several else {}
-
-
-class BegunAttempt(msgspec.Struct, array_like=True, gc=False):
-    """An attempt that was begun and has no result."""
-
-    message_id: int
-    n: int
-    connection_id: int
-    #: The connection's type ("smpp").
-    kind: str
-    operation_id: int
-    #: The operation's, in hex.
-    uid: str
-
-
-def started_attempts(limit: int) -> Script[list[BegunAttempt]]:
-    """Attempts that were begun and have no result: after a crash, those of unknown fate."""
-    rows: list[BegunAttempt] = yield Query(
-        f"FROM (SELECT * FROM attempt WHERE state = {int(AttemptState.STARTED)} ORDER BY id LIMIT ?) a"
-        " LEFT JOIN connection c ON c.id = a.connection_id JOIN message m ON m.id = a.id >> 6"
-        " JOIN operation o ON o.id = m.operation_id",
-        (limit,),
-        ("a.id >> 6", "a.id & 63", "a.connection_id", "coalesce(c.type, '')", "o.id", "hex(o.uid)"),
-        BegunAttempt,
-    )
-    return rows
-
-
-def change_attempts(changes: Sequence[AttemptChange], now: int) -> Script[None]:
-    """Move attempts; one that is no longer in its expected state stays as it is."""
-    plain = [(c[0], c[1], int(c[2]), int(c[3]), c[4], now) for c in changes if c.failure is None]
-    if plain:
-        yield Bulk(
-            "UPDATE attempt SET state = v.state, marks = v.marks, updated_at = v.at FROM v"
-            " WHERE attempt.id = v.message_id * 64 + v.n AND attempt.state = v.expected",
-            _ATTEMPT_CHANGE,
-            plain,
-        )
-    failed = [(c[0], c[1], int(c[2]), int(c[3]), c[4], now, *c[5:]) for c in changes if c.failure is not None]
-    if failed:
-        yield Bulk(
-            "UPDATE attempt SET state = v.state, marks = v.marks, updated_at = v.at, failure = v.failure,"
-            " code = v.code, rule = v.rule, table_version = v.table_version, next = v.next FROM v"
-            " WHERE attempt.id = v.message_id * 64 + v.n AND attempt.state = v.expected",
-            (
-                *_ATTEMPT_CHANGE,
-                ("failure", "text"),
-                ("code", "text"),
-                ("rule", "text"),
-                ("table_version", "int"),
-                ("next", "text"),
-            ),
-            failed,
-        )
-
-
-_ATTEMPT_CHANGE = (
-    ("message_id", "bigint"),
-    ("n", "int"),
-    ("expected", "int"),
-    ("state", "int"),
-    ("marks", "int"),
-    ("at", "bigint"),
-)
-
-
-def note_carrier_ids(rows: Sequence[tuple[int, int, str]]) -> Script[None]:
-    """Remember (message, n, carrier id) of attempts that may have to be taken back."""
-    if rows:
-        yield Bulk(
-            "UPDATE attempt SET carrier_id = v.carrier_id FROM v WHERE attempt.id = v.message_id * 64 + v.n",
-            (("message_id", "bigint"), ("n", "int"), ("carrier_id", "text")),
-            rows,
-        )
-
-
-def note_decisions(rows: Sequence[tuple[int, int, int, str]]) -> Script[None]:
-    """Write what was decided about attempts whose state stays: (message, n, marks to add, decision)."""
-    if rows:
-        yield Bulk(
-            "UPDATE attempt SET marks = attempt.marks | v.marks, next = v.next FROM v"
-            " WHERE attempt.id = v.message_id * 64 + v.n",
-            (("message_id", "bigint"), ("n", "int"), ("marks", "int"), ("next", "text")),
-            rows,
-        )
 
 
 def change_messages(changes: Sequence[MessageChange], now: int) -> Script[None]:
@@ -602,31 +318,6 @@ def next_operation_id() -> Script[int]:
     """The first integer key that no operation or message has taken."""
     rows = yield Query("SELECT id + CASE WHEN total > 1 THEN total ELSE 1 END FROM operation ORDER BY id DESC LIMIT 1")
     return int(rows[0][0]) if rows else 1
-
-
-def expanding_operations() -> Script[list[Any]]:
-    """Every operation with chunks left: (operation, pool, category, total, deadline), oldest first."""
-    rows: list[Any] = yield Query(
-        "FROM operation WHERE id IN (SELECT operation_id FROM chunk) AND unexpanded > 0 ORDER BY id",
-        (),
-        ("id", "pool_id", "category", "total", "deadline"),
-    )
-    return rows
-
-
-def chunks_of(operation_id: int) -> Script[tuple[str, list[tuple[int, int, int, int]]]]:
-    """First letters of plans, and (first message, count, segments in all, due) of the chunks an operation has left."""
-    rows = yield Query(
-        "SELECT first_id, count, (SELECT sum(CAST(json_extract(value, '$[3]') AS INTEGER)) FROM json_each(body)), due"
-        " FROM chunk WHERE operation_id = ? ORDER BY first_id",
-        (operation_id,),
-    )
-    letters = yield Query(
-        "SELECT DISTINCT substr(json_extract(j.value, '$[2]'), 1, 1) FROM chunk c, json_each(c.body) j"
-        " WHERE c.operation_id = ?",
-        (operation_id,),
-    )
-    return "".join(sorted(row[0] for row in letters)), [tuple(row) for row in rows]
 
 
 class Context(NamedTuple):

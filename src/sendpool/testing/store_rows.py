@@ -7,9 +7,11 @@ from functools import partial
 from typing import Any
 
 from sendpool.domain.states import AttemptState, MessageState, OperationState
-from sendpool.store import messages, queue, receipts, runs
+from sendpool.store import attempts, chunks, messages, queue, receipts, runs
+from sendpool.store.attempts import AttemptChange
+from sendpool.store.chunks import Expansion
 from sendpool.store.database import Query, Script, Unit
-from sendpool.store.messages import AttemptChange, Expansion, MessageChange, NewMessage, NewOperation
+from sendpool.store.messages import MessageChange, NewMessage, NewOperation
 from sendpool.store.outbox import write_events
 from sendpool.store.queue import NewAttempt, QueueKey
 from sendpool.testing.store_rig import Check, Rig, ask, opened
@@ -64,10 +66,10 @@ async def an_attempt_is_started_once(rig: Rig) -> None:
     async with opened(rig) as database:
         await database.write(accept(100, 2))
         await database.write(start([100, 101]))
-        begun = await database.read(messages.started_attempts(10))
+        begun = await database.read(attempts.started_attempts(10))
         assert sorted((one.message_id, one.n, one.operation_id) for one in begun) == [(100, 1, 100), (101, 1, 100)]
         withdrawn = AttemptChange(100, 1, 1, AttemptState.WITHDRAWN, 0, "THROTTLED", "0x58", "", None, "later")
-        await database.write(messages.change_attempts([withdrawn], AT))
+        await database.write(attempts.change_attempts([withdrawn], AT))
         await database.write(start([100, 101], sender=6))
         rows = await ask(database, "SELECT sender_id, state, code FROM attempt ORDER BY id")
         assert rows == [(6, 1, None), (5, 1, None)]
@@ -78,7 +80,7 @@ async def a_change_needs_the_state_it_expects(rig: Rig) -> None:
     moves = [MessageChange(100, 3, 4, None, 1, 0, 0), MessageChange(101, 2, 2, 5, 0, 0, 0)]
 
     def script() -> Script[None]:
-        yield from messages.change_attempts([AttemptChange(100, 1, 2, AttemptState.DELIVERED, 1)], AT)
+        yield from attempts.change_attempts([AttemptChange(100, 1, 2, AttemptState.DELIVERED, 1)], AT)
         yield from messages.change_messages(moves, AT)
 
     async with opened(rig) as database:
@@ -120,13 +122,13 @@ async def a_chunk_becomes_rows_once(rig: Rig) -> None:
     def script() -> Script[None]:
         yield from queue.insert_queues([(1, QueueKey(7, "SMS", "")), (2, QueueKey(7, "RCS", ""))])
         yield from messages.insert_operations([operation(100, 3, unexpanded=3)])
-        yield from messages.insert_chunks([(100, 100, 3, body, -AT)])
+        yield from chunks.insert_chunks([(100, 100, 3, body, -AT)])
 
     async with opened(rig) as database:
         await database.write(script())
-        assert await database.read(messages.chunks_of(100)) == ("RS", [(100, 3, 7, -AT)])
-        assert await database.write(messages.expand_chunk(expansion, AT)) == 3
-        assert await database.write(messages.expand_chunk(expansion, AT)) == 0
+        assert await database.read(chunks.chunks_of(100)) == ("RS", [(100, 3, 7, -AT)])
+        assert await database.write(chunks.expand_chunk(expansion, AT)) == 3
+        assert await database.write(chunks.expand_chunk(expansion, AT)) == 0
         rows = await ask(database, "SELECT queue_id, rank, message_id, cost FROM outq ORDER BY rank")
         assert rows == [(1, 1000, 100, 3), (2, 1007, 101, 1), (1, 1014, 102, 1)]
         assert await database.read(messages.next_operation_id()) == 103

@@ -1,0 +1,108 @@
+"""Recipients of large operations that are not rows yet, and how they become messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sendpool.domain.states import MessageState
+from sendpool.store.database import Bulk, Query, Script
+
+
+def insert_chunks(rows: Sequence[tuple[int, int, int, str, int]]) -> Script[None]:
+    """Write (operation, first message, count, body, due): recipients that become messages when their turn is near."""
+    yield Bulk(
+        "INSERT INTO chunk (operation_id, first_id, count, body, due) SELECT * FROM v",
+        (("operation_id", "bigint"), ("first_id", "bigint"), ("count", "int"), ("body", "text"), ("due", "bigint")),
+        rows,
+    )
+
+
+class Expansion(NamedTuple):
+    """The next chunk of an operation and where its rows go. `step` is the rank's distance between two rows."""
+
+    operation_id: int
+    first_id: int
+    messages: int
+    #: Segments of the whole chunk.
+    cost: int
+    start: int
+    step: int
+    #: Queue by first letter of the plan.
+    queues: Mapping[str, int]
+
+
+def rows_from_chunks(state: MessageState) -> str:
+    """The statement that makes messages of chunks `c`, up to its WHERE; its first value is the time."""
+    return (
+        "INSERT INTO message (id, operation_id, state, address, space, plan, step, attempts, segments, ambiguous,"
+        f" updated_at, scheduled_for, variables, name) SELECT c.first_id + j.key, c.operation_id, {int(state)},"
+        " json_extract(j.value, '$[0]'), json_extract(j.value, '$[1]'), json_extract(j.value, '$[2]'), 0, 0,"
+        " CAST(json_extract(j.value, '$[3]') AS INTEGER), 0, ?, nullif(abs(c.due), 0), json_extract(j.value, '$[4]'),"
+        " json_extract(j.value, '$[5]') FROM chunk c, json_each(c.body) j"
+    )
+
+
+def expand_chunk(expansion: Expansion, now: int) -> Script[int]:
+    """Turn one chunk into messages, queue rows and events without touching a row in Python. Brings the count."""
+    key = (expansion.operation_id, expansion.first_id)
+    found = yield Query("SELECT count FROM chunk WHERE operation_id = ? AND first_id = ?", key)
+    if not found:
+        return 0
+    count = int(found[0][0])
+    last = expansion.first_id + count - 1
+    yield Query(
+        f"{rows_from_chunks(MessageState.QUEUED)} WHERE c.operation_id = ? AND c.first_id = ?",
+        (now, *key),
+    )
+    cases = " ".join("WHEN ? THEN ?" for _ in expansion.queues)
+    yield Query(
+        f"INSERT INTO outq (queue_id, rank, message_id, cost, due) SELECT CASE substr(plan, 1, 1) {cases} END,"
+        " ? + (id - ?) * ?, id, CASE substr(plan, 1, 1) WHEN 'S' THEN segments ELSE 1 END, ?"
+        " FROM message WHERE id BETWEEN ? AND ?",
+        (
+            *(part for pair in expansion.queues.items() for part in pair),
+            expansion.start,
+            expansion.first_id,
+            expansion.step,
+            now,
+            expansion.first_id,
+            last,
+        ),
+    )
+    yield Query(
+        f"INSERT INTO event (subject_id, number, created_at) SELECT id, {int(MessageState.QUEUED)}, ?"
+        " FROM message WHERE id BETWEEN ? AND ?",
+        (now, expansion.first_id, last),
+    )
+    yield Query("DELETE FROM chunk WHERE operation_id = ? AND first_id = ?", key)
+    yield Query(
+        "UPDATE operation SET unexpanded = unexpanded - ? WHERE id = ?",
+        (count, expansion.operation_id),
+    )
+    return count
+
+
+def expanding_operations() -> Script[list[Any]]:
+    """Every operation with chunks left: (operation, pool, category, total, deadline), oldest first."""
+    rows: list[Any] = yield Query(
+        "FROM operation WHERE id IN (SELECT operation_id FROM chunk) AND unexpanded > 0 ORDER BY id",
+        (),
+        ("id", "pool_id", "category", "total", "deadline"),
+    )
+    return rows
+
+
+def chunks_of(operation_id: int) -> Script[tuple[str, list[tuple[int, int, int, int]]]]:
+    """First letters of plans, and (first message, count, segments in all, due) of the chunks an operation has left."""
+    rows = yield Query(
+        "SELECT first_id, count, (SELECT sum(CAST(json_extract(value, '$[3]') AS INTEGER)) FROM json_each(body)), due"
+        " FROM chunk WHERE operation_id = ? ORDER BY first_id",
+        (operation_id,),
+    )
+    letters = yield Query(
+        "SELECT DISTINCT substr(json_extract(j.value, '$[2]'), 1, 1) FROM chunk c, json_each(c.body) j"
+        " WHERE c.operation_id = ?",
+        (operation_id,),
+    )
+    return "".join(sorted(row[0] for row in letters)), [tuple(row) for row in rows]
