@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench import contract_scenarios, fuzz, run, show_main_job
+from bench import contract_scenarios, fuzz, run
 from bench.api import Answer, Load, recipient, send_body
 from bench.carrier_log import (
     Submit,
@@ -29,7 +29,7 @@ from bench.carrier_log import (
 from bench.figures import Figure, Sizes
 from bench.machine import version
 from bench.rig import Carrier, DeadPort, OutOfTime, RigFailed, configuration, wait_for
-from bench.show_main_job import measure, measure_all
+from bench.show import measure, measure_all
 
 from sendpool import __version__
 from sendpool.config import load
@@ -182,20 +182,18 @@ def test_figure_shows_its_detail_beside_value_and_target() -> None:
     }
 
 
-def test_figure_that_cannot_be_measured_is_not_met_and_says_why(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_figure_that_cannot_be_measured_is_not_met_and_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     def broken(sizes: Sizes) -> list[Figure]:
         """Something."""
         raise RigFailed(f"no {sizes.bulk} today")
 
-    monkeypatch.setattr(show_main_job, "FIGURES", {"x": broken})
-
-    assert measure("x", Sizes(bulk=7)) == [Figure("Something.", None, None, False, {"problem": "no 7 today"})]
+    assert measure("x", Sizes(bulk=7), {"x": broken}) == [
+        Figure("Something.", None, None, False, {"problem": "no 7 today"})
+    ]
     assert "MISSED: Something.: None (no 7 today)" in capsys.readouterr().err
 
 
-def test_figures_that_time_did_not_suffice_for_are_not_met(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_figures_that_time_did_not_suffice_for_are_not_met() -> None:
     def quick(_: Sizes) -> list[Figure]:
         """One."""
         return [Figure("one", None, 1, True)]
@@ -204,9 +202,9 @@ def test_figures_that_time_did_not_suffice_for_are_not_met(monkeypatch: pytest.M
         """Another."""
         raise OutOfTime("too long")
 
-    monkeypatch.setattr(show_main_job, "FIGURES", {"x": quick, "y": endless, "z": quick})
+    figures = {"x": quick, "y": endless, "z": quick}
 
-    assert [(figure.name, figure.met) for figure in measure_all("xyz", Sizes())] == [
+    assert [(figure.name, figure.met) for figure in measure_all("xyz", Sizes(), figures)] == [
         ("one", True),
         ("Another.", False),
         ("One.", False),
