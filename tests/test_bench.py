@@ -238,7 +238,6 @@ def test_rows_of_the_contracts_tables_are_found(section: str, count: int, first:
     found = contract_scenarios.rows(section)
 
     assert (len(found), found[0]) == (count, first)
-    assert contract_scenarios.LATER.keys() <= {*contract_scenarios.rows("15"), *contract_scenarios.rows("16")}
 
 
 @pytest.mark.parametrize(

@@ -70,3 +70,19 @@ async def test_a_server_that_cannot_take_commands_serves_all_the_same(rig: Rig) 
     assert "is no socket; move it away" in line["error"]
     assert await server.stop() == 0
     assert server.database.with_name("journey.db.sock").read_text() == "precious"
+
+
+async def test_what_happened_is_listed_as_events(rig: Rig) -> None:
+    server = await rig.server(rig.sandbox([("SMS", SENDER, 10)]))
+    operation = await server.send(await server.pool(), rig.phones(1))
+    await server.wait_stats(operation, delivered=1)
+
+    listed = await rig.command(server, "events")
+
+    assert [one["event"]["type"].removeprefix("com.twilio.comms-api.") for one in listed][:2] == [
+        "operation.processing",
+        "message.queued",
+    ]
+    assert {one["event"]["data"]["operation_id"] for one in listed} == {operation}
+    rest = await rig.command(server, "events", "--after", str(listed[1]["position"]))
+    assert rest == listed[2:]

@@ -15,13 +15,13 @@ from tests.pipeline.rcs_carriers import AGENT, RcsCarrier, no_rcs
 from tests.pipeline.worlds import LONG_TEXT, Line, World, virtually, world
 
 from sendpool.connectors.base import CarrierId, Outcome, ReceiptState, Rejected, Submission
+from sendpool.domain.events import LATE_RECEIPT
 from sendpool.domain.failures import FailureClass, by_rule
 from sendpool.domain.message import Category, at_step
 from sendpool.domain.request import PoolOrigin, Recipient
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import AttemptState, MessageState
 from sendpool.pipeline.accept import AT_ONCE
-from sendpool.pipeline.settle import LATE_RECEIPT
 
 PHONE, OTHER, MAIL = "+447700900001", "+447700900002", "ana@example.test"
 SMS1, SMS2, WHATSAPP, BOX = "+12030000001", "+12030000002", "+12030000009", "news@example.com"

@@ -10,6 +10,7 @@ from tests.pipeline.rcs_carriers import AGENT, SMS, RcsCarrier, between
 from tests.pipeline.worlds import World, everyone, virtually
 
 from sendpool.connectors.base import CarrierId, ReceiptState, Submission, Uncertain
+from sendpool.domain.events import LATE_RECEIPT
 from sendpool.domain.message import Category
 from sendpool.domain.policy import EXPIRY_MARGIN, OTP_BUDGETS
 from sendpool.domain.request import PoolOrigin
@@ -18,7 +19,6 @@ from sendpool.domain.sender import Channel
 from sendpool.domain.states import MessageState
 from sendpool.pipeline.revoke import DELIVERED_WITHIN, RACE
 from sendpool.pipeline.send import ASSUMED_VALIDITY
-from sendpool.pipeline.settle import LATE_RECEIPT
 
 OTP = Category.OTP
 #: When the agent's attempt is asked back, seconds after it began.

@@ -16,6 +16,7 @@ from sendpool import __version__
 from sendpool.cli.accounts import accounts
 from sendpool.cli.changes import log
 from sendpool.cli.classes import classes
+from sendpool.cli.events import events
 from sendpool.cli.keys import keys
 from sendpool.cli.options import MISUSED, ConfigPath, DatabaseUrl, failed, load_config
 from sendpool.cli.profiles import profiles
@@ -41,6 +42,7 @@ app.command(classes)
 app.command(keys)
 app.command(profiles)
 app.command(templates)
+app.command(events)
 app.command(log)
 
 

@@ -23,6 +23,7 @@ from sendpool.domain.decision import (
     Trigger,
     is_closed,
 )
+from sendpool.domain.events import ATTEMPT_ENDED, LATE_RECEIPT
 from sendpool.domain.failures import TABLE_VERSION, Classified, FailureClass, by_rule, of_class
 from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, Category, at_step
 from sendpool.domain.policy import Policy, policy_for
@@ -31,14 +32,12 @@ from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.states import OPEN_ATTEMPTS, AttemptState, MessageState, event_number
 from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.roster import Roster
-from sendpool.pipeline.settle import LATE_RECEIPT, ONCE_AMBIGUOUS, SUBMITTED, Changes, Ending, Revoke
+from sendpool.pipeline.settle import ONCE_AMBIGUOUS, SUBMITTED, Changes, Ending, Revoke
 from sendpool.store.attempts import AttemptChange, PastAttempt, load_past
 from sendpool.store.database import Script
 from sendpool.store.messages import Standing, load_standing
 from sendpool.store.queue import AskingRow, DueRow
 
-#: The number, within an attempt's sixteen, of the event that it ended without ending its message.
-ATTEMPT_ENDED = 12
 EXPIRED_RULE = "sendpool/deadline"
 ORPHANED_CODE = 21703
 #: Seconds within which two senders count as free at the same time.

@@ -15,6 +15,7 @@ import msgspec
 
 from sendpool.connectors.base import Receipt, ReceiptState
 from sendpool.domain.decision import CLOSE_AFTER, Trigger, is_closed
+from sendpool.domain.events import LATE_RECEIPT
 from sendpool.domain.failures import FailureClass
 from sendpool.domain.states import (
     AttemptState,
@@ -57,8 +58,6 @@ _ENDED_BADLY = (AttemptState.UNDELIVERED, AttemptState.EXPIRED, AttemptState.REV
 SUBMITTED = 1
 ONCE_AMBIGUOUS = 2
 SUPERSEDED = 4
-#: The number, within an attempt's sixteen, of the event that a receipt came after its message had ended.
-LATE_RECEIPT = 13
 #: The wire code of an attempt whose fate is unknown (design §5).
 AMBIGUOUS_CODE = 30410
 

@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from sendpool.domain.events import OPERATION_EVENT
 from sendpool.domain.message import Content
 from sendpool.domain.states import MessageState, OperationState
 from sendpool.store.database import Bulk, Query, Script
-from sendpool.store.outbox import OPERATION_EVENT, write_events
+from sendpool.store.outbox import write_events
 
 #: The counter that a message in this state is counted in (design §5: present-state counters).
 COUNTER: dict[int, str] = {

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from sendpool.domain.events import OPERATION_EVENT
 from sendpool.domain.states import MessageState, OperationState
 from sendpool.store.database import Bulk, Query, Script
-from sendpool.store.outbox import OPERATION_EVENT
 from sendpool.store.queue import postpone
 
 #: (due, message, queue of its first step, None, cost): a row of `later` that has never been due.

@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
+from sendpool.domain.events import LATE_RECEIPT, OPERATION_EVENT
 from sendpool.domain.states import OPEN_ATTEMPTS, AttemptState, MessageState, OperationState
 from sendpool.store.database import Query, Script
 from sendpool.store.messages import COUNTER
-from sendpool.store.outbox import OPERATION_EVENT
 
-#: The number, within an attempt's sixteen, of the event that a receipt came after its message was over.
-LATE_RECEIPT = 13
 #: Keys that one finding names, at most.
 _NAMED = 5
 

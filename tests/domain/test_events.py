@@ -1,0 +1,58 @@
+"""Types of events: what the contract knows has its name and schema, what is ours a name of our own."""
+
+from __future__ import annotations
+
+import pytest
+
+from sendpool.domain.events import ATTEMPT_ENDED, LATE_RECEIPT, OPERATION_EVENT, cloud_event, type_of
+from sendpool.domain.states import MessageState, OperationState, event_number
+
+MESSAGE = "comms_message_01h9krwprkeee8fzqspvwy6nq8"
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "schema"),
+    [
+        (OPERATION_EVENT + OperationState.SCHEDULED, "operation.scheduled", "OperationScheduled/2"),
+        (OPERATION_EVENT + OperationState.PROCESSING, "operation.processing", "OperationProcessing/2"),
+        (OPERATION_EVENT + OperationState.COMPLETED, "operation.completed", "OperationCompleted/2"),
+        (MessageState.QUEUED, "message.queued", "MessageQueued/3"),
+        (event_number(1, MessageState.SENT), "message.sent", "MessageSent/4"),
+        (event_number(2, MessageState.FAILED), "message.failed", "MessageFailed/4"),
+        (event_number(1, MessageState.DELIVERED), "message.delivered", "MessageDelivered/4"),
+        (event_number(63, MessageState.UNDELIVERED), "message.undelivered", "MessageUndelivered/4"),
+        (event_number(1, MessageState.READ), "message.read", "MessageRead/4"),
+        (MessageState.INBOUND, "message.inbound-received", "MessageInbound/2"),
+    ],
+)
+def test_the_ten_types_of_the_contract(number: int, name: str, schema: str) -> None:
+    found = type_of(number)
+
+    assert found.name == f"com.twilio.comms-api.{name}"
+    assert found.schema == f"https://events-schemas.twilio.com/CommsApi.{schema}"
+
+
+def test_what_the_contract_does_not_know_is_ours_by_name() -> None:
+    ours = [
+        MessageState.SCHEDULED,
+        16 + MessageState.CANCELED,
+        16 + ATTEMPT_ENDED,
+        32 + LATE_RECEIPT,
+        OPERATION_EVENT + OperationState.CANCELED,
+    ]
+
+    assert all(type_of(number).name.startswith("sendpool.") for number in ours)
+    assert len({type_of(number).name for number in ours}) == len(ours)
+
+
+def test_a_number_that_no_event_has_is_no_type() -> None:
+    for number in (0, 15, 16 + 11, OPERATION_EVENT + 9):
+        with pytest.raises(KeyError):
+            type_of(number)
+
+
+def test_an_event_has_the_same_id_each_time_and_leaves_out_what_is_not_known() -> None:
+    one, again = [cloud_event(MESSAGE, 19, "AC1", "2026-01-01T00:00:00.000Z", {"a": "b", "c": None}) for _ in "12"]
+
+    assert one == again
+    assert (one.id, one.data, one.datacontenttype) == (f"{MESSAGE}.19", {"a": "b"}, "application/json")
