@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 #: Addresses in one look-up and rows in one commit.
-AT_ONCE = 500
+AT_ONCE = 200
 #: Rows that one commit moves: more, and other pools' messages wait for it.
-IN_A_COMMIT = 250
+IN_A_COMMIT = 100
 #: Seconds after which a look-up counts as unanswered.
 PATIENCE = 5.0
 #: Seconds before rows are looked at again whose verdicts could not be stored.
