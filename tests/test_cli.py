@@ -188,3 +188,15 @@ def test_classes_are_told_to_programs_as_json(run: Run) -> None:
     channel = next(one for one in told["classes"] if one["class"] == "CHANNEL")
     assert "Then the recipient's next channel is tried (fallback)." in channel["follows"]
     assert 61337 in [one["code"] for one in channel["codes"]]
+
+
+def test_a_reader_that_has_read_enough_is_no_fault() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "sendpool", "classes"], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as command:
+        assert command.stdout is not None
+        assert command.stderr is not None
+        command.stdout.close()
+
+        assert command.stderr.read() == b""
+        assert command.wait(30) == 0

@@ -152,6 +152,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         app["simulate"].help = HELP
     try:
         status: int = app(words, result_action="return_value")
+        sys.stdout.flush()
     except ConfigError as error:
         status = failed(error, MISUSED)
+    except BrokenPipeError:
+        # Whoever reads has read enough (`| head`). Nothing is left to be said, not even at the end of the process.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
     sys.exit(status)
