@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ async def test_shared_content_goes_with_the_last_message_that_shares_it(world: A
 
 
 async def stored(world: Any, sql: str) -> list[Any]:
-    with sqlite3.connect(world.engine.database.path) as connection:
+    with closing(sqlite3.connect(world.engine.database.path)) as connection:
         return connection.execute(sql).fetchall()
 
 
@@ -107,7 +108,7 @@ def _personal(name: str, variables: str) -> Script[None]:
 
 def bytes_of(path: Path) -> str:
     """The file once all that is committed stands in it."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return path.read_bytes().decode("latin-1")
 
