@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import jsonschema_rs
 import pytest
 
-from sendpool.domain.events import ATTEMPT_ENDED, LATE_RECEIPT, OPERATION_EVENT, cloud_event, type_of
+from sendpool.domain.event_types import KINDS, NOTICE_EVENT, EventKind, kind_of, schema_of
+from sendpool.domain.events import ATTEMPT_ENDED, LATE_RECEIPT, OPERATION_EVENT, cloud_event
 from sendpool.domain.states import MessageState, OperationState, event_number
 
 MESSAGE = "comms_message_01h9krwprkeee8fzqspvwy6nq8"
@@ -26,7 +28,7 @@ MESSAGE = "comms_message_01h9krwprkeee8fzqspvwy6nq8"
     ],
 )
 def test_the_ten_types_of_the_contract(number: int, name: str, schema: str) -> None:
-    found = type_of(number)
+    found = kind_of(number)
 
     assert found.name == f"com.twilio.comms-api.{name}"
     assert found.schema == f"https://events-schemas.twilio.com/CommsApi.{schema}"
@@ -41,14 +43,14 @@ def test_what_the_contract_does_not_know_is_ours_by_name() -> None:
         OPERATION_EVENT + OperationState.CANCELED,
     ]
 
-    assert all(type_of(number).name.startswith("sendpool.") for number in ours)
-    assert len({type_of(number).name for number in ours}) == len(ours)
+    assert all(kind_of(number).name.startswith("sendpool.") for number in ours)
+    assert len({kind_of(number).name for number in ours}) == len(ours)
 
 
 def test_a_number_that_no_event_has_is_no_type() -> None:
     for number in (0, 15, 16 + 11, OPERATION_EVENT + 9):
         with pytest.raises(KeyError):
-            type_of(number)
+            kind_of(number)
 
 
 def test_an_event_has_the_same_id_each_time_and_leaves_out_what_is_not_known() -> None:
@@ -56,3 +58,18 @@ def test_an_event_has_the_same_id_each_time_and_leaves_out_what_is_not_known() -
 
     assert one == again
     assert (one.id, one.data, one.datacontenttype) == (f"{MESSAGE}.19", {"a": "b"}, "application/json")
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_every_type_has_a_schema_that_is_one(kind: EventKind) -> None:
+    schema = schema_of(kind)
+
+    jsonschema_rs.validator_for(schema)
+    assert schema["$id"] == kind.schema
+    assert kind.version >= 1
+
+
+def test_a_notice_is_told_by_its_name() -> None:
+    assert kind_of(NOTICE_EVENT, "sendpool.connection.down").about == "notice"
+    with pytest.raises(KeyError):
+        kind_of(NOTICE_EVENT, "sendpool.connection.sideways")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from alembic import context
 
-from sendpool.store.tables import metadata
+from sendpool.store.sink_tables import sink
+
+#: With the tables of every module: this one is the last to be imported.
+metadata = sink.metadata
 
 if context.is_offline_mode():
     context.configure(dialect_name="postgresql", target_metadata=metadata, literal_binds=True)

@@ -1,0 +1,51 @@
+"""Notices: what is told of a sender, a connection or a receipt, and not of a message. Rare: never one per message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import insert
+
+from sendpool.domain.event_types import NOTICE_EVENT
+from sendpool.store.database import Query, Script
+from sendpool.store.outbox import write_events
+from sendpool.store.sink_tables import notice
+
+
+class Notice(NamedTuple):
+    """Something to tell: `type` is a name in `domain.event_types.NOTICES`, `subject` what it is about.
+
+    `at` is microseconds since 1970.
+    """
+
+    account_id: int
+    type: str
+    subject: str
+    data: Mapping[str, str]
+    at: int
+
+
+def write_notices(notices: Sequence[Notice]) -> Script[None]:
+    """Keep notices, each with its event."""
+    for one in notices:
+        values = {**one._asdict(), "data": msgspec.json.encode(one.data).decode(), "created_at": one.at}
+        del values["at"]
+        rows = yield insert(notice).values(**values).returning(notice.c.id)
+        yield from write_events([(rows[0][0], NOTICE_EVENT, None, one.at)])
+
+
+def remove_notices(before: int, limit: int) -> Script[int]:
+    """Remove the oldest *limit* notices from before a moment, and their events. Brings how many went."""
+    rows = yield Query("SELECT id FROM notice WHERE created_at < ? ORDER BY id LIMIT ?", (before, limit))
+    if rows:
+        spread = (rows[0][0], rows[-1][0])
+        # The last position stays, so that none is given twice.
+        yield Query(
+            f"DELETE FROM event WHERE subject_id BETWEEN ? AND ? AND number = {NOTICE_EVENT}"
+            " AND position < (SELECT max(position) FROM event)",
+            spread,
+        )
+        yield Query("DELETE FROM notice WHERE id BETWEEN ? AND ?", spread)
+    return len(rows)
