@@ -293,7 +293,7 @@ class Engine:
                 self.book.add(row[0], 1)
         batch.expansions = self.expander.next()
         if not self._draining:
-            planner.scenes.turn(self.clock.wall())
+            planner.scenes.turn(self.clock.wall(), self.clock.monotonic())
             batch.claims = planner.plan()
         batch.queues = self.book.unsaved()
         batch.scenes = planner.scenes.unsaved(self.clock.wall())

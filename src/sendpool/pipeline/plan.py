@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sendpool.domain.dealing import LinkOffer, Offer
+from sendpool.domain.reasons import Reason, Remark
 from sendpool.domain.sender import Channel
 from sendpool.pipeline.book import ANYONE, QueueBook
 from sendpool.pipeline.claim import HORIZON, Claim
+from sendpool.pipeline.conditions import condition, momentary
 from sendpool.pipeline.links import Gate, Link
 from sendpool.pipeline.roster import Roster
-from sendpool.pipeline.scene import Scenes, Standing
+from sendpool.pipeline.scene import Detail, Scenes, Standing
 
 
 class _Room(NamedTuple):
@@ -71,19 +73,28 @@ class Planner:
             if offers:
                 shared = next((self.book.number(*_key(key)) for key in queues if key.lane == ANYONE), None)
                 lanes = [(self.book.number(*_key(key)), int(key.lane)) for key in queues if key.lane != ANYONE]
-                scene = self.scenes.number(pool_id, channel, self._standings(pool_id, channel, now))
+                scene = self.scenes.number(pool_id, channel, self._standings(pool_id, channel, rooms, now))
                 claims.append(Claim(pool_id, channel, lanes, shared, offers, scene))
         if not claims:
             self._wake_at(now, self._next_free(waiting, now))
         return claims
 
-    def _standings(self, pool_id: int, channel: Channel, now: float) -> list[Standing]:
+    def _standings(
+        self, pool_id: int, channel: Channel, rooms: Collection[tuple[int, int]], now: float
+    ) -> list[Standing]:
         """Every active member of a pool on a channel, ready or not, as an explanation will show it."""
+        members = self.roster.members(pool_id, channel)
+        detail = self.scenes.detail(pool_id, channel, len(members))
         standings = []
-        for sender, member in self.roster.members(pool_id, channel):
+        for sender, member in members:
             gate, link = self.gates.get(sender.id), self.links.get(sender.connection_id)
-            state = _condition(gate, link, now) if gate and link else "down"
-            standings.append(Standing(sender.id, state, sender.mps, member.weight))
+            remark = condition(gate, link, now)
+            if remark.reason is Reason.READY and detail is Detail.MOMENTS and (pool_id, sender.id) not in rooms:
+                # Throughput that is used up now is free again in a moment: no time is worth a scene of its own.
+                remark = momentary(gate, link, now, HORIZON)._replace(until=None) if gate and link else remark
+            elif remark.reason is Reason.PAUSED and detail is Detail.STEADY:
+                remark = Remark(Reason.READY)
+            standings.append(self.scenes.standing(sender, member, remark, now))
         return standings
 
     def _takers(self, pool_id: int, channel: Channel, queues: Iterable[Any]) -> Iterable[tuple[Gate, float]]:
@@ -174,16 +185,6 @@ class Planner:
             # Half the horizon ahead: late enough to gather rows of several senders, early enough to be on time.
             delay = max(0.002, when - now - HORIZON / 2)
             self._timer = asyncio.get_running_loop().call_later(delay, self._wake)
-
-
-def _condition(gate: Gate, link: Link, now: float) -> str:
-    if link.draining:
-        return "draining"
-    if not link.up:
-        return "down"
-    if gate.flights.stopped:
-        return "stopped"
-    return "paused" if max(gate.bucket.paused_until, link.bucket.paused_until) > now else "ready"
 
 
 def _key(key: Any) -> tuple[int, Channel, str]:

@@ -1,33 +1,61 @@
 """What a pool looked like when a sender was chosen: interned, and written only when it changes.
 
 An attempt carries the number of its scene, so that "why this one, why not that one" can be answered long afterwards.
-Only what changes slowly is in it; who happened to have a free slot in a given millisecond is not worth a row.
+Scenes must stay few: times are coarse, and who happened to have a free slot in a given moment is drawn only for pools
+with few members, as long as that makes few scenes.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from enum import IntEnum
 from hashlib import blake2b
+from math import ceil
 from typing import NamedTuple
 
 import msgspec
 
-from sendpool.domain.sender import Channel
+from sendpool.domain.pool import Member
+from sendpool.domain.reasons import Remark
+from sendpool.domain.sender import Channel, Sender
 
 
 class Standing(NamedTuple):
-    """One member as it stood: "ready", "down", "stopped", "paused" or "draining", at these segments a second."""
+    """One member as it stood: a `Reason`'s code ("ready", "down", "paused"), at these segments a second."""
 
     sender_id: int
     state: str
     mps: float | None
     weight: float
+    tier: int = 0
+    #: Until when, in seconds since 1970, coarsely; None: not known, or within a minute.
+    until: int | None = None
+    #: What the reason is about: a country, a scope.
+    about: str = ""
+
+
+class Detail(IntEnum):
+    """How closely a scene is drawn. What changes fastest is left out first, so that scenes stay few."""
+
+    #: Down, stopped, draining, and what else lasts.
+    STEADY = 1
+    #: Pauses too.
+    PAUSES = 2
+    #: Also who had no room or no throughput in that very moment.
+    MOMENTS = 3
 
 
 _DAY = 86_400_000_000
+#: Members up to which, and scenes of one pool, channel and day up to which, moments are drawn.
+FEW_MEMBERS, FEW_SCENES = 8, 64
+#: Scenes of one pool, channel and day up to which pauses are drawn, and up to which there are scenes at all.
+SOME_SCENES, MOST_SCENES = 500, 1_000
+_MINUTE, _HOUR = 60, 3600
 
 #: (number, digest, body, made at)
 SceneRow = tuple[int, bytes, str, int]
+_Place = tuple[int, Channel]
 
 
 class Scenes:
@@ -35,29 +63,51 @@ class Scenes:
 
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
-        self._latest: dict[tuple[int, Channel], tuple[tuple[Standing, ...], int]] = {}
+        self._drawn: dict[_Place, dict[tuple[Standing, ...], int]] = defaultdict(dict)
         self._next = 1
         self._unsaved: list[tuple[int, bytes, str]] = []
         #: The day in which scenes are interned: a new one each day, so that old ones can go (`retain`).
         self._day = 0
+        #: Seconds since 1970 when the monotonic clock stood at zero.
+        self._epoch = 0.0
 
     def load(self, scenes: Iterable[tuple[int, bytes]]) -> None:
         """Know the scenes of earlier runs."""
         self._numbers = {digest: number for number, digest in scenes}
         self._next = max(self._numbers.values(), default=0) + 1
 
-    def turn(self, now: int) -> None:
-        """Intern anew on a new day."""
+    def turn(self, now: int, monotonic: float) -> None:
+        """Intern anew on a new day; *now* is in microseconds since 1970, *monotonic* the same moment in seconds."""
+        self._epoch = now / 1e6 - monotonic
         if now // _DAY != self._day:
             self._day = now // _DAY
-            self._latest.clear()
+            self._drawn.clear()
 
-    def number(self, pool_id: int, channel: Channel, members: Sequence[Standing]) -> int:
-        """The number of this picture; a new one is kept until it is written."""
+    def detail(self, pool_id: int, channel: Channel, members: int) -> Detail:
+        """How closely the next scene of a pool of so many *members* is to be drawn."""
+        drawn = len(self._drawn[pool_id, channel])
+        if members <= FEW_MEMBERS and drawn < FEW_SCENES:
+            return Detail.MOMENTS
+        return Detail.PAUSES if drawn < SOME_SCENES else Detail.STEADY
+
+    def standing(self, sender: Sender, member: Member, remark: Remark, now: float) -> Standing:
+        """How a member stands of whom *remark* tells what holds it back; its time and *now* are monotonic."""
+        until = None
+        if remark.until is not None and remark.until - now >= _MINUTE:
+            grain = _MINUTE if remark.until - now < _HOUR else _HOUR // 4
+            until = ceil((remark.until + self._epoch) / grain) * grain
+        return Standing(sender.id, remark.reason.value, sender.mps, member.weight, member.tier, until, remark.about)
+
+    def number(self, pool_id: int, channel: Channel, members: Sequence[Standing]) -> int | None:
+        """The number of this picture; a new one is kept until it is written. None: the day has seen too many."""
+        drawn = self._drawn[pool_id, channel]
         picture = tuple(members)
-        latest = self._latest.get((pool_id, channel))
-        if latest is not None and latest[0] == picture:
-            return latest[1]
+        number = drawn.get(picture)
+        if number is None and len(drawn) < MOST_SCENES:
+            number = drawn[picture] = self._intern(pool_id, channel, picture)
+        return number
+
+    def _intern(self, pool_id: int, channel: Channel, picture: tuple[Standing, ...]) -> int:
         body = msgspec.json.encode({"pool": pool_id, "channel": channel, "members": picture})
         digest = blake2b(body, digest_size=16, salt=self._day.to_bytes(8, "big")).digest()
         number = self._numbers.get(digest)
@@ -65,7 +115,6 @@ class Scenes:
             number = self._numbers[digest] = self._next
             self._next += 1
             self._unsaved.append((number, digest, body.decode()))
-        self._latest[pool_id, channel] = (picture, number)
         return number
 
     def unsaved(self, now: int) -> list[SceneRow]:

@@ -1,0 +1,41 @@
+"""Why a sender takes nothing just now, as the pool's scene and the explanations tell it.
+
+One function, the weightiest reason first. A rule that keeps a sender back has its line here, beside the place where it
+keeps it back; a rule about a single message is no condition of the sender and is worked out when somebody asks.
+"""
+
+from __future__ import annotations
+
+from sendpool.domain.reasons import Reason, Remark
+from sendpool.pipeline.links import Gate, Link
+
+_READY = Remark(Reason.READY)
+_UNCONFIGURED = Remark(Reason.UNCONFIGURED)
+
+
+def condition(gate: Gate | None, link: Link | None, now: float) -> Remark:
+    """What keeps a sender from taking a message at *now*, or that it is ready. Times are monotonic seconds.
+
+    What passes within a second or so (a full window, used-up throughput) is not a condition; see `momentary`.
+    """
+    if gate is None or link is None:
+        return _UNCONFIGURED
+    if link.draining:
+        return Remark(Reason.DRAINING)
+    if not link.up:
+        return Remark(Reason.LINK_DOWN)
+    flights = gate.flights
+    if flights.stopped:
+        return Remark(Reason.STOPPED, flights.stopped_until) if now < flights.stopped_until else Remark(Reason.PROBING)
+    paused = max(gate.bucket.paused_until, link.bucket.paused_until)
+    return Remark(Reason.PAUSED, paused) if paused > now else _READY
+
+
+def momentary(gate: Gate, link: Link, now: float, horizon: float) -> Remark:
+    """What keeps a sender that is ready from taking a message within *horizon* seconds, or that nothing does."""
+    if link.room() <= 0 or gate.flights.room(now, link.window) <= 0:
+        return Remark(Reason.WINDOW_FULL)
+    own, shared = gate.bucket.free_at(now), link.bucket.free_at(now)
+    if max(own, shared) <= now + horizon:
+        return _READY
+    return Remark(Reason.USED_UP, own) if own >= shared else Remark(Reason.CONNECTION_USED_UP, shared)
