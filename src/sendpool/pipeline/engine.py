@@ -203,6 +203,7 @@ class Engine:
                 batch.usual.delivered.append((*usual, connection_id, receipt))
             else:
                 batch.told.append(Told(connection_id, receipt))
+        self.sending.pulse.receipts(link, receipts)
         return self._acknowledged()
 
     def arrivals(self, arrivals: Sequence[Arrival]) -> asyncio.Future[None]:

@@ -11,11 +11,15 @@ from sendpool.domain.inflight import Flights
 from sendpool.domain.message import Content
 from sendpool.domain.sender import Sender
 from sendpool.domain.throughput import Bucket
+from sendpool.domain.vitals import Watch
 from sendpool.pipeline.claim import Started
 from sendpool.pipeline.settle import Result
 
-#: Receipts of one connection that are matched in memory.
+#: Receipts of one connection that are matched in memory, and those that its senders' health is judged by.
 _AWAITED = 100_000
+_WATCHED = 50_000
+#: Seconds after which a watched message without a receipt stays counted as lost though it is forgotten.
+_RIPE = 60.0
 
 
 class Link:
@@ -38,6 +42,8 @@ class Link:
         self.names = isinstance(connector, NamesAttempts)
         #: (message, operation) by the carrier's id: first attempts that were accepted and wait for their receipt.
         self.awaiting: dict[str, tuple[int, int]] = {}
+        #: By the carrier's id: messages whose receipt says something about their sender's health.
+        self.watched: dict[str, Watch] = {}
 
     def await_receipt(self, carrier_id: str, message_id: int, operation_id: int) -> None:
         """Remember whose receipt this id will be; the oldest are forgotten first, for the store knows them all."""
@@ -45,6 +51,15 @@ class Link:
         if len(awaiting) >= _AWAITED:
             del awaiting[next(iter(awaiting))]
         awaiting[carrier_id] = (message_id, operation_id)
+
+    def watch(self, carrier_id: str, watch: Watch) -> None:
+        """Remember whose health the receipt of this id speaks of; the oldest are forgotten first."""
+        watched = self.watched
+        if len(watched) >= _WATCHED:
+            oldest = watched.pop(next(iter(watched)))
+            if watch.at - oldest.at < _RIPE:
+                oldest.unwatch()
+        watched[carrier_id] = watch
 
     def name_of(self, public_id: str) -> str:
         """The carrier id of the attempt of this public id; "" where the carrier makes ids itself."""

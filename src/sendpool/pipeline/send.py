@@ -40,6 +40,7 @@ from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.claim import Claimed, Started
 from sendpool.pipeline.departures import Departures
 from sendpool.pipeline.links import Flight, Gate, Link
+from sendpool.pipeline.pulse import Pulse, Taken
 from sendpool.pipeline.reach import Reachability
 from sendpool.pipeline.render import EMPTY, Unsayable, say
 from sendpool.pipeline.roster import Roster
@@ -101,6 +102,7 @@ class Sending:
         self.contexts: dict[int, Context] = {}
         self.references = References()
         self.reach = Reachability(clock)
+        self.pulse = Pulse(clock)
         self.results: list[Result] = []
         self.segments: list[SegmentRow] = []
         #: (message, operation) of first attempts that were accepted, as nearly all are.
@@ -289,6 +291,9 @@ class Sending:
         rest: Counter[int] = Counter()
         flights = self.flights
         connection_id = link.connection_id
+        sample: list[Taken] = []
+        step = self.pulse.step(len(items))
+        skip = 0
         for key, part, outcome in items:
             flight = flights.get(key)
             if type(outcome) is CarrierId:
@@ -305,6 +310,10 @@ class Sending:
                     usual = (row.message_id, row.operation_id)
                     self.accepted.append(usual)
                     link.await_receipt(outcome.id, *usual)
+                    if not skip:
+                        sample.append((sender_id, at_step(row.address, row.step), outcome.id))
+                        skip = step
+                    skip -= 1
                     continue
                 if not flight.missing >> part - 1 & 1:
                     continue  # Late, for a part that counts as of unknown fate; its receipt will tell.
@@ -315,6 +324,7 @@ class Sending:
                 if not flight.missing:
                     del flights[key]
                     self._land(key, flight)
+                    self._feel(link, flight, now)
                 continue
             if flight is None:
                 self._late(key, outcome)
@@ -326,9 +336,25 @@ class Sending:
             if not flight.missing:
                 del flights[key]
                 self._land(key, flight)
+                self._feel(link, flight, now)
+        self.pulse.taken(link, sample, step, now)
         link.in_flight -= sum(good.values()) + sum(bad.values()) + sum(rest.values())
         self._count_flights(good, bad, rest, now)
         self._wake()
+
+    def _feel(self, link: Link, flight: Flight, now: float) -> None:
+        """Count a message that did not go the usual way: once, whatever its parts met."""
+        started = flight.started
+        address = at_step(started.row.address, started.row.step)
+        verdict = flight.verdict
+        if verdict is None:
+            if not flight.throttled and flight.carrier_id:
+                # Where a carrier reports once for all parts, it does so by the last one.
+                self.pulse.taken(link, [(started.sender_id, address, flight.carrier_id)], 1, now)
+        elif verdict.state is AttemptState.AMBIGUOUS:
+            self.pulse.doubtful(started.sender_id, address, now, link, verdict.carrier_id)
+        elif verdict.failure is not None and is_route_fault(verdict.failure):
+            self.pulse.refused(started.sender_id, address, now)
 
     def _count_flights(
         self, good: Mapping[int, int], bad: Mapping[int, int], rest: Mapping[int, int], now: float

@@ -1,4 +1,4 @@
-"""The country that a number is in, as far as its first digits tell. Pure: tables of phonenumbers, nothing is asked."""
+"""The country that a number is in, as far as its first digits tell. By the tables of phonenumbers; nobody is asked."""
 
 from __future__ import annotations
 
