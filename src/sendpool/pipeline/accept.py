@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
-from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -14,29 +13,20 @@ import uuid_utils
 from sendpool.domain import ids
 from sendpool.domain.dealing import step_cost
 from sendpool.domain.fairness import FairClock, flow_of
-from sendpool.domain.message import LETTER_CHANNEL, Category, Content, on_channel
-from sendpool.domain.plan import SPACES, Steps, along, steps
-from sendpool.domain.policy import policy_for
+from sendpool.domain.message import LETTER_CHANNEL, Content
 from sendpool.domain.pool import Pool
 from sendpool.domain.request import (
     Accepted,
     AccountOrigin,
     AddressOrigin,
     PoolOrigin,
-    Problem,
-    Recipient,
-    Refused,
-    SenderOrigin,
     SendRequest,
 )
-from sendpool.domain.schedule import HORIZON_DAYS, Moment, due_of, is_beyond_horizon
-from sendpool.domain.segments import count
-from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.states import MessageState, OperationState
 from sendpool.pipeline.book import QueueBook
-from sendpool.pipeline.render import UNFIT, Reading, Readings
+from sendpool.pipeline.render import Readings
+from sendpool.pipeline.resolve import UNADDRESSABLE, UNREACHED, Addressed, resolve
 from sendpool.pipeline.roster import Roster
-from sendpool.pipeline.zones import zones_of
 from sendpool.store.chunks import insert_chunks
 from sendpool.store.database import Script
 from sendpool.store.idempotency import Key, keep_key
@@ -56,28 +46,6 @@ from sendpool.store.schedule import Beginning, ScheduledRow, schedule_messages
 #: Recipients up to which a request becomes rows at once; a larger one is kept in chunks and expanded when near.
 AT_ONCE = 500
 CHUNK = 1_000
-UNADDRESSABLE = 21703
-
-#: A recipient on its way to a row, as chunks keep it: address, space, plan and segments; then variables and name
-#: where anybody has any.
-Addressed = tuple[str, str, str, int] | tuple[str, str, str, int, Mapping[str, str] | None, str | None]
-
-_variables, _name = attrgetter("variables"), attrgetter("name")
-
-
-class _Plans(dict[str, str]):
-    """The plan of each kind of recipient, by its address spaces: letters, "" where nobody can reach it."""
-
-    def __init__(self, find: Callable[[str], Steps]) -> None:
-        super().__init__({space: find(space).letters for space in SPACES})
-        self._find = find
-        #: The steps of kinds with several addresses.
-        self.several: dict[str, Steps] = {}
-
-    def __missing__(self, spaces: str) -> str:
-        found = self.several[spaces] = self._find(spaces)
-        self[spaces] = found.letters
-        return found.letters
 
 
 class Acceptance(NamedTuple):
@@ -139,23 +107,9 @@ class Acceptor:
 
         *readings* says how a personal request reads for each of its recipients.
         """
-        pool = self._pool(request)
-        if request.kind == "email" and Channel.EMAIL not in self.roster.channels(pool.id):
-            raise Refused(_no_email_sender(request))
-        origin = _origin(request, pool)
-        plans = self._plans(request, pool)
         at = self._now() if readings is None else readings.at
+        pool, plans, category, validity, addressed, dues, failed = resolve(request, self.roster, at, readings)
         content = request.content
-        failed: Sequence[tuple[Addressed, int]] = ()
-        if readings is None:
-            segments = count(on_channel(content, Channel.SMS).text) if content.says_on(Channel.SMS) else 1
-            reached = _addressed(request.recipients, plans, segments)
-        else:
-            reached, failed = _personal(request.recipients, plans, readings.each)
-        addressed, dues = _in_order_of_time(reached, request.send_at, at)
-        category = request.category or pool.category or Category.TRANSACTIONAL
-        policy = policy_for(category, pool.rules)
-        validity = request.validity or int(policy.validity)
         alive = len(addressed)
         total = alive + len(failed)
         operation_id = self.take_ids(total)
@@ -177,13 +131,13 @@ class Acceptor:
             at,
             msgspec.json.encode(content).decode(),
             msgspec.json.encode(request.tags).decode(),
-            origin,
+            _origin(request, pool),
             validity,
             len(not_yet),
             min(not_yet, default=None),
             len(failed),
         )
-        errors = self._errors(request, plans, operation_id, at) if total < len(request.recipients) else ()
+        errors = _errors(request, plans, operation_id, at) if total < len(request.recipients) else ()
         letters_used = frozenset(recipient[2][0] for recipient in addressed)
         # Behind all others, so that what is kept in chunks has its keys in a row.
         born_failed = [
@@ -202,52 +156,6 @@ class Acceptor:
         own += _own(operation_id, addressed)
         whole = (rows[:now], due, (), errors, (), letters_used, content, done, rows[now:], later)
         return Acceptance(operation, *whole, own, born_failed)
-
-    # ------------------------------------------------------------ who may send
-
-    def _pool(self, request: SendRequest) -> Pool:
-        origin = request.origin
-        if isinstance(origin, PoolOrigin):
-            pool = self.roster.pool_by_uid.get(origin.uid)
-            if pool is None or pool.account_id != request.account_id:
-                raise Refused(_unknown("sender pool", "GET /SenderPools lists yours", "$.from.senderPoolId"))
-            return pool
-        if isinstance(origin, AccountOrigin):
-            return self.roster.hidden_by_account[request.account_id]
-        return self.roster.hidden_by_sender[self._sender(request).id]
-
-    def _sender(self, request: SendRequest) -> Sender:
-        origin = request.origin
-        if isinstance(origin, SenderOrigin):
-            sender, context = self.roster.sender_by_uid.get(origin.uid), "$.from.senderId"
-        else:
-            assert isinstance(origin, AddressOrigin)
-            sender = self.roster.sender_by_address.get((request.account_id, origin.channel, origin.address))
-            context = "$.from.address"
-        if sender is None or sender.account_id != request.account_id:
-            raise Refused(_unknown("sender", "GET /Senders lists yours", context))
-        if not sender.active:
-            raise Refused(
-                Problem(21606, "the sender is DEACTIVATED: no connection declares it any more; use another", context)
-            )
-        return sender
-
-    def _plans(self, request: SendRequest, pool: Pool) -> _Plans:
-        origin = request.origin
-        filter_in = origin.filter_in if isinstance(origin, PoolOrigin) else None
-        priority = dict(origin.priority) if isinstance(origin, PoolOrigin) else {}
-        available = [channel for channel in self.roster.channels(pool.id) if request.content.says_on(channel)]
-        return _Plans(lambda spaces: steps(spaces, available, filter_in, priority))
-
-    def _errors(
-        self, request: SendRequest, plans: dict[str, str], operation_id: int, at: int
-    ) -> list[tuple[int, int, str, str, int, str, int]]:
-        reason = "no active sender of this pool reaches this kind of address"
-        return [
-            (operation_id, i, recipient.address, recipient.space, UNADDRESSABLE, reason, at)
-            for i, recipient in enumerate(request.recipients)
-            if not plans[recipient.space]
-        ]
 
     # ------------------------------------------------------------ when it is due
 
@@ -293,47 +201,6 @@ class Acceptor:
         return rows
 
 
-def _addressed(recipients: Sequence[Recipient], plans: _Plans, segments: int) -> Sequence[Addressed]:
-    """The recipients that somebody can reach. Only who has several addresses, variables or a name costs more."""
-    plain = [(r.address, r.space, letters, segments) for r in recipients if (letters := plans[r.space])]
-    if not plans.several and not any(map(_variables, recipients)) and not any(map(_name, recipients)):
-        return plain
-    found: list[Addressed] = []
-    for r in recipients:
-        if letters := plans[r.space]:
-            several = plans.several.get(r.space)
-            address, space = along(several, r.address, r.space) if several else (r.address, r.space)
-            found.append((address, space, letters, segments, r.variables, r.name))
-    return found
-
-
-def _personal(
-    recipients: Sequence[Recipient], plans: _Plans, readings: Sequence[Reading]
-) -> tuple[list[Addressed], list[tuple[Addressed, int]]]:
-    """Who is sent to; and whom the operation has nothing to say to, with the error of each.
-
-    A channel on which it says nothing to somebody drops out of their plan, like one without content.
-    """
-    addressed: list[Addressed] = []
-    failed: list[tuple[Addressed, int]] = []
-    for r, reading in zip(recipients, readings, strict=True):
-        letters = plans[r.space]
-        if not letters:
-            continue
-        several = plans.several.get(r.space)
-        address, space = along(several, r.address, r.space) if several else (r.address, r.space)
-        sayable = [i for i, letter in enumerate(letters) if letter in reading.letters]
-        if not sayable:
-            failed.append(((address, space, letters, 1, r.variables, r.name), reading.code or UNFIT))
-            continue
-        if len(sayable) < len(letters) and " " in address:
-            parts = address.split(" ")
-            address, space = " ".join([parts[i] for i in sayable]), "".join([space[i] for i in sayable])
-        left = "".join([letters[i] for i in sayable])
-        addressed.append((address, space, left, reading.segments, r.variables, r.name))
-    return addressed, failed
-
-
 def _own(operation_id: int, addressed: Sequence[Addressed]) -> list[tuple[int, str | None, str | None]]:
     """(message, variables as JSON, name) of those that have any."""
     if not addressed or len(addressed[0]) == 4:
@@ -368,24 +235,6 @@ def _portions(total: int, dues: Sequence[int]) -> Iterator[tuple[int, int]]:
             yield due, min(CHUNK, number - start)
 
 
-def _in_order_of_time(
-    addressed: Sequence[Addressed], send_at: Moment | None, now: int
-) -> tuple[Sequence[Addressed], Sequence[int]]:
-    """The recipients by the time they are due, and these times; 0 is at once, and no times at all: everybody.
-
-    Raises `Refused` for a time that is too far ahead.
-    """
-    if send_at is None or not addressed:
-        return addressed, ()
-    if is_beyond_horizon(send_at, now):
-        raise Refused(
-            Problem(60701, f"the time is more than {HORIZON_DAYS} days ahead; give a nearer one", "$.schedule.sendAt")
-        )
-    dues = [due if (due := due_of(send_at, zones_of(one[0]))) > now else 0 for one in addressed]
-    order = sorted(range(len(dues)), key=dues.__getitem__)
-    return [addressed[i] for i in order], [dues[i] for i in order]
-
-
 def _first_state(total: int, scheduled: int) -> OperationState:
     """The state in which an operation begins: nobody to send to, nothing due yet, or under way."""
     if not total:
@@ -404,16 +253,14 @@ def _origin(request: SendRequest, pool: Pool) -> str:
     return msgspec.json.encode({"kind": kind, "pool": pool.uid.hex()}).decode()
 
 
-def _no_email_sender(request: SendRequest) -> Problem:
-    """Nobody could be reached, and the counters of emails do not know unaddressable recipients."""
-    if isinstance(request.origin, PoolOrigin):
-        told = "no active sender of this pool has the channel EMAIL; add one"
-        return Problem(UNADDRESSABLE, told, "$.from.senderPoolId")
-    return Problem(21606, "this sender's channel is not EMAIL; use another", "$.from.senderId")
-
-
-def _unknown(what: str, hint: str, context: str) -> Problem:
-    return Problem(20404, f"no such {what} in this account; {hint}", context)
+def _errors(
+    request: SendRequest, plans: Mapping[str, str], operation_id: int, at: int
+) -> list[tuple[int, int, str, str, int, str, int]]:
+    return [
+        (operation_id, i, recipient.address, recipient.space, UNADDRESSABLE, UNREACHED, at)
+        for i, recipient in enumerate(request.recipients)
+        if not plans[recipient.space]
+    ]
 
 
 def insert_acceptances(acceptances: Sequence[Acceptance]) -> Script[None]:
