@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from sendpool.domain.message import STEP_LETTER
@@ -26,16 +26,20 @@ def steps(
     available: Collection[Channel],
     filter_in: Collection[Channel] | None = None,
     priority: Mapping[Channel, int] | None = None,
+    reach: Sequence[Channel] | None = None,
+    served: Callable[[Channel, int], bool] | None = None,
 ) -> Steps:
     """The steps over all addresses of a recipient, whose address spaces are *spaces* ("PWE"); none: unaddressable.
 
     *priority* orders the channels first; then the addresses go in the order in which they were given, each over the
-    channels that reach it.
+    channels that reach it. *reach* is that of `routing.plan`; *served* says whether anybody on a channel may send to
+    the address at a place (None: somebody may).
     """
     found = [
         (channel, place)
         for place, letter in enumerate(spaces)
-        for channel in plan(SPACES[letter], available, filter_in, priority)
+        for channel in plan(SPACES[letter], available, filter_in, priority, reach)
+        if served is None or served(channel, place)
     ]
     if priority:
         found.sort(key=lambda step: priority.get(step[0], _LAST))

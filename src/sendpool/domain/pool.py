@@ -4,16 +4,43 @@ from __future__ import annotations
 
 import msgspec
 
+from sendpool.domain.destinations import EVERYWHERE, Countries
 from sendpool.domain.message import Category
 from sendpool.domain.policy import PoolRules
+from sendpool.domain.preference import Preference
+from sendpool.domain.quiet import QuietHours
+from sendpool.domain.sender import Channel
+
+#: Seconds that a message is kept for the sender, or the tier, that should have it: the default and the bounds.
+GRACE = 10.0
+LEAST_GRACE, MOST_GRACE = 1.0, 300.0
+#: Channels that a pool may try a PHONE recipient on, in the order in which it does if it says nothing: the first two.
+REACHABLE = (Channel.RCS, Channel.SMS, Channel.WHATSAPP)
+#: Bounds of what a member may be given.
+LEAST_WEIGHT, MOST_WEIGHT = 0.01, 1000.0
+MOST_TIER = 99
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
     """A sender's place in a pool."""
 
     sender_id: int
+    #: Its share, relative to the others.
     weight: float = 1.0
+    #: The lowest is used first.
     tier: int = 0
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """How a pool chooses, where it says otherwise."""
+
+    preference: Preference = Preference.SPREAD
+    #: Seconds that a message waits for the sender or tier that should have it before others may take it.
+    grace: float = GRACE
+    #: Channels that a PHONE recipient may be tried on, in order; None: the usual ones.
+    reach: tuple[Channel, ...] | None = None
+    countries: Countries = EVERYWHERE
+    quiet: QuietHours | None = None
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,3 +58,4 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     #: The category of its messages where a request names none.
     category: Category | None = None
     members: tuple[Member, ...] = ()
+    choice: Choice = Choice()

@@ -6,7 +6,7 @@ changes the channel.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from sendpool.domain.decision import (
     Case,
@@ -64,16 +64,15 @@ def plan(
     available: Collection[Channel],
     filter_in: Collection[Channel] | None = None,
     priority: Mapping[Channel, int] | None = None,
-    reach: Iterable[Channel] = (),
+    reach: Sequence[Channel] | None = None,
 ) -> tuple[Channel, ...]:
     """Return the channels to try for an address, in order; empty if it is unaddressable.
 
     *available* are the channels of the active senders; *filter_in* limits them (None: no limit); *priority* orders
-    them, lower first, and those left out of it come after. *reach* are further channels on which the pool says that
-    the same address is reached (WhatsApp for a phone number), after the usual ones.
+    them, lower first, and those left out of it come after. *reach* are the channels on which the pool tries a phone
+    number, in this order, in place of the usual ones (None); WhatsApp may be among them.
     """
-    usual = CHANNELS_OF[space]
-    channels = [*usual, *(channel for channel in reach if channel not in usual)]
+    channels = CHANNELS_OF[space] if reach is None or space is not AddressSpace.PHONE else reach
     allowed = [c for c in channels if c in available and (filter_in is None or c in filter_in)]
     if priority:
         allowed.sort(key=lambda channel: priority.get(channel, _LAST))

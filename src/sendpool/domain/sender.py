@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from sendpool.domain.destinations import ANYWHERE, Destinations
+
 
 class Channel(StrEnum):
     """How a message travels. MMS is SMS with media, so it has no value of its own."""
@@ -42,3 +44,5 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     #: Segments that may leave at once after a pause; None: `max(1, 0.05 * mps)`.
     burst: float | None = None
     active: bool = True
+    #: The countries that it sends to, and what that hangs on.
+    destinations: Destinations = ANYWHERE
