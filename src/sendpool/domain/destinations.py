@@ -1,4 +1,4 @@
-"""Where somebody sends: countries, what a sender's kind allows, registered campaigns. Pure, and without tables of numbers.
+"""Where somebody sends: countries, what a sender's kind allows, registered campaigns. Pure, and without tables.
 
 A country is its ISO code ("US"), `UNKNOWN` for a number whose prefix nobody knows, and `NOWHERE` for what is no number:
 an email address is in no country, so that no rule of this kind applies to it.
