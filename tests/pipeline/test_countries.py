@@ -1,4 +1,4 @@
-"""The country of a number, by its first digits."""
+"""The quick look-up says what phonenumbers says, for every region and every area code of North America."""
 
 from __future__ import annotations
 
@@ -6,46 +6,56 @@ import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
-from sendpool.pipeline.countries import NOWHERE, country_of
+from sendpool.domain.destinations import NOWHERE, UNKNOWN
+from sendpool.pipeline.countries import area_of, country_of
+
+KINDS = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE, PhoneNumberType.TOLL_FREE)
+
+
+@pytest.mark.parametrize("region", sorted(phonenumbers.SUPPORTED_REGIONS))
+def test_every_region_is_told_by_its_numbers(region: str) -> None:
+    for kind in KINDS:
+        number = phonenumbers.example_number_for_type(region, kind)
+        if number is not None:
+            address = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+            assert country_of(address) == phonenumbers.region_code_for_number(number)
+
+
+@given(st.integers(200, 989), st.integers(2_000_000, 9_999_999))
+def test_every_number_of_an_area_code_is_in_its_country(area: int, rest: int) -> None:
+    number = phonenumbers.parse(f"+1{area}{rest}")
+    said = phonenumbers.region_code_for_number(number)
+
+    found = country_of(f"+1{area}{rest}")
+
+    assert found == said or said is None
 
 
 @pytest.mark.parametrize(
-    ("address", "country"),
+    ("address", "country", "area"),
     [
-        ("+12034458910", "US"),
-        ("+14165550123", "CA"),
-        ("+18765551234", "JM"),
-        ("+15005550001", "US"),
-        ("+447700900123", "GB"),
-        ("+79161234567", "RU"),
-        ("+77012345678", "KZ"),
-        ("+3225551234", "BE"),
-        ("+9991234567", NOWHERE),
-        ("+88213456789", NOWHERE),
-        ("someone@example.com", NOWHERE),
-        ("+", NOWHERE),
-        ("", NOWHERE),
-        ("+٣٤٥٦٧٨٩", NOWHERE),
+        ("+12034458910", "US", "+1203"),
+        ("+14165550100", "CA", "+1416"),
+        ("+18769221234", "JM", "+1876"),
+        ("+17875550100", "PR", "+1787"),
+        ("+15005550001", "US", ""),
+        ("+442071234567", "GB", "+4420"),
+        ("+447700900123", "GB", ""),
+        ("+4930123456", "DE", "+4930"),
+        ("+77012345678", "KZ", ""),
+        ("+79161234567", "RU", ""),
+        ("+3906698", "VA", ""),
+        ("+881612345678", UNKNOWN, ""),
+        ("+999123456", UNKNOWN, ""),
+        ("+4", UNKNOWN, ""),
+        ("+1", "US", ""),
+        ("+", UNKNOWN, ""),
+        ("62442", NOWHERE, ""),
+        ("COOL", NOWHERE, ""),
+        ("a@b.example", NOWHERE, ""),
     ],
 )
-def test_first_digits_tell_the_country(address: str, country: str) -> None:
-    assert country_of(address) == country
-    assert country_of(address) == country
-
-
-@given(st.sampled_from(sorted(phonenumbers.SUPPORTED_REGIONS)))
-def test_example_of_every_region_is_in_a_country_of_its_code(region: str) -> None:
-    number = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
-    if number is None:
-        return
-    address = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-    assert country_of(address) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE[number.country_code or 0]
-
-
-@given(st.text())
-def test_anything_else_is_nowhere_or_a_country(text: str) -> None:
-    found = country_of(text)
-
-    assert found == NOWHERE or len(found) == 2
+def test_a_number_has_a_country_and_perhaps_an_area_code(address: str, country: str, area: str) -> None:
+    assert (country_of(address), area_of(address)) == (country, area)
