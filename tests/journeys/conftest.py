@@ -331,10 +331,15 @@ class Rig:
 
     async def command(self, server: Server, *words: str, status: int = 0) -> Any:
         """Run `sendpool` with these words beside the server; brings its JSON, or what it complained of."""
+        done = await self.run(server, *words, "--json", status=status)
+        return json.loads(done.stdout) if status == 0 else done.stderr
+
+    async def run(self, server: Server, *words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run `sendpool` with these words beside the server."""
 
         def run() -> subprocess.CompletedProcess[str]:
             return subprocess.run(
-                [sys.executable, "-m", "sendpool", *words, "--json", "--config", str(server.config)],
+                [sys.executable, "-m", "sendpool", *words, "--config", str(server.config)],
                 env=environment(),
                 cwd=server.folder,
                 capture_output=True,
@@ -345,7 +350,7 @@ class Rig:
 
         done = await asyncio.to_thread(run)
         assert done.returncode == status, done
-        return json.loads(done.stdout) if status == 0 else done.stderr
+        return done
 
     def tails(self) -> str:
         """The last lines of every server's log."""

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from sendpool import __version__
 from sendpool.cli.accounts import accounts
+from sendpool.cli.audit import audit
 from sendpool.cli.changes import log
 from sendpool.cli.classes import classes
 from sendpool.cli.events import events
@@ -38,6 +39,7 @@ app = App(
     error_console=Console(stderr=True, width=10_000),
 )
 app.command(accounts)
+app.command(audit)
 app.command(classes)
 app.command(keys)
 app.command(profiles)

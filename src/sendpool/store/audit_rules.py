@@ -103,18 +103,23 @@ class Rule(NamedTuple):
     statement: str
     #: It asks what no index leads to from a message: fit for a whole table, or for a few keys.
     by_walk: bool = False
+    #: Microseconds that a server must have run since; `<moment>` stands for when that was.
+    age: int = 0
 
-    def sql(self, part: Part) -> str:
+    def sql(self, part: Part, moment: int = 0) -> str:
         """The statement that brings the keys for which it is broken."""
-        return _MARK.sub(lambda mark: f"({part.holds(mark[1], int(mark[2] or 1))})", self.statement)
+        statement = self.statement.replace("<moment>", str(int(moment)))
+        return _MARK.sub(lambda mark: f"({part.holds(mark[1], int(mark[2] or 1))})", statement)
 
 
-#: Messages that somebody has to be doing something about, and nobody is, unless they wait somewhere.
-UNDER_WAY = f"""
+_UNDER_WAY = f"""
     SELECT m.id FROM message m
     WHERE <m.id> AND m.state IN ({_M.QUEUED:d}, {_M.SENT:d})
     AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.id BETWEEN m.id * 64 AND m.id * 64 + 63 AND a.state IN ({_OPEN}))
     AND NOT {_TOLD_LATE}"""
+
+#: Messages that nobody is doing anything about, unless they wait somewhere.
+UNDER_WAY = Rule("under way", Subject.MESSAGE, "", "", _UNDER_WAY)
 
 # In `later`, queue 0 holds no rows to send but questions to ask about an open attempt.
 RULES: tuple[Rule, ...] = (
@@ -201,7 +206,7 @@ RULES: tuple[Rule, ...] = (
         Subject.MESSAGE,
         "a message under way has no open attempt and waits nowhere: nobody will ever send it",
         _NOT_SENT,
-        f"""{UNDER_WAY}
+        f"""{_UNDER_WAY}
         AND m.id NOT IN (SELECT message_id FROM outq WHERE <message_id>)
         AND m.id NOT IN (SELECT message_id FROM later WHERE <message_id> AND queue_id <> 0)""",
         by_walk=True,
@@ -342,5 +347,82 @@ RULES: tuple[Rule, ...] = (
         SELECT s.attempt_id FROM segment s LEFT JOIN attempt a ON a.id = s.attempt_id
         WHERE <s.attempt_id*64> AND a.id IS NULL""",
         by_walk=True,
+    ),
+    Rule(
+        "message without operation",
+        Subject.MESSAGE,
+        "a message belongs to no operation",
+        f"No list shows it and nobody counts it. {_REPORT}",
+        "SELECT m.id FROM message m WHERE <m.id> AND m.operation_id NOT IN (SELECT id FROM operation WHERE <id>)",
+    ),
+    Rule(
+        "attempt without message",
+        Subject.ATTEMPT,
+        "an attempt belongs to no message",
+        f"Its receipts change nothing. {_REPORT}",
+        """
+        SELECT a.id FROM attempt a
+        WHERE <a.id*64> AND NOT EXISTS (SELECT 1 FROM message m WHERE m.id = a.id >> 6)""",
+    ),
+    Rule(
+        "chunk without operation",
+        Subject.OPERATION,
+        "recipients wait in a chunk that belongs to no operation",
+        _NOT_SENT,
+        """
+        SELECT DISTINCT c.operation_id FROM chunk c
+        WHERE <c.operation_id> AND NOT EXISTS (SELECT 1 FROM operation o WHERE o.id = c.operation_id)""",
+    ),
+)
+
+_MINUTE = 60_000_000
+_LATE = "The sweep does not come to it: look for `sweep failed` and `commit failed` in the log"
+
+#: What a server mends or ends by itself, and has not although it has run for long enough since.
+OVERDUE: tuple[Rule, ...] = (
+    Rule(
+        "queued too long",
+        Subject.MESSAGE,
+        "a message is still queued an hour after its time was over",
+        _LATE,
+        f"""
+        SELECT m.id FROM message m JOIN operation o ON o.id = m.operation_id
+        WHERE <m.id> AND m.state = {_M.QUEUED:d} AND o.deadline < <moment>
+        AND NOT EXISTS (SELECT 1 FROM attempt a
+                        WHERE a.id BETWEEN m.id * 64 AND m.id * 64 + 63 AND a.state = {_A.STARTED:d})""",
+        age=60 * _MINUTE,
+    ),
+    Rule(
+        "chunk too long",
+        Subject.OPERATION,
+        "recipients are still in a chunk an hour after they should have become messages, or their time was over",
+        _LATE,
+        """
+        SELECT DISTINCT c.operation_id FROM chunk c JOIN operation o ON o.id = c.operation_id
+        WHERE <c.operation_id> AND (o.deadline < <moment> OR c.due > 0 AND c.due < <moment>)""",
+        age=60 * _MINUTE,
+    ),
+    Rule(
+        "no result",
+        Subject.ATTEMPT,
+        "an attempt was started a quarter of an hour ago and has no result",
+        "Its connection answers nothing and gives nothing up. A restart makes it AMBIGUOUS, and its policy decides",
+        # The rest of a text of several parts may wait for its carrier until its time is over.
+        f"""
+        SELECT a.id FROM attempt a JOIN message m ON m.id = a.id >> 6 JOIN operation o ON o.id = m.operation_id
+        WHERE <a.id*64> AND a.state = {_A.STARTED:d} AND a.started_at < <moment>
+        AND (a.segments = 1 OR o.deadline < <moment>)""",
+        age=15 * _MINUTE,
+    ),
+    Rule(
+        "no connection",
+        Subject.ATTEMPT,
+        "an attempt has no result, and the connection that started it is not configured any more",
+        "Nobody will say what became of it. A restart makes it AMBIGUOUS, and its policy decides",
+        f"""
+        SELECT a.id FROM attempt a LEFT JOIN connection c ON c.id = a.connection_id
+        WHERE <a.id*64> AND a.state = {_A.STARTED:d} AND a.started_at < <moment>
+        AND (c.id IS NULL OR c.active = 0 AND c.updated_at < <moment>)""",
+        age=5 * _MINUTE,
     ),
 )

@@ -28,6 +28,13 @@ def _config() -> Config:
     return config
 
 
+def newest_revision() -> str:
+    """The revision of this version's schema."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None
+    return head
+
+
 def _unknown(what: object, revision: str) -> SchemaTooNew:
     return SchemaTooNew(f"{what} has schema {revision}, which this version of sendpool does not know; run a newer one")
 
@@ -87,9 +94,7 @@ async def migrate_postgres(url: str) -> tuple[str | None, str]:
 
     Raises `SchemaTooNew` when its revision is not one of ours, and what asyncpg raises when it is not there.
     """
-    scripts = ScriptDirectory.from_config(_config())
-    head = scripts.get_current_head()
-    assert head is not None
+    scripts, head = ScriptDirectory.from_config(_config()), newest_revision()
     connection = await asyncpg.connect(url)
     try:
         async with connection.transaction():

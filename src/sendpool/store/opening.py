@@ -24,7 +24,7 @@ async def open_database(where: Where) -> Database:
     """
     if isinstance(where, Path):
         return Sqlite(where)
-    with _plain_errors():
+    with plain_errors():
         return await Postgres.connect(where)
 
 
@@ -34,7 +34,7 @@ async def migrate_database(where: Where) -> tuple[str | None, str]:
     Raises as `open_database` does. A PostgreSQL database may be in use meanwhile.
     """
     if isinstance(where, str):
-        with _plain_errors():
+        with plain_errors():
             return await migrate_postgres(where)
     owner = Owner(where)
     try:
@@ -44,7 +44,8 @@ async def migrate_database(where: Where) -> tuple[str | None, str]:
 
 
 @contextlib.contextmanager
-def _plain_errors() -> Iterator[None]:
+def plain_errors() -> Iterator[None]:
+    """Raise OSError in words for whatever keeps us from a PostgreSQL server."""
     try:
         yield
     except (asyncpg.PostgresError, asyncpg.InterfaceError, DatabaseAway, TimeoutError) as error:

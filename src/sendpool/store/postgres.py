@@ -161,7 +161,7 @@ class Postgres:
         Raises `DatabaseInUse` when another process owns it, `SchemaTooNew` when a newer sendpool made it, and `OSError`
         or `asyncpg.PostgresError` when the server is not there or does not let us in.
         """
-        database = cls(url, await asyncpg.create_pool(url, min_size=0, max_size=readers, **_OPTIONS))
+        database = cls(url, await open_readers(url, readers))
         try:
             await database._own()
             await migrate_postgres(url)
@@ -244,6 +244,11 @@ class Postgres:
         if self._writer is not None:
             await self._writer.close()
         await self._readers.close()
+
+
+async def open_readers(url: str, most: int) -> asyncpg.Pool:
+    """Up to so many connections that read, each made when it is needed."""
+    return await asyncpg.create_pool(url, min_size=0, max_size=most, **_OPTIONS)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,101 @@
+"""Read a database beside the server that owns it, or while none runs: never writes, owns nothing, migrates nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import asyncpg
+
+from sendpool.store.database import DatabaseAway, Query, Script
+from sendpool.store.migrate import newest_revision
+from sendpool.store.opening import Where, plain_errors
+from sendpool.store.postgres import Postgres, open_readers
+from sendpool.store.sqlite import run
+
+T = TypeVar("T")
+
+
+class WrongSchema(Exception):
+    """The database is not of this version's schema."""
+
+
+class Reader(Protocol):
+    """Runs scripts that only read, each on its own snapshot."""
+
+    async def read(self, script: Script[T]) -> T:
+        """What a script brings. Raises `DatabaseAway`."""
+
+
+class _SqliteReader:
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    async def read(self, script: Script[T]) -> T:
+        return await asyncio.to_thread(self._snapshot, script)
+
+    def _snapshot(self, script: Script[T]) -> T:
+        try:
+            self._connection.execute("BEGIN")
+            try:
+                return run(self._connection, script)
+            finally:
+                self._connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            raise DatabaseAway(f"the database cannot be read: {error}") from error
+
+
+@contextlib.asynccontextmanager
+async def open_reader(where: Where) -> AsyncIterator[Reader]:
+    """A reader of a database for the length of a block.
+
+    Raises `WrongSchema`, or `OSError` where it is not there or cannot be read.
+    """
+    if isinstance(where, Path):
+        with contextlib.closing(_connect(where)) as connection:
+            reader: Reader = _SqliteReader(connection)
+            await _check(reader)
+            yield reader
+        return
+    with plain_errors():
+        database = Postgres(where, await open_readers(where, 1))
+    try:
+        with plain_errors():
+            await _check(database)
+        yield database
+    finally:
+        await database.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        # Not `immutable`: the server's log is read as well.
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA busy_timeout=5000")
+        connection.execute("PRAGMA temp_store=MEMORY")
+        connection.execute("SELECT 1 FROM sqlite_master")
+    except sqlite3.Error as error:
+        raise OSError(f"{path} cannot be read: {error}") from error
+    return connection
+
+
+async def _check(reader: Reader) -> None:
+    def script() -> Script[str]:
+        rows = yield Query("SELECT version_num FROM alembic_version")
+        return str(rows[0][0]) if rows else "none"
+
+    try:
+        found: Any = await reader.read(script())
+    except (DatabaseAway, asyncpg.UndefinedTableError):
+        found = "none"
+    if found != newest_revision():
+        raise WrongSchema(
+            f"the database has schema {found}, this version of sendpool reads {newest_revision()}; use the version that"
+            " the server has, or start it once"
+        )
