@@ -33,6 +33,7 @@ from sendpool.pipeline.roster import load_roster
 from sendpool.store.accounts import Account, ensure_first_account
 from sendpool.store.database import Script
 from sendpool.store.migrate import migrate
+from sendpool.store.numbers import take_block
 from sendpool.store.pools import ensure_hidden_pools
 from sendpool.store.senders import store_inventory
 from sendpool.store.sqlite import Sqlite
@@ -318,6 +319,7 @@ async def running(migrated: Path, folder: Path) -> AsyncIterator[World]:
     await database.write(declare(second.id, (), now))
     engine = Engine(database, Metrics())
     engine.use_roster(await database.read(load_roster()))
+    engine.acceptor.numbers.add(await database.write(take_block()))
     engine.start()
     services = Services(
         database=database,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sendpool.domain.sender import Channel
 from sendpool.pipeline.book import ANYONE, ASKING, QueueBook
-from sendpool.store.queue import QueueKey
+from sendpool.store.queue import QueueClash, QueueKey, queue_number
 
 
 def test_a_queue_has_one_number_for_ever() -> None:
@@ -24,13 +25,24 @@ def test_a_queue_has_one_number_for_ever() -> None:
     assert book.keys[first] == QueueKey(7, "SMS", "")
 
 
-def test_numbers_go_on_after_those_of_an_earlier_run() -> None:
+def test_queues_of_an_earlier_run_keep_their_numbers_and_new_ones_get_theirs_from_their_name() -> None:
     book = QueueBook()
     book.load([(3, QueueKey(7, "SMS", "")), (9, QueueKey(7, "SMS", "5"))])
 
     assert book.number(7, Channel.SMS, "5") == 9
-    assert book.number(7, Channel.RCS) == 10
-    assert book.unsaved() == [(10, QueueKey(7, "RCS", ""))]
+    new = book.number(7, Channel.RCS)
+    assert new == queue_number(QueueKey(7, "RCS", "")) == QueueBook().number(7, Channel.RCS)
+    assert book.unsaved() == [(new, QueueKey(7, "RCS", ""))]
+
+
+def test_a_number_that_another_queue_has_is_given_to_none() -> None:
+    book = QueueBook()
+    book.load([(queue_number(QueueKey(7, "RCS", "")), QueueKey(7, "SMS", ""))])
+
+    with pytest.raises(QueueClash):
+        book.number(7, Channel.RCS)
+
+    assert book.unsaved() == []
 
 
 def test_new_queues_are_handed_over_once_unless_they_could_not_be_saved() -> None:

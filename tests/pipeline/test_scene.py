@@ -39,15 +39,17 @@ def test_one_picture_has_one_number_and_is_written_once() -> None:
     assert scenes.unsaved(6) == []
 
 
-def test_a_restart_finds_the_scenes_of_the_same_day_again() -> None:
-    scenes = _scenes()
-    number = scenes.number(POOL, Channel.SMS, [_standing(Reason.READY)])
-    later = Scenes()
-    later.load((row[0], row[1]) for row in scenes.unsaved(5))
-    later.turn(20_000 * DAY + 5, 1.0)
+def test_every_process_gives_the_same_picture_the_same_number_for_a_day() -> None:
+    one, other = _scenes(), _scenes(20_000 * DAY + 5)
+    picture = [_standing(Reason.READY)]
 
-    assert later.number(POOL, Channel.SMS, [_standing(Reason.READY)]) == number
-    assert later.unsaved(6) == []
+    number = one.number(POOL, Channel.SMS, picture)
+
+    assert number is not None
+    assert 0 < number < 2**63
+    assert other.number(POOL + 1, Channel.SMS, picture) != number
+    assert other.number(POOL, Channel.SMS, picture) == number
+    assert _scenes(20_001 * DAY).number(POOL, Channel.SMS, picture) != number
 
 
 def test_a_commit_that_failed_hands_its_scenes_over_again() -> None:

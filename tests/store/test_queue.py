@@ -74,12 +74,30 @@ def test_a_queue_is_a_sorted_list_whatever_comes_and_goes(connection: object, st
             model -= set(found[::2])
 
 
-async def test_a_queue_that_exists_keeps_its_number(database: Database) -> None:
-    await database.write(queue.insert_queues([(1, QueueKey(7, "SMS", "")), (2, QueueKey(7, "SMS", "5"))]))
+async def test_a_queue_is_named_once_by_however_many(database: Database) -> None:
+    rows = [(1, QueueKey(7, "SMS", "")), (2, QueueKey(7, "SMS", "5"))]
+    await database.write(queue.insert_queues(rows))
 
-    await database.write(queue.insert_queues([(3, QueueKey(7, "SMS", "")), (1, QueueKey(8, "RCS", ""))]))
+    await database.write(queue.insert_queues(rows))
 
-    assert await database.read(queue.all_queues()) == [(1, QueueKey(7, "SMS", "")), (2, QueueKey(7, "SMS", "5"))]
+    assert sorted(await database.read(queue.all_queues())) == rows
+
+
+@pytest.mark.parametrize("clash", [(1, QueueKey(8, "RCS", "")), (3, QueueKey(7, "SMS", ""))])
+async def test_two_queues_never_share_a_number_nor_one_has_two(database: Database, clash: tuple[int, QueueKey]) -> None:
+    await database.write(queue.insert_queues([(1, QueueKey(7, "SMS", ""))]))
+
+    with pytest.raises(queue.QueueClash, match="report this"):
+        await database.write(queue.insert_queues([(2, QueueKey(7, "SMS", "5")), clash]))
+
+    assert await database.read(queue.all_queues()) == [(1, QueueKey(7, "SMS", ""))]
+
+
+def test_the_number_of_a_queue_is_the_same_everywhere() -> None:
+    numbers = {key: queue.queue_number(key) for key in (QueueKey(7, "SMS", ""), QueueKey(7, "SMS", "5"))}
+
+    assert list(numbers.values()) == [5470565209277292965, 7221352664858201251]
+    assert all(0 < number < 2**63 for number in numbers.values())
 
 
 async def test_a_head_row_brings_what_sending_needs(database: Database) -> None:

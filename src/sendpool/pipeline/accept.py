@@ -24,6 +24,7 @@ from sendpool.domain.request import (
 )
 from sendpool.domain.states import MessageState, OperationState
 from sendpool.pipeline.book import QueueBook
+from sendpool.pipeline.numbers import Numbers
 from sendpool.pipeline.render import Readings
 from sendpool.pipeline.resolve import UNADDRESSABLE, UNREACHED, Addressed, resolve
 from sendpool.pipeline.roster import Roster
@@ -83,7 +84,7 @@ class Acceptor:
     def __init__(self, book: QueueBook, clock: Callable[[], int]) -> None:
         self.book = book
         self.roster = Roster()
-        self.next_id = 1
+        self.numbers = Numbers()
         self._clocks: dict[int, FairClock] = {}
         self._now = clock
 
@@ -95,15 +96,13 @@ class Acceptor:
         return found
 
     def take_ids(self, number: int) -> int:
-        """The first of *number* integer keys in a row."""
-        first = self.next_id
-        self.next_id += max(1, number)
-        return first
+        """The first of *number* integer keys in a row, at least one. Raises `OutOfNumbers`."""
+        return self.numbers.take(max(1, number))
 
     def prepare(
         self, request: SendRequest, done: asyncio.Future[Accepted], readings: Readings | None = None
     ) -> Acceptance:
-        """Resolve who may send and what is due. Raises `Refused` when the origin cannot be used.
+        """Resolve who may send and what is due. Raises `Refused` when the origin cannot be used, and `OutOfNumbers`.
 
         *readings* says how a personal request reads for each of its recipients.
         """

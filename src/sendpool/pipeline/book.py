@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from threading import Lock
 
 from sendpool.domain.sender import Channel
-from sendpool.store.queue import QueueKey
+from sendpool.store.queue import QueueClash, QueueKey, queue_number
 
 #: The lane of rows that any sender of the pool may take.
 ANYONE = ""
@@ -56,7 +56,7 @@ class QueueBook:
                     del self._ids[key]
 
     def number(self, pool_id: int, channel: Channel, lane: str = ANYONE) -> int:
-        """The number of a queue, new or known."""
+        """The number of a queue, new or known: every process gives it the same. Raises `QueueClash`."""
         key = QueueKey(pool_id, channel.value, lane)
         return self._ids.get(key) or self._new(key)
 
@@ -64,7 +64,9 @@ class QueueBook:
         with self._numbering:
             queue_id = self._ids.get(key)
             if queue_id is None:
-                queue_id = max(self.keys, default=0) + 1
+                queue_id = queue_number(key)
+                if queue_id in self.keys:
+                    raise QueueClash(key, self.keys[queue_id])
                 self.keys[queue_id] = key
                 self._ids[key] = queue_id
                 self._unsaved.append((queue_id, key))

@@ -25,6 +25,7 @@ from sendpool.pipeline.claim import HORIZON, Claim, Claimed, Clock, claim_due
 from sendpool.pipeline.decide import Bench, decide, expire
 from sendpool.pipeline.expand import Expander
 from sendpool.pipeline.links import Link
+from sendpool.pipeline.numbers import OutOfNumbers
 from sendpool.pipeline.plan import Planner
 from sendpool.pipeline.receive import Arrival, store_arrivals
 from sendpool.pipeline.render import read_each
@@ -46,6 +47,7 @@ from sendpool.pipeline.wait import decide_waits
 from sendpool.store.chunks import Expansion, expand_chunk
 from sendpool.store.database import Database, Script, Unit
 from sendpool.store.idempotency import Key
+from sendpool.store.numbers import take_block
 from sendpool.store.queue import QueueKey, QueueRow, insert_queues
 from sendpool.store.receipts import SegmentRow, insert_segments
 from sendpool.store.scenes import insert_scenes
@@ -96,6 +98,8 @@ class Batch:
         self.claims: list[Claim] = []
         self.queues: list[tuple[int, QueueKey]] = []
         self.scenes: list[SceneRow] = []
+        #: Whether it brings a block of integer keys.
+        self.numbers = False
         self.sweep: list[Callable[[Changes], Script[Any]]] = []
 
     def __bool__(self) -> bool:
@@ -113,6 +117,7 @@ class Batch:
             or self.claims
             or self.sweep
             or self.acknowledge
+            or self.numbers
         )
 
     def accepted(self) -> list[Acceptance]:
@@ -133,6 +138,8 @@ class Brought(NamedTuple):
     due: list[QueueRow]
     unmatched: int
     revokes: list[Revoke]
+    #: The first key of a new block, where the batch asked for one.
+    block: int | None
 
 
 class Engine:
@@ -177,7 +184,12 @@ class Engine:
             raise StoreUnavailable("the server is shutting down")
         done: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
         self.backlog.admit(request.account_id)
-        acceptance = self.acceptor.prepare(request, done, readings)
+        try:
+            acceptance = self.acceptor.prepare(request, done, readings)
+        except OutOfNumbers as error:
+            self._batch.numbers = True
+            self._woken.set()
+            raise StoreUnavailable(str(error)) from error
         self.backlog.taken(request.account_id, acceptance.operation.total)
         if key is None:
             self._batch.accepts.append(acceptance)
@@ -298,6 +310,8 @@ class Engine:
             batch.claims = planner.plan()
         batch.queues = self.book.unsaved()
         batch.scenes = planner.scenes.unsaved(self.clock.wall())
+        if batch and self.acceptor.numbers.low:
+            batch.numbers = True
         return batch
 
     async def _commit(self, batch: Batch) -> bool:
@@ -333,6 +347,7 @@ class Engine:
             yield from insert_queues(batch.queues)
         if batch.scenes:
             yield from insert_scenes(batch.scenes)
+        block = (yield from take_block()) if batch.numbers else None
         units = []
         for waiting in batch.units:
             units.append((yield waiting.unit))
@@ -361,7 +376,7 @@ class Engine:
         if opened:
             batch.queues += opened
             yield from insert_queues(opened)
-        return Brought(units, keyed, roster, expanded, claimed, due, unmatched, bench.revokes)
+        return Brought(units, keyed, roster, expanded, claimed, due, unmatched, bench.revokes, block)
 
     def _settle_all(self, batch: Batch, bench: Bench, due: list[QueueRow]) -> Script[int]:
         """Results before receipts, so that a receipt finds its segment. Brings how many receipts found none."""
@@ -392,6 +407,8 @@ class Engine:
         return result
 
     def _give_back(self, batch: Batch, brought: Brought) -> None:
+        if brought.block is not None:
+            self.acceptor.numbers.add(brought.block)
         if brought.roster is not None:
             self.use_roster(brought.roster)
         for waiting, result in zip(batch.units, brought.units, strict=True):

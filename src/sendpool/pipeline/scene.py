@@ -59,22 +59,16 @@ _Place = tuple[int, Channel]
 
 
 class Scenes:
-    """Numbers for scenes, the same one for the same picture on the same day, also after a restart."""
+    """Numbers for scenes: 63 bits of their hash, so the same for the same picture on the same day, in every process."""
 
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
         self._drawn: dict[_Place, dict[tuple[Standing, ...], int]] = defaultdict(dict)
-        self._next = 1
         self._unsaved: list[tuple[int, bytes, str]] = []
         #: The day in which scenes are interned: a new one each day, so that old ones can go (`retain`).
         self._day = 0
         #: Seconds since 1970 when the monotonic clock stood at zero.
         self._epoch = 0.0
-
-    def load(self, scenes: Iterable[tuple[int, bytes]]) -> None:
-        """Know the scenes of earlier runs."""
-        self._numbers = {digest: number for number, digest in scenes}
-        self._next = max(self._numbers.values(), default=0) + 1
 
     def turn(self, now: int, monotonic: float) -> None:
         """Intern anew on a new day; *now* is in microseconds since 1970, *monotonic* the same moment in seconds."""
@@ -82,6 +76,7 @@ class Scenes:
         if now // _DAY != self._day:
             self._day = now // _DAY
             self._drawn.clear()
+            self._numbers.clear()
 
     def detail(self, pool_id: int, channel: Channel, members: int) -> Detail:
         """How closely the next scene of a pool of so many *members* is to be drawn."""
@@ -112,8 +107,7 @@ class Scenes:
         digest = blake2b(body, digest_size=16, salt=self._day.to_bytes(8, "big")).digest()
         number = self._numbers.get(digest)
         if number is None:
-            number = self._numbers[digest] = self._next
-            self._next += 1
+            number = self._numbers[digest] = int.from_bytes(digest[:8], "big") >> 1
             self._unsaved.append((number, digest, body.decode()))
         return number
 

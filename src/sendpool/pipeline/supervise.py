@@ -25,6 +25,7 @@ from sendpool.connectors.registry import connector_type
 from sendpool.domain.throughput import Bucket
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.links import Gate, Link
+from sendpool.pipeline.numbers import OutOfNumbers
 from sendpool.pipeline.receive import Arrival
 from sendpool.pipeline.roster import Roster
 
@@ -53,19 +54,17 @@ class ConnectionInbox:
 
     def inbound(self, items: Sequence[Inbound]) -> Awaitable[None]:
         """Store inbound texts; resolves when they are durable."""
-        roster = self._engine.roster
-        return self._engine.arrivals(
-            [
-                Arrival(
-                    self._engine.acceptor.take_ids(1),
-                    self._link.connection_id,
-                    item,
-                    roster.sender_by_address.get((self._account_id, item.channel, item.recipient)),
-                    self._account_id,
-                )
-                for item in items
-            ]
-        )
+        try:
+            return self._engine.arrivals([self._arrival(item) for item in items])
+        except OutOfNumbers as error:
+            refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            refused.set_exception(error)
+            return refused
+
+    def _arrival(self, item: Inbound) -> Arrival:
+        key = self._engine.acceptor.take_ids(1)
+        sender = self._engine.roster.sender_by_address.get((self._account_id, item.channel, item.recipient))
+        return Arrival(key, self._link.connection_id, item, sender, self._account_id)
 
     def link(self, *, up: bool, window: int, detail: str = "") -> None:
         """The connection's state changed."""

@@ -27,7 +27,7 @@ from sendpool.store.attempts import BegunAttempt, started_attempts
 from sendpool.store.chunks import chunks_of, expanding_operations
 from sendpool.store.database import Script
 from sendpool.store.idempotency import forget_keys
-from sendpool.store.messages import next_operation_id
+from sendpool.store.numbers import first_block
 from sendpool.store.queue import (
     QueueRow,
     all_queues,
@@ -40,7 +40,6 @@ from sendpool.store.queue import (
     remove_later,
 )
 from sendpool.store.receipts import insert_segments, unpark
-from sendpool.store.scenes import all_scenes
 from sendpool.store.schedule import (
     Beginning,
     begin_messages,
@@ -201,13 +200,12 @@ class Sweeper:
     async def recover(self) -> None:
         """Before anything is sent: know the queues and open operations of an earlier run, settle what it left."""
         engine = self._engine
-        engine.acceptor.next_id = await engine.database.read(next_operation_id())
+        engine.acceptor.numbers.add(await engine.database.write(first_block()))
         await self._count_backlog()
         engine.book.load(await engine.database.read(all_queues()))
         if engine.book.keys:
             for queue_id, rows in (await engine.database.read(count_waiting(list(engine.book.keys)))).items():
                 engine.book.add(queue_id, rows)
-        engine.planner.scenes.load(await engine.database.read(all_scenes()))
         # A new message starts level with what waits, not before all of it.
         for pool_id, rank in await engine.database.read(lowest_ranks()):
             engine.acceptor.fair_clock(pool_id).claimed(rank)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -17,6 +18,22 @@ class QueueKey(NamedTuple):
     pool_id: int
     channel: str
     lane: str
+
+
+class QueueClash(Exception):
+    """Two queues would have one number: their rows would be sent as each other's."""
+
+    def __init__(self, one: object, other: object) -> None:
+        super().__init__(f"the queues {one} and {other} have the same number; report this: neither may be used")
+
+
+def queue_number(key: QueueKey) -> int:
+    """The number of a new queue: 63 bits of a hash of its name, so that processes agree on it unasked.
+
+    0 is no queue's. A clash is less likely than a fault of the machine, and found.
+    """
+    name = "\0".join(map(str, key)).encode()
+    return int.from_bytes(blake2b(name, digest_size=8).digest(), "big") >> 1 or 1
 
 
 class _Ranked(Protocol):
@@ -76,12 +93,23 @@ def all_queues() -> Script[list[tuple[int, QueueKey]]]:
 
 
 def insert_queues(rows: Sequence[tuple[int, QueueKey]]) -> Script[None]:
-    """Name queues; one that exists already keeps its number, so numbers come from this process alone."""
+    """Name queues; those that another process has named are the same ones. Raises `QueueClash`."""
+    names = (("id", "bigint"), ("pool_id", "bigint"), ("channel", "text"), ("lane", "text"))
+    values = [(queue_id, *key) for queue_id, key in rows]
     yield Bulk(
         "INSERT INTO queue (id, pool_id, channel, lane) SELECT * FROM v WHERE true ON CONFLICT DO NOTHING",
-        (("id", "bigint"), ("pool_id", "bigint"), ("channel", "text"), ("lane", "text")),
-        [(queue_id, *key) for queue_id, key in rows],
+        names,
+        values,
     )
+    others = yield Bulk(
+        "FROM v JOIN queue q ON q.id = v.id OR (q.pool_id = v.pool_id AND q.channel = v.channel AND q.lane = v.lane)"
+        " WHERE q.id <> v.id OR q.pool_id <> v.pool_id OR q.channel <> v.channel OR q.lane <> v.lane",
+        names,
+        values,
+        ("v.id", "q.id", "q.pool_id", "q.channel", "q.lane"),
+    )
+    if others:
+        raise QueueClash(others[0][0], others[0][1:])
 
 
 def count_waiting(queue_ids: Sequence[int]) -> Script[dict[int, int]]:
@@ -217,7 +245,7 @@ def start_attempts(attempts: Sequence[NewAttempt]) -> Script[None]:
                 ("channel", "text"),
                 ("segments", "int"),
                 ("reference", "int"),
-                ("scene", "int"),
+                ("scene", "bigint"),
                 ("at", "bigint"),
                 ("step", "int"),
             ),

@@ -335,6 +335,16 @@ queue = Table(
     UniqueConstraint("pool_id", "channel", "lane"),
 )
 
+number_block = Table(
+    "number_block",
+    metadata,
+    #: What is numbered: "message".
+    Column("name", Text, primary_key=True),
+    #: The first number that no process has taken.
+    _required("next", BigInteger),
+    sqlite_with_rowid=False,
+)
+
 outq = Table(
     "outq",
     metadata,
@@ -386,7 +396,7 @@ attempt = Table(
     #: The carrier's id where the attempt may have to be taken back (timed fallback); receipts match by `segment`.
     Column("carrier_id", Text),
     #: The interned record of the pool's state when it was chosen.
-    Column("scene", Integer),
+    Column("scene", Key),
     #: The step of the message's plan that it is a try of; it names the address.
     _required("step", SmallInteger, server_default="0"),
     _required("started_at", Time),
