@@ -529,3 +529,23 @@ async def test_a_receipt_that_memory_would_match_still_finds_its_message_closed(
 
         assert await w.states() == {"SENT": 1}
         assert [row[0] for row in await w.rows("SELECT state FROM attempt")] == [int(A.DELIVERED)]
+
+
+@pytest.mark.parametrize("state", [A.ACCEPTED, A.WITHDRAWN, A.REJECTED, A.AMBIGUOUS])
+def test_what_a_fenced_node_says_late_changes_no_attempt_of_another_owner(ledger: Ledger, state: AttemptState) -> None:
+    ledger.accept(KEY)
+    ledger.start(KEY)
+
+    ledger.results(result(state)._replace(epoch=5))
+
+    assert ledger.attempt(KEY) is A.STARTED
+
+
+def test_evidence_of_the_attempts_own_tenure_is_welcome_after_a_takeover(ledger: Ledger) -> None:
+    ledger.accept(KEY)
+    ledger.start(KEY)
+    ledger.results(result(A.AMBIGUOUS))
+
+    ledger.results(result(A.ACCEPTED)._replace(epoch=0))
+
+    assert ledger.attempt(KEY) is A.ACCEPTED

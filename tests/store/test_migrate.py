@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from sendpool.store import migrate as module
 from sendpool.store.admin_log import record
 from sendpool.store.migrate import SchemaTooNew, migrate
-from sendpool.store.sink_tables import sink
+from sendpool.store.schema import metadata
 from sendpool.store.sqlite import Sqlite
 
 
@@ -40,7 +40,7 @@ def _normal(sql: str) -> str:
 def test_an_empty_file_becomes_exactly_the_schema_of_the_tables(migrated: Path, tmp_path: Path) -> None:
     direct = tmp_path / "direct.db"
     engine = sqlalchemy.create_engine(f"sqlite:///{direct}")
-    sink.metadata.create_all(engine)
+    metadata.create_all(engine)
     engine.dispose()
 
     assert schema(migrated) == schema(direct)
@@ -49,7 +49,7 @@ def test_an_empty_file_becomes_exactly_the_schema_of_the_tables(migrated: Path, 
 def test_a_generated_migration_would_be_empty(migrated: Path) -> None:
     engine = sqlalchemy.create_engine(f"sqlite:///{migrated}")
     with engine.connect() as connection:
-        difference = compare_metadata(MigrationContext.configure(connection), sink.metadata)
+        difference = compare_metadata(MigrationContext.configure(connection), metadata)
     engine.dispose()
 
     assert difference == []

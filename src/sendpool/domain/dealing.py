@@ -20,14 +20,16 @@ def step_cost(letter: str, segments: int) -> int:
 class LinkOffer:
     """What a connection can take now: `room` segments, at the pace of its own bucket."""
 
-    __slots__ = ("bucket", "connection_id", "idle", "room")
+    __slots__ = ("bucket", "connection_id", "epoch", "idle", "room")
 
-    def __init__(self, connection_id: int, room: int, bucket: Bucket, *, idle: bool) -> None:
+    def __init__(self, connection_id: int, room: int, bucket: Bucket, *, idle: bool, epoch: int = 0) -> None:
         self.connection_id = connection_id
         self.room = room
         self.bucket = bucket
         #: Nothing is in flight: a message longer than the whole window may start all the same.
         self.idle = idle
+        #: Of the tenure under which it may be used.
+        self.epoch = epoch
 
 
 class Offer:

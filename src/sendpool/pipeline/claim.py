@@ -55,6 +55,8 @@ class Started(NamedTuple):
     name: str | None = None
     #: Values for what the operation says, where it is personal.
     variables: Mapping[str, str] | None = None
+    #: Of the tenure of its connection under which it was started.
+    epoch: int = 0
 
 
 class Claimed(NamedTuple):
@@ -127,7 +129,7 @@ def _personal(started: Sequence[Started]) -> Script[list[Started]]:
 def _new_attempt(claim: Claim, one: Started, at: int) -> NewAttempt:
     row, channel = one.row, claim.channel.value
     key = (row.message_id, one.n, one.sender_id, one.connection_id, channel)
-    return NewAttempt(*key, row.cost, one.reference, claim.scene, at, row.step)
+    return NewAttempt(*key, row.cost, one.reference, claim.scene, at, row.step, one.epoch)
 
 
 def _start(
@@ -158,6 +160,7 @@ def _start(
             one.departure,
             contexts[row.operation_id],
             _repeated(past.get(row.message_id, ()), one.offer.sender_id) or row.attempts + 1,
+            epoch=one.offer.link.epoch,
         )
         for one in dealt
     ]

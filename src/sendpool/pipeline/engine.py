@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -24,6 +24,7 @@ from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.claim import HORIZON, Claim, Claimed, Clock, claim_due
 from sendpool.pipeline.decide import Bench, decide, expire
 from sendpool.pipeline.expand import Expander
+from sendpool.pipeline.fence import Alone, Fence, WriteBacks, store_segments, usable, used
 from sendpool.pipeline.links import Link
 from sendpool.pipeline.numbers import OutOfNumbers
 from sendpool.pipeline.plan import Planner
@@ -49,7 +50,6 @@ from sendpool.store.database import Database, Script, Unit
 from sendpool.store.idempotency import Key
 from sendpool.store.numbers import take_block
 from sendpool.store.queue import QueueKey, QueueRow, insert_queues
-from sendpool.store.receipts import SegmentRow, insert_segments
 from sendpool.store.scenes import insert_scenes
 
 T = TypeVar("T")
@@ -89,9 +89,9 @@ class Batch:
         #: Acceptances with a key, each of which may find that its key is taken.
         self.keyed: list[tuple[Acceptance, Key]] = []
         self.results: list[Result] = []
-        self.segments: list[SegmentRow] = []
+        self.said = WriteBacks()
         self.told: list[Told] = []
-        self.usual = Usual([], [])
+        self.delivered: list[tuple[int, int, int, Receipt]] = []
         self.arrivals: list[Arrival] = []
         self.acknowledge: list[asyncio.Future[None]] = []
         self.expansions: list[Expansion] = []
@@ -108,10 +108,9 @@ class Batch:
             or self.accepts
             or self.keyed
             or self.results
-            or self.segments
+            or self.said
             or self.told
-            or self.usual.accepted
-            or self.usual.delivered
+            or self.delivered
             or self.arrivals
             or self.expansions
             or self.claims
@@ -156,6 +155,8 @@ class Engine:
         self.planner = Planner(self.book, self.sending.links, self.sending.gates, self.wake, clock.monotonic)
         self.expander = Expander(self.acceptor)
         self.backlog = Backlog()
+        #: Knows which connections may be used: on PostgreSQL other nodes may have taken over.
+        self.fence: Fence = Alone()
         #: Told of attempts that are to be taken back, after the commit that decided so.
         self.revoke: Callable[[list[Revoke]], None] = lambda _: None
         self.reach = self.sending.reach
@@ -212,7 +213,7 @@ class Engine:
         for receipt in receipts:
             usual = awaiting.pop(receipt.carrier_id, None) if receipt.state is ReceiptState.DELIVERED else None
             if usual is not None:
-                batch.usual.delivered.append((*usual, connection_id, receipt))
+                batch.delivered.append((*usual, connection_id, receipt))
             else:
                 batch.told.append(Told(connection_id, receipt))
         self.sending.pulse.receipts(link, receipts)
@@ -296,9 +297,9 @@ class Engine:
         batch, self._batch = self._batch, Batch()
         sending, planner = self.sending, self.planner
         batch.results += sending.results
-        batch.segments += sending.segments
-        batch.usual.accepted.extend(sending.accepted)
-        sending.results, sending.segments, sending.accepted = [], [], []
+        sending.said.put_back(batch.said)
+        batch.said = sending.said
+        sending.results, sending.said = [], WriteBacks()
         for acceptance in batch.accepted():
             # Its rows may be claimed in the very commit that makes them.
             sending.contexts[acceptance.operation.id] = acceptance.context()
@@ -361,12 +362,14 @@ class Engine:
         if batch.arrivals:
             yield from store_arrivals(batch.arrivals, now)
         due: list[QueueRow] = []
-        unmatched = yield from self._settle_all(batch, bench, due)
+        claims = batch.claims if self.fence.shared else ()
+        held = yield from self.fence.held(used(batch.said, claims))
+        unmatched = yield from self._settle_all(batch, held, bench, due)
         expanded = []
         for expansion in batch.expansions:
             expanded.append((expansion, (yield from expand_chunk(expansion, now))))
         claimed = []
-        for claim in batch.claims:
+        for claim in usable(batch.claims, held) if self.fence.shared else batch.claims:
             one = yield from claim_due(claim, self.sending.contexts, self.sending.references, self.clock)
             if one.expired:
                 yield from self._settle(partial(expire, [row.message_id for row in one.expired]), bench, due)
@@ -378,16 +381,16 @@ class Engine:
             yield from insert_queues(opened)
         return Brought(units, keyed, roster, expanded, claimed, due, unmatched, bench.revokes, block)
 
-    def _settle_all(self, batch: Batch, bench: Bench, due: list[QueueRow]) -> Script[int]:
+    def _settle_all(self, batch: Batch, held: Collection[int], bench: Bench, due: list[QueueRow]) -> Script[int]:
         """Results before receipts, so that a receipt finds its segment. Brings how many receipts found none."""
         unmatched = 0
-        if batch.segments:
-            yield from insert_segments(batch.segments)
-        results, told = yield from settle_usual(batch.usual, bench.now)
+        yield from store_segments(batch.said, held)
+        results, told = yield from settle_usual(Usual(batch.said.usual(held), batch.delivered), bench.now)
+        results += batch.said.unusual(held)
         if batch.results or results:
             yield from self._settle(partial(settle_results, batch.results + results), bench, due)
-        if batch.segments and self._parked:
-            self._parked = yield from self._settle(partial(settle_parked, batch.segments), bench, due)
+        if self._parked and (segments := batch.said.all_segments()):
+            self._parked = yield from self._settle(partial(settle_parked, segments), bench, due)
         if batch.told or told:
             unmatched = yield from self._settle(partial(settle_receipts, batch.told + told), bench, due)
             self._parked = self._parked or unmatched > 0
@@ -472,8 +475,7 @@ class Engine:
             self._not_stored(acceptance, refused)
         self.expander.failed(batch.expansions)
         self._batch.results = batch.results + self._batch.results
-        self._batch.segments = batch.segments + self._batch.segments
-        self._batch.usual.accepted[:0] = batch.usual.accepted
+        self._batch.said.put_back(batch.said)
         self._woken.set()
 
     def settled(self, stage: Callable[[Changes], Script[T]]) -> Script[T]:

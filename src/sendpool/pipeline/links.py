@@ -9,6 +9,7 @@ from sendpool.connectors.base import Connector, KnowsCapabilities, NamesAttempts
 from sendpool.domain.fairness import RoundRobin
 from sendpool.domain.inflight import Flights
 from sendpool.domain.message import Content
+from sendpool.domain.ownership import FOREVER, Tenure
 from sendpool.domain.sender import Sender
 from sendpool.domain.throughput import Bucket
 from sendpool.domain.vitals import Watch
@@ -25,12 +26,22 @@ _RIPE = 60.0
 class Link:
     """One connection as sending sees it: its connector, its bucket, its window and what is in flight."""
 
-    def __init__(self, connection_id: int, name: str, kind: str, connector: Connector, bucket: Bucket) -> None:
+    def __init__(
+        self,
+        connection_id: int,
+        name: str,
+        kind: str,
+        connector: Connector,
+        bucket: Bucket,
+        tenure: Tenure = FOREVER,
+    ) -> None:
         self.connection_id = connection_id
         self.name = name
         self.kind = kind
         self.connector = connector
         self.bucket = bucket
+        #: The term in which this process may use it. Another term is another link.
+        self.tenure = tenure
         self.window = 0
         self.in_flight = 0
         self.up = False

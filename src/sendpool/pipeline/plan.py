@@ -62,7 +62,9 @@ class Planner:
         self._turn = (self._turn + 1) % len(waiting)
         waiting = waiting[self._turn :] + waiting[: self._turn]
         links = {
-            link.connection_id: LinkOffer(link.connection_id, link.room(), link.bucket, idle=link.in_flight == 0)
+            link.connection_id: LinkOffer(
+                link.connection_id, link.room(), link.bucket, idle=link.in_flight == 0, epoch=link.tenure.epoch
+            )
             for link in self.links.values()
             if link.room() > 0
         }

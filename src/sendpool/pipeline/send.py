@@ -39,6 +39,7 @@ from sendpool.domain.states import AttemptState, MessageState
 from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.claim import Claimed, Started
 from sendpool.pipeline.departures import Departures
+from sendpool.pipeline.fence import WriteBacks
 from sendpool.pipeline.links import Flight, Gate, Link
 from sendpool.pipeline.pulse import Pulse, Taken
 from sendpool.pipeline.reach import Reachability
@@ -46,7 +47,6 @@ from sendpool.pipeline.render import EMPTY, Unsayable, say
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.settle import Result
 from sendpool.store.messages import Context
-from sendpool.store.receipts import SegmentRow
 
 #: What an attempt's failure is called when a part's fate is unknown.
 UNKNOWN_CODE = "unknown"
@@ -104,9 +104,7 @@ class Sending:
         self.reach = Reachability(clock)
         self.pulse = Pulse(clock)
         self.results: list[Result] = []
-        self.segments: list[SegmentRow] = []
-        #: (message, operation) of first attempts that were accepted, as nearly all are.
-        self.accepted: list[tuple[int, int]] = []
+        self.said = WriteBacks()
         self._wake = wake
         self._clock = clock
         self._wall = wall
@@ -126,7 +124,7 @@ class Sending:
         for one in claimed:
             for started in one.started:
                 link = self.links.get(started.connection_id)
-                if link is None:
+                if link is None or link.tenure.epoch != started.epoch or not link.tenure.good(now):
                     self._strand(started)
                     continue
                 # Up, never down: a segment may be late, but not early.
@@ -210,7 +208,7 @@ class Sending:
             self.gates[started.sender_id].flights.ended(row.cost)
             rule = EMPTY_RULE if error.code == EMPTY else UNSAYABLE_RULE
             verdict = (AttemptState.REJECTED, FailureClass.CONTENT, "unsayable", rule)
-            self.results.append(Result(row.message_id, started.n, *verdict, rank=row.rank))
+            self.results.append(Result(row.message_id, started.n, *verdict, rank=row.rank, epoch=started.epoch))
             return False
         return True
 
@@ -290,17 +288,18 @@ class Sending:
         bad: Counter[int] = Counter()
         rest: Counter[int] = Counter()
         flights = self.flights
-        connection_id = link.connection_id
+        connection_id, epoch = link.connection_id, link.tenure.epoch
+        segments, accepted = self.said.of(epoch)
         sample: list[Taken] = []
         step = self.pulse.step(len(items))
         skip = 0
         for key, part, outcome in items:
             flight = flights.get(key)
             if type(outcome) is CarrierId:
-                self.segments.append((connection_id, outcome.id, key[0], key[1], part))
+                segments.append((connection_id, outcome.id, key[0], key[1], part))
                 if flight is None:
                     # A late answer: the attempt was of unknown fate, now it is known.
-                    self.results.append(Result(key[0], key[1], AttemptState.ACCEPTED))
+                    self.results.append(Result(key[0], key[1], AttemptState.ACCEPTED, epoch=epoch))
                     continue
                 sender_id = flight.started.sender_id
                 row = flight.started.row
@@ -308,7 +307,7 @@ class Sending:
                     good[sender_id] += 1
                     del flights[key]
                     usual = (row.message_id, row.operation_id)
-                    self.accepted.append(usual)
+                    accepted.append(usual)
                     link.await_receipt(outcome.id, *usual)
                     if not skip:
                         sample.append((sender_id, at_step(row.address, row.step), outcome.id))
@@ -327,7 +326,7 @@ class Sending:
                     self._feel(link, flight, now)
                 continue
             if flight is None:
-                self._late(key, outcome)
+                self._late(key, outcome, epoch)
                 continue
             if not flight.missing >> part - 1 & 1:
                 continue
@@ -395,6 +394,7 @@ class Sending:
                 outcome.code,
                 outcome.rule,
                 rank=flight.started.row.rank,
+                epoch=flight.started.epoch,
             )
             return is_route_fault(outcome.failure)
         if flight.verdict is None:
@@ -407,8 +407,8 @@ class Sending:
         link, started = flight.link, flight.started
         name = link.name_of(_public_id(started)) if link.names else ""
         if name:
-            self.segments.append((link.connection_id, name, key[0], key[1], 1))
-        return _ambiguous(key, started.row.rank)._replace(carrier_id=name, expires_at=flight.expires_at)
+            self.said.of(started.epoch)[0].append((link.connection_id, name, key[0], key[1], 1))
+        return _ambiguous(started)._replace(carrier_id=name, expires_at=flight.expires_at)
 
     def _pause(self, flight: Flight, throttled: Throttled, now: float) -> None:
         if throttled.scope == "connection":
@@ -425,7 +425,7 @@ class Sending:
             self.results.append(flight.verdict)
         elif not flight.throttled:
             carrier_id = flight.carrier_id if flight.timed else ""
-            taken = Result(key[0], key[1], AttemptState.ACCEPTED)
+            taken = Result(key[0], key[1], AttemptState.ACCEPTED, epoch=flight.started.epoch)
             self.results.append(taken._replace(carrier_id=carrier_id, expires_at=flight.expires_at))
         elif flight.accepted:
             self._send_parts_again(key, flight)
@@ -445,10 +445,9 @@ class Sending:
         soonest = max(gate.bucket.earliest(count, now), flight.link.bucket.earliest(count, now))
         if self._wall() + int((soonest - now) * 1e6) >= flight.started.context.deadline:
             # A text that lacks a part is no text, and its time is over: no part is sent late.
-            state, row = AttemptState.EXPIRED, flight.started.row
-            self.results.append(
-                Result(key[0], key[1], state, FailureClass.EXPIRED, "deadline", EXPIRED_RULE, rank=row.rank)
-            )
+            late = (AttemptState.EXPIRED, FailureClass.EXPIRED, "deadline", EXPIRED_RULE)
+            started = flight.started
+            self.results.append(Result(key[0], key[1], *late, rank=started.row.rank, epoch=started.epoch))
             return
         flight.missing = parts
         self.flights[key] = flight
@@ -458,11 +457,10 @@ class Sending:
         submission = self._submission(flight, parts, self._terms(flight.started, gate.sender.channel, flight.link))
         self._departures.later(when - now, flight.link, [submission])
 
-    def _late(self, key: AttemptKey, outcome: Outcome) -> None:
+    def _late(self, key: AttemptKey, outcome: Outcome, epoch: int) -> None:
         if isinstance(outcome, Rejected):
-            self.results.append(
-                Result(key[0], key[1], AttemptState.REJECTED, outcome.failure, outcome.code, outcome.rule)
-            )
+            why = (AttemptState.REJECTED, outcome.failure, outcome.code, outcome.rule)
+            self.results.append(Result(key[0], key[1], *why, epoch=epoch))
 
     def forget(self) -> None:
         """Drop what is known of operations that have nothing on its way, oldest first, when it is much."""
@@ -518,8 +516,9 @@ def _public_id(started: Started) -> str:
     return ids.attempt_id(bytes.fromhex(context.uid), started.row.message_id - context.operation_id, started.named)
 
 
-def _ambiguous(key: AttemptKey, rank: int) -> Result:
-    return Result(key[0], key[1], AttemptState.AMBIGUOUS, FailureClass.AMBIGUOUS, UNKNOWN_CODE, rank=rank)
+def _ambiguous(started: Started) -> Result:
+    unknown = (AttemptState.AMBIGUOUS, FailureClass.AMBIGUOUS, UNKNOWN_CODE)
+    return Result(started.row.message_id, started.n, *unknown, rank=started.row.rank, epoch=started.epoch)
 
 
 def _withdrawn(started: Started, failure: FailureClass | None, code: str) -> Result:
@@ -534,4 +533,5 @@ def _withdrawn(started: Started, failure: FailureClass | None, code: str) -> Res
         rank=row.rank,
         cost=row.cost,
         due=row.due,
+        epoch=started.epoch,
     )

@@ -83,6 +83,9 @@ class Result(NamedTuple):
     expires_at: int | None = None
     #: Seconds until the row of a withdrawn attempt is due again.
     wait: float = 0.0
+    #: Of the tenure under which the attempt was started, by whoever speaks. Under another one, its number has been
+    #: used again by another node, and this says nothing of that. None: whoever speaks knows the attempt as it stands.
+    epoch: int | None = None
 
 
 class Ask(NamedTuple):
@@ -249,6 +252,8 @@ def settle_results(results: Sequence[Result], changes: Changes) -> Script[None]:
     attempts = (yield from load_attempts(list(by_key))) if by_key else []
     for attempt in attempts:
         result = by_key[attempt.message_id, attempt.n]
+        if result.epoch is not None and result.epoch != attempt.epoch:
+            continue
         if result.state is AttemptState.ACCEPTED:
             accepted(attempt, changes)
             if result.carrier_id:

@@ -28,6 +28,8 @@ class OpenAttempt(msgspec.Struct, array_like=True, gc=False):
     step: int
     #: The sender that the message names so far, or None.
     bound: int | None
+    #: Of the tenure under which it was started.
+    epoch: int = 0
 
 
 class PastAttempt(msgspec.Struct, array_like=True, gc=False):
@@ -92,6 +94,7 @@ _OPEN_ATTEMPT = (
     "m.attempts",
     "m.step",
     "m.sender_id",
+    "a.epoch",
 )
 
 
@@ -149,10 +152,19 @@ class BegunAttempt(msgspec.Struct, array_like=True, gc=False):
     uid: str
 
 
-def started_attempts(limit: int) -> Script[list[BegunAttempt]]:
-    """Attempts that were begun and have no result: after a crash, those of unknown fate."""
+def started_attempts(
+    limit: int, connections: Iterable[int] | None = None, before: int = 0
+) -> Script[list[BegunAttempt]]:
+    """Attempts that were begun and have no result: after a crash, those of unknown fate.
+
+    With *connections*, only those of these, begun by earlier owners of them than that of epoch *before*.
+    """
+    which = f"state = {int(AttemptState.STARTED)}"
+    if connections is not None:
+        keys = ", ".join(str(int(key)) for key in connections)
+        which += f" AND connection_id IN ({keys}) AND epoch < {int(before)}"
     rows: list[BegunAttempt] = yield Query(
-        f"FROM (SELECT * FROM attempt WHERE state = {int(AttemptState.STARTED)} ORDER BY id LIMIT ?) a"
+        f"FROM (SELECT * FROM attempt WHERE {which} ORDER BY id LIMIT ?) a"
         " LEFT JOIN connection c ON c.id = a.connection_id JOIN message m ON m.id = a.id >> 6"
         " JOIN operation o ON o.id = m.operation_id",
         (limit,),

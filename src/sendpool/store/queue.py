@@ -84,6 +84,8 @@ class NewAttempt(NamedTuple):
     at: int
     #: Of the message's plan.
     step: int = 0
+    #: Of the tenure of its connection.
+    epoch: int = 0
 
 
 def all_queues() -> Script[list[tuple[int, QueueKey]]]:
@@ -230,13 +232,14 @@ def start_attempts(attempts: Sequence[NewAttempt]) -> Script[None]:
     if attempts:
         yield Bulk(
             "INSERT INTO attempt (id, sender_id, connection_id, channel, state, segments, reference, marks,"
-            f" scene, started_at, updated_at, step) SELECT message_id * 64 + n, sender_id, connection_id, channel,"
-            f" {int(AttemptState.STARTED)}, segments, reference, 0, scene, at, at, step FROM v WHERE true"
-            " ON CONFLICT (id) DO UPDATE SET sender_id = excluded.sender_id, connection_id ="
+            " scene, started_at, updated_at, step, epoch) SELECT message_id * 64 + n, sender_id, connection_id,"
+            f" channel, {int(AttemptState.STARTED)}, segments, reference, 0, scene, at, at, step, epoch FROM v"
+            " WHERE true ON CONFLICT (id) DO UPDATE SET sender_id = excluded.sender_id, connection_id ="
             f" excluded.connection_id, channel = excluded.channel, state = {int(AttemptState.STARTED)}, segments ="
             " excluded.segments, reference = excluded.reference, scene = excluded.scene, started_at ="
-            " excluded.started_at, updated_at = excluded.updated_at, step = excluded.step, failure = NULL, code = NULL,"
-            f" rule = NULL, next = NULL WHERE attempt.state = {int(AttemptState.WITHDRAWN)}",
+            " excluded.started_at, updated_at = excluded.updated_at, step = excluded.step, epoch = excluded.epoch,"
+            " failure = NULL, code = NULL, rule = NULL, next = NULL"
+            f" WHERE attempt.state = {int(AttemptState.WITHDRAWN)}",
             (
                 ("message_id", "bigint"),
                 ("n", "int"),
@@ -248,6 +251,7 @@ def start_attempts(attempts: Sequence[NewAttempt]) -> Script[None]:
                 ("scene", "bigint"),
                 ("at", "bigint"),
                 ("step", "int"),
+                ("epoch", "bigint"),
             ),
             attempts,
         )

@@ -47,15 +47,29 @@ def insert_segments(rows: Sequence[SegmentRow]) -> Script[None]:
             "INSERT INTO segment (connection_id, carrier_id, attempt_id, part) SELECT connection_id, carrier_id,"
             " message_id * 64 + n, part FROM v WHERE true"
             " ON CONFLICT DO NOTHING",
-            (
-                ("connection_id", "bigint"),
-                ("carrier_id", "text"),
-                ("message_id", "bigint"),
-                ("n", "int"),
-                ("part", "int"),
-            ),
+            _SEGMENT,
             rows,
         )
+
+
+_SEGMENT = (
+    ("connection_id", "bigint"),
+    ("carrier_id", "text"),
+    ("message_id", "bigint"),
+    ("n", "int"),
+    ("part", "int"),
+)
+
+
+def insert_fenced_segments(rows: Sequence[SegmentRow], epoch: int) -> Script[None]:
+    """The same for a tenure that is over: only of attempts that it started, for numbers are used again."""
+    yield Bulk(
+        "INSERT INTO segment (connection_id, carrier_id, attempt_id, part) SELECT v.connection_id, v.carrier_id, a.id,"
+        " v.part FROM v JOIN attempt a ON a.id = v.message_id * 64 + v.n AND a.connection_id = v.connection_id AND"
+        f" a.epoch = {int(epoch)} WHERE true ON CONFLICT DO NOTHING",
+        _SEGMENT,
+        rows,
+    )
 
 
 def match(connection_id: int, carrier_ids: Sequence[str]) -> Script[list[Match]]:

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, SmallInteger, Table, Text
 
-from sendpool.store.tables import Json, Key, Time, metadata
-
-
-def required(name: str, kind: object, **options: object) -> Column[object]:
-    """A column that is never NULL."""
-    return Column(name, kind, nullable=False, **options)  # type: ignore[arg-type]
-
+from sendpool.store.columns import Json, Key, Time, metadata, required
 
 notice = Table(
     "notice",

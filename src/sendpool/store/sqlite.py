@@ -12,6 +12,7 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
@@ -71,6 +72,8 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         raise RuntimeError(f"SQLite {sqlite3.sqlite_version} is too old; sendpool needs {wanted} or newer")
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
     connection.execute("PRAGMA busy_timeout=5000")
+    # As PostgreSQL has it by a migration.
+    connection.create_function("clock_us", 0, lambda: time.time_ns() // 1000)
     connection.execute("PRAGMA temp_store=MEMORY")
     if read_only:
         connection.execute("PRAGMA query_only=ON")

@@ -13,24 +13,17 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     SmallInteger,
     Table,
     Text,
     UniqueConstraint,
 )
 
-metadata = MetaData()
+from sendpool.store import columns
+from sendpool.store.columns import Json, Key, Time
+from sendpool.store.columns import required as _required
 
-# An SQLite key is the rowid itself only when it is declared INTEGER.
-Key = BigInteger().with_variant(Integer, "sqlite")
-Time = BigInteger
-Json = Text
-
-
-def _required(name: str, kind: object, **options: object) -> Column[object]:
-    return Column(name, kind, nullable=False, **options)  # type: ignore[arg-type]
-
+metadata = columns.metadata
 
 account = Table(
     "account",
@@ -399,6 +392,8 @@ attempt = Table(
     Column("scene", Key),
     #: The step of the message's plan that it is a try of; it names the address.
     _required("step", SmallInteger, server_default="0"),
+    #: The term of ownership of its connection under which it was started (`lease.epoch`); 0 on SQLite.
+    _required("epoch", BigInteger, server_default="0"),
     _required("started_at", Time),
     _required("updated_at", Time),
     # State 1 is STARTED: what a crash leaves behind. Narrow: never more rows than the windows hold.

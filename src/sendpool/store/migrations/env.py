@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from sendpool.store.sink_tables import sink
-
-#: With the tables of every module: this one is the last to be imported.
-metadata = sink.metadata
+from sendpool.store.schema import metadata
 
 if context.is_offline_mode():
     context.configure(dialect_name="postgresql", target_metadata=metadata, literal_binds=True)

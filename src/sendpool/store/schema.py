@@ -1,0 +1,8 @@
+"""The whole schema: the tables of every module."""
+
+from __future__ import annotations
+
+from sendpool.store import columns, node_tables, sink_tables, tables
+
+MODULES = (tables, sink_tables, node_tables)
+metadata = columns.metadata
