@@ -32,6 +32,7 @@ from sendpool.domain.failures import FailureClass
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import AttemptState, MessageState
 from sendpool.pipeline.settle import Result
+from sendpool.store.queue import QueueKey, queue_number
 from sendpool.testing.clock import run_virtually
 
 A = AttemptState
@@ -49,7 +50,8 @@ def result(state: AttemptState, *, n: int = 1, failure: FailureClass = FailureCl
     if state is A.AMBIGUOUS:
         return Result(KEY, n, state, FailureClass.AMBIGUOUS, "unknown")
     if state is A.WITHDRAWN:
-        return Result(KEY, n, state, FailureClass.THROTTLED, "0x58", queue_id=1, rank=5, due=1)
+        queue_id = queue_number(QueueKey(7, "SMS", ""))
+        return Result(KEY, n, state, FailureClass.THROTTLED, "0x58", queue_id=queue_id, rank=5, due=1)
     return Result(KEY, n, state)
 
 
