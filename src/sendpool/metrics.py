@@ -96,6 +96,24 @@ class Metrics:
         self.removed = Family(
             Counter("sendpool_removed", "Rows that were removed for their age.", ["what"], registry=registry)
         )
+        #: By condition: unhealthy, returning or healthy (again).
+        self.health_changes = Family(
+            Counter(
+                "sendpool_health_changes",
+                "Changes of a sender's health in a country.",
+                ["condition"],
+                registry=registry,
+            )
+        )
+        #: By condition: unhealthy or returning.
+        self.restrained = Family(
+            Gauge(
+                "sendpool_restrained_routes",
+                "Senders that get little of what goes to a country, for the sake of their health.",
+                ["condition"],
+                registry=registry,
+            )
+        )
         self._unmatched = Counter(
             "sendpool_receipts_unmatched", "Receipts that named no known segment when they came.", registry=registry
         )

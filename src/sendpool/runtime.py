@@ -28,6 +28,7 @@ from sendpool.metrics import Metrics
 from sendpool.pipeline.cancel import cancel
 from sendpool.pipeline.capability import CapabilityLoop
 from sendpool.pipeline.engine import Engine
+from sendpool.pipeline.health import HealthKeeper
 from sendpool.pipeline.inventory import UnknownAccount, Wanted, take_inventory
 from sendpool.pipeline.retain import Retention
 from sendpool.pipeline.revoke import Revoker
@@ -98,6 +99,8 @@ class Runtime:
         engine.revoke = revoker.ask
         capability = CapabilityLoop(engine)
         retention = Retention(engine, self._config.server.retention_days)
+        health = HealthKeeper(engine)
+        await health.recover()
         engine.start()
         self._supervisor = Supervisor(engine)
         await self._supervisor.apply(self._wanted)
@@ -105,6 +108,7 @@ class Runtime:
         sweeper.start()
         capability.start()
         retention.start()
+        health.start()
         commands = self._commands(database, key)
         await commands.open()
         listener = _listen(self._config.server.host, self._config.server.port)
@@ -116,7 +120,7 @@ class Runtime:
         await self._until_stopped(serving)
         self._ready = False
         await commands.close()
-        return await self._drain(web, serving, sweeper, retention, capability, revoker)
+        return await self._drain(web, serving, sweeper, retention, capability, revoker, health)
 
     async def _until_stopped(self, serving: asyncio.Task[None]) -> None:
         stopped = asyncio.create_task(self._stopped.wait())
@@ -129,7 +133,10 @@ class Runtime:
         ended.cancel()
 
     async def _drain(
-        self, web: uvicorn.Server, serving: asyncio.Task[None], *loops: Sweeper | Retention | CapabilityLoop | Revoker
+        self,
+        web: uvicorn.Server,
+        serving: asyncio.Task[None],
+        *loops: Sweeper | Retention | CapabilityLoop | Revoker | HealthKeeper,
     ) -> int:
         """Answer what was asked, start nothing new, take in what is in flight, commit it, leave."""
         log.info("draining")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sendpool.domain.dealing import Dealt, LinkOffer, Offer, References, deal, step_cost
 from sendpool.domain.throughput import Bucket
+from sendpool.domain.trickle import CANARY, Trickle
 
 HORIZON = 0.05
 UNLIMITED = 1_000_000
@@ -280,3 +281,55 @@ def test_pairs_not_seen_lately_are_forgotten_first() -> None:
 @given(st.integers(-(1 << 40), 1 << 62))
 def test_a_reference_fits_into_an_octet_whatever_the_seed(seed: int) -> None:
     assert 0 <= References().next(1, "a", seed) <= 255
+
+
+class Abroad(NamedTuple):
+    """A row that goes to a country."""
+
+    country: str
+    cost: int = 1
+
+
+def unwell(sender_id: int, share: float, country: str = "GB", *, senders: int = 2) -> Offer:
+    trickle = Trickle(share / senders)
+    trickle.take(0.0)
+    link = LinkOffer(sender_id, UNLIMITED, Bucket(None), idle=True)
+    return Offer(sender_id, UNLIMITED, Bucket(None), link, 0.0, 1.0, idle=True, trickles={country: trickle})
+
+
+def well(sender_id: int, mps: float | None = None) -> Offer:
+    link = LinkOffer(sender_id, UNLIMITED, Bucket(None), idle=True)
+    return Offer(sender_id, UNLIMITED, Bucket(mps, 1.0 if mps else None), link, 0.0, 1.0, idle=True)
+
+
+def given_by_country(rows: Sequence[Abroad], offers: list[Offer]) -> Counter[tuple[int, str]]:
+    dealt = deal(rows, offers, 1.0, HORIZON, lambda row: row.country)
+    return Counter((one.offer.sender_id, rows[one.place].country) for one in dealt)
+
+
+@given(st.sampled_from([0.05, 0.1, 0.2, 0.4, 0.8]), st.integers(1, 400), st.integers(0, 400))
+def test_unhealthy_sender_gets_its_part_and_does_not_make_up_for_it_elsewhere(share: float, gb: int, de: int) -> None:
+    rows = [Abroad("GB")] * gb + [Abroad("DE")] * de
+    given = given_by_country(rows, [unwell(1, share), well(2)])
+
+    assert sum(given.values()) == gb + de
+    assert given[1, "GB"] <= share / 2 * gb + 1
+    assert given[1, "GB"] >= share / 2 * gb - 2
+    assert abs(given[1, "DE"] - given[2, "DE"]) <= max(2, share * gb + 2)
+
+
+def test_row_that_waits_for_a_healthy_sender_holds_up_no_other_country() -> None:
+    rows = [Abroad("GB"), Abroad("GB"), Abroad("DE"), Abroad("GB"), Abroad("DE")]
+    dealt = deal(rows, [unwell(1, 0.05), well(2, mps=1.0)], 1.0, HORIZON, lambda row: row.country)
+
+    assert [(one.place, one.offer.sender_id) for one in dealt] == [(0, 2), (2, 1), (4, 1)]
+
+
+def test_one_now_and_then_goes_through_however_small_its_part() -> None:
+    offer = unwell(1, 0.0)
+    assert offer.trickles is not None
+    assert not offer.may_take("GB", CANARY - 0.1)
+    assert offer.may_take("GB", CANARY)
+    offer.trickles["GB"].take(CANARY)
+    assert not offer.may_take("GB", 2 * CANARY - 0.1)
+    assert offer.may_take("DE", CANARY)

@@ -28,6 +28,7 @@ from sendpool.metrics import Metrics
 from sendpool.pipeline.capability import CapabilityLoop
 from sendpool.pipeline.claim import Clock
 from sendpool.pipeline.engine import Engine
+from sendpool.pipeline.health import HealthKeeper
 from sendpool.pipeline.links import Link
 from sendpool.pipeline.revoke import Revoker
 from sendpool.pipeline.roster import load_roster
@@ -81,6 +82,7 @@ class World:
         self.sweeper = Sweeper(self.engine, lambda _, public_id: self._carrier_id(public_id))
         self.capability = CapabilityLoop(self.engine)
         self.revoker = Revoker(self.engine)
+        self.health = HealthKeeper(self.engine)
         self.engine.revoke = self.revoker.ask
         self.account_id = 0
         #: The pool of all senders.
@@ -123,6 +125,8 @@ class World:
             await self.connect(name)
         self.sweeper.start()
         self.capability.start()
+        await self.health.recover()
+        self.health.start()
 
     async def declare(self, lines: Mapping[str, Line]) -> None:
         """Store these connections and their senders as all there are."""
@@ -178,7 +182,7 @@ class World:
         if running is not None and running.done():
             running.result()
         self.engine.drain()
-        for loop in (self.sweeper, self.capability, self.revoker):
+        for loop in (self.sweeper, self.capability, self.revoker, self.health):
             await loop.stop()
         for line in self.lines.values():
             if line.carrier.inbox is not None:

@@ -21,6 +21,7 @@ from sendpool.cli.events import events
 from sendpool.cli.keys import keys
 from sendpool.cli.options import MISUSED, ConfigPath, DatabaseUrl, failed, load_config
 from sendpool.cli.profiles import profiles
+from sendpool.cli.senders import senders
 from sendpool.cli.templates import templates
 from sendpool.config import ConfigError, reload
 
@@ -44,6 +45,7 @@ app.command(classes)
 app.command(keys)
 app.command(profiles)
 app.command(templates)
+app.command(senders)
 app.command(events)
 app.command(log)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heapify, heappop, heapreplace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from sendpool.domain.message import LETTER_CHANNEL
 from sendpool.domain.sender import Channel
 from sendpool.domain.throughput import Bucket, take_nested
+from sendpool.domain.trickle import Trickles
 
 
 def step_cost(letter: str, segments: int) -> int:
@@ -38,7 +39,7 @@ class Offer:
     `served` is its place in the spread: segments given, over its weight.
     """
 
-    __slots__ = ("bucket", "idle", "link", "room", "sender_id", "served", "slots", "weight")
+    __slots__ = ("bucket", "idle", "link", "room", "sender_id", "served", "slots", "trickles", "weight")
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class Offer:
         *,
         idle: bool,
         slots: int | None = None,
+        trickles: Trickles | None = None,
     ) -> None:
         self.sender_id = sender_id
         self.room = room
@@ -60,6 +62,8 @@ class Offer:
         self.served = served
         self.weight = weight
         self.idle = idle
+        #: Countries to which it is to send little for the sake of its health.
+        self.trickles = trickles
 
     @property
     def open(self) -> bool:
@@ -75,6 +79,11 @@ class Offer:
         if not ((cost <= self.room or self.idle) and (cost <= link.room or (link.idle and link.room > 0))):
             return False
         return cost == 1 or max(self.bucket.earliest(cost, now), link.bucket.earliest(cost, now)) <= latest
+
+    def may_take(self, country: str, now: float) -> bool:
+        """Whether its health allows a message to a country."""
+        trickle = self.trickles.get(country) if self.trickles else None
+        return trickle is None or trickle.may_take(now)
 
     def free_at(self, now: float) -> float:
         """The earliest departure of its next segment."""
@@ -107,14 +116,28 @@ class Dealt(NamedTuple):
     departure: float
 
 
-def deal(rows: Sequence[Costed], offers: Iterable[Offer], now: float, horizon: float) -> list[Dealt]:
+C = TypeVar("C", bound=Costed)
+_Heap = list[tuple[float, float, int, Offer]]
+
+
+def deal(
+    rows: Sequence[C],
+    offers: Iterable[Offer],
+    now: float,
+    horizon: float,
+    country_of: Callable[[C], str] | None = None,
+) -> list[Dealt]:
     """Deal rows in their order to the senders that can take them no later than now + horizon.
 
     Who is free first takes first; among those free already, who has served least for its weight. Stops at the
     first row that nobody can take, so that what is dealt is a prefix of *rows* and the order of a queue holds.
+    With *country_of*, senders are asked whether their health allows a row: one that is kept waiting by that holds up
+    no row to another country.
     """
     latest = now + horizon
     heap = [(max(offer.free_at(now), now), offer.served, i, offer) for i, offer in enumerate(offers) if offer.open]
+    if country_of is not None:
+        return _deal_by_health(rows, heap, now, latest, country_of)
     if len(heap) == 1:
         return _deal_alone(rows, heap[0][-1], now, latest)
     heapify(heap)
@@ -125,6 +148,47 @@ def deal(rows: Sequence[Costed], offers: Iterable[Offer], now: float, horizon: f
             break
         dealt.append(Dealt(place, *taken))
     return dealt
+
+
+def _deal_by_health(
+    rows: Sequence[C], heap: _Heap, now: float, latest: float, country_of: Callable[[C], str]
+) -> list[Dealt]:
+    """Deal while some sender is to get little of what goes to some country."""
+    restrained = [offer for _, _, _, offer in heap if offer.trickles]
+    weight = sum(offer.weight for _, _, _, offer in heap)
+    heapify(heap)
+    dealt: list[Dealt] = []
+    waiting: set[str] = set()
+    for place, row in enumerate(rows):
+        if not heap:
+            break
+        country = country_of(row)
+        if country in waiting:
+            continue
+        taken = _take(heap, row.cost, now, latest, country)
+        if taken is None:
+            waiting.add(country)
+            continue
+        held_back = [offer for offer in restrained if offer.trickles and country in offer.trickles]
+        if held_back:
+            _hold_back(held_back, taken[0], country, row.cost, weight, now)
+        dealt.append(Dealt(place, *taken))
+    return dealt
+
+
+def _hold_back(held_back: Sequence[Offer], taker: Offer, country: str, cost: int, weight: float, now: float) -> None:
+    """Note a message to a country in which these get little: they are not to make up for it with other countries'."""
+    others = weight - sum(offer.weight for offer in held_back)
+    for offer in held_back:
+        assert offer.trickles is not None
+        trickle = offer.trickles[country]
+        trickle.passed()
+        if offer is taker:
+            trickle.take(now)
+            # It stays level with the others: what it gets here is for its trickle to say.
+            offer.served -= cost / offer.weight
+        elif others > 0:
+            offer.served += cost / others
 
 
 def _deal_alone(rows: Sequence[Costed], offer: Offer, now: float, latest: float) -> list[Dealt]:
@@ -143,23 +207,20 @@ def _deal_alone(rows: Sequence[Costed], offer: Offer, now: float, latest: float)
     return dealt
 
 
-_Heap = list[tuple[float, float, int, Offer]]
-
-
-def _take(heap: _Heap, cost: int, now: float, latest: float) -> tuple[Offer, float] | None:
+def _take(heap: _Heap, cost: int, now: float, latest: float, country: str | None = None) -> tuple[Offer, float] | None:
     passed: _Heap = []
     found = None
     while heap:
-        free_at, _, i, offer = heap[0]
+        free_at, served, i, offer = heap[0]
         if free_at > latest or not offer.open:
             heappop(heap)
             continue
         # A connection's bucket is shared: another sender's departure may have moved this one's time.
         actual = max(offer.free_at(now), now)
-        if actual > free_at:
+        if actual > free_at or offer.served > served:
             heapreplace(heap, (actual, offer.served, i, offer))
             continue
-        if not offer.fits(cost, now, latest):
+        if not offer.fits(cost, now, latest) or (country is not None and not offer.may_take(country, now)):
             passed.append(heappop(heap))
             continue
         departure = offer.take(cost, now)

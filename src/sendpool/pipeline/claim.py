@@ -9,6 +9,7 @@ from sendpool.domain.dealing import Offer, References, deal
 from sendpool.domain.message import at_step
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import OPEN_ATTEMPTS, SETTLED_MESSAGES, AttemptState
+from sendpool.pipeline.countries import country_of
 from sendpool.pipeline.settle import SUPERSEDED
 from sendpool.store.attempts import PastAttempt, load_past
 from sendpool.store.database import Script
@@ -19,6 +20,8 @@ from sendpool.store.queue import DueRow, NewAttempt, head, remove, remove_up_to,
 HORIZON = 0.05
 #: Rows that a claim looks at, at least: those that need no attempt any more go together, not each in a commit.
 LOOK = 100
+#: The same where some sender's health keeps rows to one country waiting, so that those to others are seen behind them.
+LOOK_PAST = 500
 
 _SETTLED = frozenset(int(state) for state in SETTLED_MESSAGES)
 #: Attempts after which no other may begin while they stand so (promise I3); an ambiguous one is superseded by policy.
@@ -99,11 +102,12 @@ def claim_due(claim: Claim, contexts: dict[int, Context], references: References
         room = min(sum(min(offer.room, offer.slots) for offer in offers), in_flight)
         if room <= 0:
             continue
-        rows = yield from head(queue_id, max(room, LOOK))
+        look = max(room, LOOK_PAST if any(offer.trickles for offer in offers) else LOOK)
+        rows = yield from head(queue_id, look)
         outcome = yield from _start(claim, queue_id, rows, room, offers, contexts, references, clock)
         started += outcome[0]
         expired += outcome[1]
-        taken.append(outcome[2])
+        taken.append((queue_id, outcome[2], outcome[2] == len(rows) < look))
     if claim.channel is Channel.EMAIL:
         started = yield from _named(started)
     if any(one.context.content.liquid for one in started):
@@ -141,7 +145,8 @@ def _start(
     contexts: dict[int, Context],
     references: References,
     clock: Clock,
-) -> Script[tuple[list[Started], list[DueRow], tuple[int, int, bool]]]:
+) -> Script[tuple[list[Started], list[DueRow], int]]:
+    """Brings what was started, what needs no attempt any more, and how many rows have left the queue."""
     missing = {row.operation_id for row in rows} - contexts.keys()
     if missing:
         for context in (yield from load_contexts(missing)):
@@ -149,7 +154,11 @@ def _start(
     now = clock.wall()
     past = yield from _past(rows)
     ended, expired, live = _sort(rows, past, contexts, now)
-    dealt = deal(live[:room] if len(live) > room else live, offers, clock.monotonic(), HORIZON)
+    if any(offer.trickles for offer in offers) and len(offers) > 1:
+        # What one country's senders cannot take for now must not hold up the others.
+        dealt = deal(live, offers, clock.monotonic(), HORIZON, _country)
+    else:
+        dealt = deal(live[:room] if len(live) > room else live, offers, clock.monotonic(), HORIZON)
     started = [
         Started(
             row := live[one.place],
@@ -170,7 +179,11 @@ def _start(
     elif gone:
         leaving = [*ended, *expired, *(one.row for one in started)]
         yield from remove([(queue_id, row.rank, row.message_id) for row in leaving])
-    return started, expired, (queue_id, gone, gone == len(rows) < max(room, LOOK))
+    return started, expired, gone
+
+
+def _country(row: DueRow) -> str:
+    return country_of(at_step(row.address, row.step))
 
 
 def _holds(attempt: PastAttempt) -> bool:

@@ -64,6 +64,8 @@ class Bench(NamedTuple):
     revocable: Callable[[int], bool]
     #: Whether a sender may reach an address, as far as we were told.
     reaches: Callable[[int, str], bool]
+    #: Whether a sender is to get little of what goes to an address, for the sake of its health.
+    restrains: Callable[[int, str], bool]
     #: Microseconds since 1970.
     now: int
     #: Segments that this batch has given to single senders so far.
@@ -288,10 +290,12 @@ def _first_to_take(senders: Sequence[Sender], message: Standing, channel: Channe
     """Who would get to it first. Senders of one pace run in step, so what is nearly the same time counts as the same,
     and the message's key decides: else the first of them would take over everything.
     """
+    address = at_step(message.address, message.step)
 
-    def place(sender: Sender) -> tuple[float, int]:
+    def place(sender: Sender) -> tuple[bool, float, int]:
         at = bench.would_take(sender, bench.book.number(message.pool_id, channel, str(sender.id)))
-        return (at // NEARLY if at < inf else at), (message.message_id * 31 + sender.id * 17) % 97
+        weak = at < inf and bench.restrains(sender.id, address)
+        return weak, (at // NEARLY if at < inf else at), (message.message_id * 31 + sender.id * 17) % 97
 
     chosen = min(senders, key=place)
     bench.given[chosen.id] += 1

@@ -485,7 +485,7 @@ class Engine:
     def bench(self, now: int, roster: Roster | None = None) -> Bench:
         """What decisions may look at."""
         sending = self.sending
-        links = (sending.revocable, sending.reaches)
+        links = (sending.revocable, sending.reaches, self.planner.restraint.restrains)
         return Bench(roster or self.roster, self.book, sending.free_at, *links, now, Counter(), [])
 
     def use_roster(self, roster: Roster) -> None:

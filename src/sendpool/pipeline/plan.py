@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 from sendpool.domain.dealing import LinkOffer, Offer
 from sendpool.domain.reasons import Reason, Remark
 from sendpool.domain.sender import Channel
+from sendpool.domain.trickle import Trickles
 from sendpool.pipeline.book import ANYONE, QueueBook
 from sendpool.pipeline.claim import HORIZON, Claim
 from sendpool.pipeline.conditions import condition, momentary
 from sendpool.pipeline.links import Gate, Link
+from sendpool.pipeline.restraint import Able, Restraint
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.scene import Detail, Scenes, Standing
 
@@ -45,6 +47,7 @@ class Planner:
         self.book = book
         self.roster = Roster()
         self.scenes = Scenes()
+        self.restraint = Restraint()
         self.links = links
         self.gates = gates
         self._wake = wake
@@ -146,11 +149,14 @@ class Planner:
         gates = [gate for sender, _ in members if (gate := self.gates.get(sender.id)) is not None]
         # A sender that was away does not catch up: it starts level with the others.
         floor = min((gate.served[pool_id] for gate in gates if pool_id in gate.served), default=0.0)
+        trickles = self._trickles(pool_id, channel) if self.restraint else {}
+        level = min((g.served.get(pool_id, floor) for g in gates if g.sender.id not in trickles), default=floor)
         for sender, _ in members:
             entry = rooms.get((pool_id, sender.id))
             if entry is not None:
                 gate, room, slots, weight = entry
-                served = max(gate.served.get(pool_id, floor), floor)
+                trickle = trickles.get(sender.id)
+                served = max(gate.served.get(pool_id, floor), level if trickle else floor)
                 link = links[sender.connection_id]
                 offers.append(
                     Offer(
@@ -162,9 +168,20 @@ class Planner:
                         weight,
                         idle=gate.flights.in_flight == 0,
                         slots=slots,
+                        trickles=trickle,
                     )
                 )
         return offers
+
+    def _trickles(self, pool_id: int, channel: Channel) -> dict[int, Trickles]:
+        """What is left to the unhealthy among a pool's senders, where others can send now."""
+        able = [
+            Able(sender.id, member.weight, sender.mps or 1.0)
+            for sender, member in self.roster.members(pool_id, channel)
+            if (gate := self.gates.get(sender.id)) is not None and not gate.flights.stopped
+            if (link := self.links.get(sender.connection_id)) is not None and link.up and not link.draining
+        ]
+        return self.restraint.of(pool_id, able)
 
     def _next_free(self, waiting: Iterable[tuple[int, Channel, list[Any]]], now: float) -> float | None:
         """When a sender with waiting rows may take one again; None when that hangs on an outcome or a link."""

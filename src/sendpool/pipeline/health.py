@@ -1,0 +1,199 @@
+"""Keep health: judge every few seconds, restrain who is worse than its peers, and say so.
+
+What is counted lives in memory (`pulse`); a standing is written when it changes, so that a restart goes on with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+import structlog
+
+from sendpool.domain import ids
+from sendpool.domain.comparing import Group, Judged, judge_all
+from sendpool.domain.health import TRICKLE, Condition, Standing, Symptom
+from sendpool.domain.sender import Channel
+from sendpool.domain.vitals import Figures, Route, p95
+from sendpool.pipeline.engine import Engine
+from sendpool.pipeline.roster import Roster
+from sendpool.store.database import Script
+from sendpool.store.health import HealthRow, load_health, write_health
+from sendpool.store.notices import Notice, write_notices
+
+log = structlog.get_logger()
+
+#: Seconds between judgements.
+EVERY = 5.0
+CHANGED = "sendpool.sender.health-changed"
+
+
+def groups_of(roster: Roster) -> dict[int, list[Group]]:
+    """By sender: the groups whose members stand in for each other, which are its pools.
+
+    The pool of everything that an account has counts only for who is in no other: what happens to be configured
+    beside each other need not be alike.
+    """
+    named: dict[int, list[Group]] = defaultdict(list)
+    others: dict[int, list[Group]] = defaultdict(list)
+    for pool in roster.pools.values():
+        if pool.deleted:
+            continue
+        for channel in Channel:
+            group = frozenset(sender.id for sender, _ in roster.members(pool.id, channel))
+            if len(group) > 1:
+                found = others if pool.everyone else named
+                for sender_id in group:
+                    found[sender_id].append(group)
+    return {**others, **named}
+
+
+def recalled(row: HealthRow, now: float) -> Standing:
+    """A standing of an earlier run: nothing is known of the time between, so it is shown to be well anew."""
+    symptom = Symptom(row.symptom) if row.symptom else None
+    return Standing(Condition.UNHEALTHY, TRICKLE, now, symptom, 0, row.relapses, now)
+
+
+class HealthKeeper:
+    """Judges in rounds, and keeps the standings of all that are not simply healthy."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.standings: dict[Route, Standing] = {}
+        self._roster: Roster | None = None
+        self._groups: Mapping[int, Sequence[Group]] = {}
+        self._task: asyncio.Task[None] | None = None
+        #: Changes whose writing has failed.
+        self._unwritten: dict[Route, Judged] = {}
+
+    async def recover(self) -> None:
+        """Know who was not healthy when an earlier run ended."""
+        now = self._engine.clock.monotonic()
+        for row in await self._engine.database.read(load_health()):
+            self.standings[Route(row.sender_id, row.country)] = recalled(row, now)
+            # Whose receipts were missing has brought some before.
+            self._engine.sending.pulse.counting.reporting.add(row.sender_id)
+        self._restrain()
+
+    def start(self) -> None:
+        """Begin the rounds."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="health")
+
+    async def stop(self) -> None:
+        """End the rounds."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY)
+            try:
+                await self.once()
+            except Exception as error:  # noqa: BLE001 - the next round may do better
+                log.error("health could not be judged or written", error=str(error))
+
+    async def once(self) -> None:
+        """One round: judge, restrain, and write what has changed."""
+        engine = self._engine
+        counting, roster = engine.sending.pulse.counting, engine.roster
+        if roster is not self._roster:
+            self._roster, self._groups = roster, groups_of(roster)
+            self._forget({route.sender_id for route in (*counting.routes, *self.standings)} - roster.senders.keys())
+        if not counting.routes and not self.standings:
+            return
+        judged = judge_all(counting, self._groups, self.standings, engine.clock.monotonic())
+        changed = self._take_over(judged)
+        if changed:
+            self._restrain()
+            engine.wake()
+        changed = self._unwritten = {**self._unwritten, **changed}
+        if changed:
+            await engine.settle(lambda changes: _write(changed, roster, changes.now))
+            self._unwritten = {}
+
+    def _take_over(self, judged: Mapping[Route, Judged]) -> dict[Route, Judged]:
+        """Keep the new standings; brings those whose condition or share is another."""
+        changed = {}
+        for route, one in judged.items():
+            before, after = self.standings.get(route, Standing()), one.standing
+            if after == Standing():
+                self.standings.pop(route, None)
+            else:
+                self.standings[route] = after
+            if (before.condition, before.share) != (after.condition, after.share):
+                changed[route] = one
+                self._tell(route, before, one)
+        return changed
+
+    def _tell(self, route: Route, before: Standing, one: Judged) -> None:
+        after = one.standing
+        sender = self._engine.roster.senders.get(route.sender_id)
+        said = {"sender": sender.address if sender else route.sender_id, "country": route.country, "share": after.share}
+        if after.condition is not before.condition:
+            self._engine.metrics.health_changes(after.condition.value).inc()
+            log.warning("health of a sender changed", condition=after.condition.value, symptom=after.symptom, **said)
+
+    def _restrain(self) -> None:
+        shares: dict[int, dict[str, float]] = defaultdict(dict)
+        counts = dict.fromkeys(Condition, 0)
+        for route, standing in self.standings.items():
+            counts[standing.condition] += 1
+            if standing.share < 1.0:
+                shares[route.sender_id][route.country] = standing.share
+        self._engine.planner.restraint.restrain(shares)
+        for condition in (Condition.UNHEALTHY, Condition.RETURNING):
+            self._engine.metrics.restrained(condition.value).set(counts[condition])
+
+    def _forget(self, senders: Iterable[int]) -> None:
+        gone = set(senders)
+        if gone:
+            self._engine.sending.pulse.counting.forget(gone)
+            self.standings = {route: one for route, one in self.standings.items() if route.sender_id not in gone}
+            self._restrain()
+
+
+def figures_told(own: Figures, peers_faults: float, peers_loss: float, peers_delay: float | None) -> dict[str, float]:
+    """What a judgement rests on, as it is kept and shown: shares, and seconds that 95 of 100 receipts take at most."""
+    told = {
+        "messages": own.tried,
+        "faults": round(own.fault_share, 3),
+        "lost": round(own.loss_share, 3),
+        "delay": p95(own.delays),
+        "peersFaults": round(peers_faults, 3),
+        "peersLost": round(peers_loss, 3),
+        "peersDelay": peers_delay,
+    }
+    return {name: round(value, 3) for name, value in told.items() if value is not None}
+
+
+def _write(changed: Mapping[Route, Judged], roster: Roster, now: int) -> Script[None]:
+    rows, notices = [], []
+    for route, (standing, own, peers) in changed.items():
+        sender = roster.senders.get(route.sender_id)
+        if sender is None:
+            continue
+        # Of a peer that is not known nobody is worse: that is no figure.
+        theirs = (peers.fault_share, peers.loss_share) if peers.senders else (0.0, 0.0)
+        figures = figures_told(own, *theirs, p95(peers.delays))
+        symptom = standing.symptom.value if standing.symptom else None
+        rows.append(
+            HealthRow(
+                *route,
+                standing.condition.value,
+                standing.share,
+                symptom,
+                msgspec.json.encode(figures).decode(),
+                standing.relapses,
+                now,
+                now,
+            )
+        )
+        told = {"state": standing.condition.value, "share": f"{standing.share:g}", "country": route.country}
+        if symptom:
+            told["reason"] = symptom
+        notices.append(Notice(sender.account_id, CHANGED, ids.encode(ids.SENDER, sender.uid), told, now))
+    yield from write_health(rows, now)
+    yield from write_notices(notices)

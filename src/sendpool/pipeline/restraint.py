@@ -1,0 +1,69 @@
+"""Restrain: which senders of a pool are to get little of what goes to a country, as health has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from sendpool.domain.trickle import Trickle, Trickles
+from sendpool.pipeline.countries import country_of
+
+#: The part of a pool's throughput that healthy senders must have for others to be held back: with less, messages would
+#: only pile up at those few.
+LEFT_AT_LEAST = 0.25
+
+
+class Able(NamedTuple):
+    """A sender of a pool that could send now."""
+
+    sender_id: int
+    weight: float
+    mps: float
+
+
+class Restraint:
+    """Shares of senders that are not healthy, and what that leaves them in each pool. Lives on the event loop."""
+
+    def __init__(self) -> None:
+        self._shares: dict[int, dict[str, float]] = {}
+        self._trickles: dict[tuple[int, int, str], Trickle] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._shares)
+
+    def restrain(self, shares: Mapping[int, Mapping[str, float]]) -> None:
+        """From now on these senders get these parts of what goes to these countries, and all others everything."""
+        self._shares = {sender_id: dict(countries) for sender_id, countries in shares.items() if countries}
+        self._trickles = {key: one for key, one in self._trickles.items() if key[2] in self._shares.get(key[1], ())}
+
+    def restrains(self, sender_id: int, address: str) -> bool:
+        """Whether a sender is to get little of what goes where this address is."""
+        countries = self._shares.get(sender_id)
+        return countries is not None and country_of(address) in countries
+
+    def of(self, pool_id: int, able: Sequence[Able]) -> dict[int, Trickles]:
+        """The trickles of a pool's senders, where enough healthy ones are *able* to take the rest."""
+        found: dict[int, dict[str, Trickle]] = {}
+        for country in {country for one in able for country in self._shares.get(one.sender_id, ())}:
+            if self._are_enough(able, country):
+                total = sum(one.weight for one in able)
+                for one in able:
+                    share = self._shares.get(one.sender_id, {}).get(country)
+                    if share is not None:
+                        part = share * one.weight / total
+                        found.setdefault(one.sender_id, {})[country] = self._trickle(pool_id, one, country, part)
+        return dict(found)
+
+    def _are_enough(self, able: Iterable[Able], country: str) -> bool:
+        healthy = [country not in self._shares.get(one.sender_id, ()) for one in able]
+        total = sum(one.mps for one in able)
+        left = sum(one.mps for one, well in zip(able, healthy, strict=True) if well)
+        return any(healthy) and left >= LEFT_AT_LEAST * total
+
+    def _trickle(self, pool_id: int, one: Able, country: str, part: float) -> Trickle:
+        key = (pool_id, one.sender_id, country)
+        trickle = self._trickles.get(key)
+        if trickle is None:
+            trickle = self._trickles[key] = Trickle()
+        trickle.part = part
+        return trickle

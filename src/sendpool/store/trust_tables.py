@@ -1,0 +1,62 @@
+"""The tables of what is trusted: senders' health, codes that carriers answer with, and who has opted out."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Float, Index, SmallInteger, Table, Text
+
+from sendpool.store.columns import Json, Key, Time, metadata, required
+
+sender_health = Table(
+    "sender_health",
+    metadata,
+    #: One row for each sender and country in which it was ever worse than its peers; written when that changes.
+    Column("sender_id", Key, primary_key=True, autoincrement=False),
+    #: ISO 3166-1 alpha-2, or "".
+    Column("country", Text, primary_key=True),
+    #: "healthy", "unhealthy" or "returning" (`domain.health.Condition`).
+    required("condition", Text),
+    #: The part of its usual share that it gets.
+    required("share", Float),
+    #: What was worse ("faults", "lost-receipts", "late-receipts"), and by which figures.
+    Column("symptom", Text),
+    required("figures", Json),
+    required("relapses", SmallInteger),
+    required("since", Time),
+    required("updated_at", Time),
+    sqlite_with_rowid=False,
+)
+
+code_seen = Table(
+    "code_seen",
+    metadata,
+    Column("connection_id", Key, primary_key=True, autoincrement=False),
+    #: "submit" or "receipt".
+    Column("place", Text, primary_key=True),
+    #: The carrier's own, as it spelled it.
+    Column("code", Text, primary_key=True),
+    #: Class and rule that it had when it was last seen; a rule that ends in "/?" is that of a code nobody knows.
+    required("failure", Text),
+    required("rule", Text),
+    required("count", Key),
+    required("first_at", Time),
+    required("last_at", Time),
+    sqlite_with_rowid=False,
+)
+
+opt_out = Table(
+    "opt_out",
+    metadata,
+    Column("account_id", Key, primary_key=True, autoincrement=False),
+    #: The address space "P", "W" or "E".
+    Column("space", Text, primary_key=True),
+    Column("address", Text, primary_key=True),
+    #: "": from everything that the account sends; else the public id of the one pool or sender that it is from.
+    Column("scope", Text, primary_key=True),
+    #: How it came to be known: "command", "import", "reply", or the carrier's code.
+    required("source", Text),
+    #: Who said so: "command line", "carrier", "recipient".
+    required("actor", Text),
+    required("created_at", Time),
+    Index("opt_out_age", "account_id", "created_at"),
+    sqlite_with_rowid=False,
+)

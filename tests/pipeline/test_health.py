@@ -1,0 +1,177 @@
+"""Health end to end: real store and engine, virtual time, carriers that lose receipts or refuse."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from tests.pipeline.carriers import Carrier, Report, refused
+from tests.pipeline.worlds import Line, World, everyone, virtually, world
+
+from sendpool.connectors.base import ReceiptState, Rejected, Submission
+from sendpool.domain.failures import ROUTE_FAULTS, FailureClass, of_class
+from sendpool.domain.health import Condition, Symptom
+from sendpool.domain.vitals import Route
+from sendpool.pipeline.health import CHANGED
+
+ONE, TWO = "+12034458910", "+12034458911"
+GERMANY = [f"+49151234{n:05}" for n in range(100)]
+
+
+def losing(percent: int, prefix: str) -> Report:
+    """Bring receipts but for so many of a hundred messages to numbers that begin so."""
+
+    def report(submission: Submission, part: int) -> tuple[ReceiptState, ...]:
+        lost = submission.recipient.startswith(prefix) and submission.attempt.message_id * 61 % 100 < percent
+        return () if lost else (ReceiptState.DELIVERED,)
+
+    return report
+
+
+def condition(there: World, address: str, country: str) -> Condition:
+    standing = there.health.standings.get(Route(there.sender(address).id, country))
+    return standing.condition if standing else Condition.HEALTHY
+
+
+async def traffic(there: World, seconds: float, rate: int = 20) -> None:
+    """So many messages each second to each of two countries."""
+    until = there.now + seconds
+    while there.now < until:
+        await there.send(*everyone(rate), *GERMANY[:rate])
+        await asyncio.sleep(1.0)
+
+
+async def until(there: World, address: str, wanted: Condition, within: float) -> float:
+    began = there.now
+    while condition(there, address, "GB") is not wanted:
+        assert there.now - began < within
+        await traffic(there, 5.0)
+    return there.now - began
+
+
+def share_of(carrier: Carrier, since: float, prefix: str) -> int:
+    return sum(1 for sent in carrier.sent if sent.at >= since and sent.submission.recipient.startswith(prefix))
+
+
+@virtually
+async def test_sender_that_loses_receipts_in_one_country_gets_a_trickle_there_and_comes_back(tmp_path: Path) -> None:
+    one, two = Carrier(report_after=1.0), Carrier(report_after=1.0)
+    # So fast that both are always free: else who is kept from one country is free sooner for the other.
+    async with world(tmp_path / "a.db", False, one=Line(one, {ONE: 2000.0}), two=Line(two, {TWO: 2000.0})) as there:
+        await traffic(there, 20.0)
+        one.report = losing(60, "+44")
+        assert await until(there, ONE, Condition.UNHEALTHY, 120.0) <= 120.0
+
+        since = there.now
+        await traffic(there, 60.0)
+        assert share_of(one, since, "+44") <= 0.05 * share_of(two, since, "+44")
+        assert share_of(one, since, "+44") >= 8  # Not silence.
+        assert 0.8 < share_of(one, since, "+49") / share_of(two, since, "+49") < 1.25
+        assert condition(there, ONE, "DE") is condition(there, TWO, "GB") is Condition.HEALTHY
+
+        one.report = losing(0, "+44")
+        assert await until(there, ONE, Condition.HEALTHY, 600.0) <= 600.0
+        since = there.now
+        await traffic(there, 30.0)
+        assert 0.8 < share_of(one, since, "+44") / share_of(two, since, "+44") < 1.25
+
+        told = await there.rows("SELECT data FROM notice WHERE type = ? ORDER BY id", CHANGED)
+        states = [row[0].split('"state":"')[1].split('"')[0] for row in told]
+        assert states == ["unhealthy", *["returning"] * 4, "healthy"]
+        assert (await there.rows("SELECT condition, share FROM sender_health"))[0] == ("healthy", 1.0)
+
+
+@virtually
+async def test_unhealthy_sender_takes_all_again_where_nobody_else_can(tmp_path: Path) -> None:
+    one, two = Carrier(report_after=1.0), Carrier(report_after=1.0)
+    async with world(tmp_path / "a.db", False, one=Line(one, {ONE: None}), two=Line(two, {TWO: None})) as there:
+        one.report = losing(60, "+44")
+        await until(there, ONE, Condition.UNHEALTHY, 120.0)
+        two.link(up=False)
+        sent = len(one.sent)
+        operation = await there.send(*everyone(100))
+        await there.until(lambda: len(one.sent) == sent + 100)
+        assert operation.operation_id
+
+
+@virtually
+async def test_nobody_is_held_back_where_the_healthy_are_too_few(tmp_path: Path) -> None:
+    one, two = Carrier(report_after=1.0), Carrier(report_after=1.0)
+    lines = {"one": Line(one, {ONE: 100.0}), "two": Line(two, {TWO: 5.0})}
+    async with world(tmp_path / "a.db", False, **lines) as there:
+        one.report = losing(60, "+44")
+        await until(there, ONE, Condition.UNHEALTHY, 180.0)
+        since = there.now
+        await traffic(there, 10.0)
+        assert share_of(one, since, "+44") > 100
+
+
+@virtually
+async def test_standing_survives_a_restart(tmp_path: Path) -> None:
+    one, two = Carrier(report_after=1.0), Carrier(report_after=1.0)
+    async with world(tmp_path / "a.db", False, one=Line(one, {ONE: None}), two=Line(two, {TWO: None})) as there:
+        one.report = losing(60, "+44")
+        await until(there, ONE, Condition.UNHEALTHY, 120.0)
+        copied = await there.copy(tmp_path / "b.db")
+
+    one, two = Carrier(), Carrier()
+    async with world(copied, False, one=Line(one, {ONE: None}), two=Line(two, {TWO: None})) as there:
+        standing = there.health.standings[Route(there.sender(ONE).id, "GB")]
+        assert (standing.condition, standing.symptom) == (Condition.UNHEALTHY, Symptom.LOST_RECEIPTS)
+        since = there.now
+        await traffic(there, 10.0)
+        assert 0 < share_of(one, since, "+44") <= 6
+
+
+@pytest.mark.parametrize("failure", sorted(ROUTE_FAULTS))
+@virtually
+async def test_sender_that_refuses_everything_takes_few_before_it_is_stopped(
+    tmp_path: Path, failure: FailureClass
+) -> None:
+    one, two = Carrier(), Carrier()
+    one.answer = lambda submission, part: Rejected(failure, "x", of_class(failure).scope, f"class/{failure}")
+    async with world(tmp_path / "a.db", False, one=Line(one, {ONE: 500.0}), two=Line(two, {TWO: 100.0})) as there:
+        await there.send(*everyone(400))
+        await there.until_states(DELIVERED=400)
+
+        gate = there.engine.sending.gates[there.sender(ONE).id]
+        assert len(one.sent) <= 30
+        assert gate.flights.stopped
+
+
+@virtually
+async def test_stopped_sender_is_probed_with_one_message_after_thirty_seconds(tmp_path: Path) -> None:
+    one, two = Carrier(), Carrier()
+    one.answer = lambda submission, part: refused("0x0a")
+    async with world(tmp_path / "a.db", False, one=Line(one, {ONE: 500.0}), two=Line(two, {TWO: 100.0})) as there:
+        await there.send(*everyone(100))
+        await there.until_states(DELIVERED=100)
+        taken, stopped_at = len(one.sent), one.sent[-1].at
+        await traffic(there, 29.0, rate=5)
+        assert len(one.sent) == taken
+        await traffic(there, 25.0, rate=5)
+        assert len(one.sent) == taken + 1
+        assert one.sent[-1].at - stopped_at >= 30.0
+
+
+BAD_LIST = ["0x0b", "0x01", "0x66"]
+
+
+@virtually
+async def test_a_bad_list_of_recipients_lowers_nobodys_health(tmp_path: Path) -> None:
+    one, two = Carrier(), Carrier()
+    answer = one.answer
+    one.answer = lambda submission, part: (
+        refused(BAD_LIST[submission.attempt.message_id % 3])
+        if submission.attempt.message_id % 10
+        else answer(submission, part)
+    )
+    one.report = lambda submission, part: (ReceiptState.EXPIRED,)
+    async with world(tmp_path / "a.db", False, one=Line(one, {ONE: None}), two=Line(two, {TWO: None})) as there:
+        await traffic(there, 120.0)
+
+        assert not there.health.standings
+        assert Counter(condition(there, one, "GB") for one in (ONE, TWO)) == {Condition.HEALTHY: 2}
+        assert not there.engine.sending.gates[there.sender(ONE).id].flights.stopped

@@ -1,0 +1,55 @@
+"""Who is held back in which pool, and when nobody is."""
+
+from __future__ import annotations
+
+from sendpool.pipeline.restraint import LEFT_AT_LEAST, Able, Restraint
+
+GB, DE = "+447700900123", "+4915112345678"
+
+
+def restraint(**shares: dict[str, float]) -> Restraint:
+    made = Restraint()
+    made.restrain({int(name.removeprefix("s")): countries for name, countries in shares.items()})
+    return made
+
+
+def test_part_is_the_usual_share_times_what_health_leaves() -> None:
+    found = restraint(s1={"GB": 0.1}).of(7, [Able(1, 3.0, 10.0), Able(2, 1.0, 10.0)])
+
+    assert {sender: {c: t.part for c, t in countries.items()} for sender, countries in found.items()} == {
+        1: {"GB": 0.1 * 3 / 4}
+    }
+
+
+def test_trickle_of_a_pool_goes_on_from_claim_to_claim() -> None:
+    made, able = restraint(s1={"GB": 0.1}), [Able(1, 1.0, 10.0), Able(2, 1.0, 10.0)]
+    first = made.of(7, able)[1]["GB"]
+
+    assert made.of(7, able)[1]["GB"] is first
+    assert made.of(8, able)[1]["GB"] is not first
+    made.restrain({})
+    assert not made
+    assert made.of(7, able) == {}
+
+
+def test_nobody_is_held_back_without_enough_healthy_throughput() -> None:
+    made = restraint(s1={"GB": 0.05})
+    assert made.of(7, [Able(1, 1.0, 10.0)]) == {}
+    assert made.of(7, [Able(1, 1.0, 100.0), Able(2, 1.0, 100.0 * LEFT_AT_LEAST / (1 - LEFT_AT_LEAST) - 1)]) == {}
+    assert made.of(7, [Able(1, 1.0, 100.0), Able(2, 1.0, 100.0)]) != {}
+
+
+def test_all_unhealthy_in_one_country_are_let_alone_there_only() -> None:
+    made = restraint(s1={"GB": 0.05}, s2={"GB": 0.05, "DE": 0.4})
+    found = made.of(7, [Able(1, 1.0, 10.0), Able(2, 1.0, 10.0)])
+
+    assert list(found) == [2]
+    assert list(found[2]) == ["DE"]
+
+
+def test_addresses_tell_who_is_restrained() -> None:
+    made = restraint(s1={"GB": 0.05})
+
+    assert made.restrains(1, GB)
+    assert not made.restrains(1, DE)
+    assert not made.restrains(2, GB)
