@@ -37,6 +37,7 @@ from sendpool.pipeline.supervise import Supervisor
 from sendpool.pipeline.sweep import Sweeper
 from sendpool.store.accounts import FirstAccount, ensure_first_account, load_accounts
 from sendpool.store.database import Database, Script
+from sendpool.store.declared_pools import UnknownMember
 from sendpool.store.keys import load_keys
 from sendpool.store.opening import open_database
 from sendpool.store.senders import SenderDeclaredTwice
@@ -182,10 +183,14 @@ class Runtime:
     ) -> Wanted:
         """Every declared sender is stored, and every sender has the hidden pool that stands for it."""
         try:
-            wanted = await write(lambda: take_inventory(config.connections, self._account_id, self._now()))
+            wanted = await write(
+                lambda: take_inventory(config.connections, self._account_id, self._now(), config.pools)
+            )
         except UnknownAccount as error:
-            where = f"connections[{error.position}].account"
-            raise ConfigError(str(config.source), where, str(error)) from None
+            raise ConfigError(str(config.source), f"{error.table}.account", str(error)) from None
+        except UnknownMember as error:
+            place = next(i for i, pool in enumerate(config.pools) if pool is error.pool)
+            raise ConfigError(str(config.source), f"pools[{place}].members[{error.position}]", str(error)) from None
         except SenderDeclaredTwice as error:
             raise ConfigError(str(config.source), str(error)) from None
         left_out = {one.name for one in config.connections} - {settings.name for settings, _ in wanted.values()}

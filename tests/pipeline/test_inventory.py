@@ -62,7 +62,7 @@ async def test_an_unknown_account_changes_nothing(database: Sqlite) -> None:
     with pytest.raises(UnknownAccount, match="there is no account AC3; make it with") as raised:
         await database.write(take_inventory((connection("a"), connection("b", "AC3")), one, 2))
 
-    assert raised.value.position == 1
+    assert raised.value.table == "connections[1]"
     assert (await database.read(load_roster())).senders == {}
 
 

@@ -11,14 +11,18 @@ from typing import Any
 import msgspec
 
 from sendpool.config.connections import CONNECTION_SETTINGS, SENDER_SETTINGS, read_connections
+from sendpool.config.pools import MEMBER_SETTINGS, POOL_SETTINGS, read_pools
 from sendpool.config.server import SERVER_SETTINGS, ServerSettings, read_server
 from sendpool.config.setting import ConfigError, Setting, as_toml, did_you_mean, substitute
 from sendpool.connectors.base import ConnectionSettings
+from sendpool.domain.pool import DeclaredPool
 
 __all__ = [
     "CONNECTION_SETTINGS",
     "DEFAULT_FILE",
     "FILE_VARIABLE",
+    "MEMBER_SETTINGS",
+    "POOL_SETTINGS",
     "SENDER_SETTINGS",
     "SERVER_SETTINGS",
     "Config",
@@ -31,6 +35,7 @@ __all__ = [
 
 #: The file that is read where none is named and this one is there.
 DEFAULT_FILE = Path("sendpool.toml")
+_TABLES = ("server", "connections", "pools")
 #: The environment variable that names another one.
 FILE_VARIABLE = "SENDPOOL_CONFIG"
 
@@ -42,6 +47,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     server: ServerSettings = ServerSettings()
     connections: tuple[ConnectionSettings, ...] = ()
+    pools: tuple[DeclaredPool, ...] = ()
     #: The file that was read, if any.
     source: Path | None = None
     #: What the command line said, kept for `reload`.
@@ -72,6 +78,7 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]
     return Config(
         server=read_server(str(source), server, environ, flags or {}),
         connections=read_connections(str(source), tables.get("connections", [])),
+        pools=read_pools(str(source), tables.get("pools", [])),
         source=source,
         flags=dict(flags or {}),
     )
@@ -85,8 +92,8 @@ def reload(config: Config, environ: Mapping[str, str]) -> Config:
 def _read_file(source: Path, environ: Mapping[str, str]) -> dict[str, Any]:
     tables = _parse(source)
     for key in tables:
-        if key not in ("server", "connections"):
-            raise ConfigError(str(source), f"{key}: no such table; {did_you_mean(key, ('server', 'connections'))}")
+        if key not in _TABLES:
+            raise ConfigError(str(source), f"{key}: no such table; {did_you_mean(key, _TABLES)}")
     try:
         read: dict[str, Any] = substitute(tables, environ)
     except ValueError as error:

@@ -9,12 +9,23 @@ from typing import Annotated, Any
 
 import msgspec
 
-from sendpool.config.setting import ConfigError, FromEnvironment, Setting, as_toml, described, read_setting, settings_of
+from sendpool.config.countries import check_countries, check_country
+from sendpool.config.setting import (
+    ConfigError,
+    FromEnvironment,
+    Setting,
+    as_toml,
+    described,
+    did_you_mean,
+    read_setting,
+    settings_of,
+)
 from sendpool.connectors.base import ConnectionSettings, SenderSettings
 from sendpool.connectors.registry import connector_type
 from sendpool.domain.segments import is_gsm
 from sendpool.domain.sender import Channel
 
+CHANNEL_HELP = ('"SMS", "RCS", "WHATSAPP" or "EMAIL"', "How its messages travel.", "SMS")
 _BURST = "Segments that may leave at once after a pause. Else what 50 ms allow, at least 1."
 
 
@@ -51,10 +62,18 @@ class _ConnectionTable(msgspec.Struct, frozen=True, kw_only=True):
             "a whole number from 1 to 100000", "Segments in flight. Else the connector's own.", 200, ge=1, le=100_000
         ),
     ] = None
+    require_campaign: Annotated[
+        tuple[str, ...],
+        described(
+            "a list of countries by their ISO codes",
+            "Countries in which it takes messages only from senders with a registered `campaign`.",
+            ["US"],
+        ),
+    ] = ()
 
 
 class _SenderTable(msgspec.Struct, frozen=True, kw_only=True):
-    channel: Annotated[str, described('"SMS", "RCS", "WHATSAPP" or "EMAIL"', "How its messages travel.", "SMS")]
+    channel: Annotated[str, described(*CHANNEL_HELP)]
     address: Annotated[
         str,
         described(
@@ -74,6 +93,32 @@ class _SenderTable(msgspec.Struct, frozen=True, kw_only=True):
         described("a number above 0", "Segments a second. Else SMS 1, WHATSAPP 80, RCS 20, EMAIL 10.", 10, gt=0),
     ] = None
     burst: Annotated[float | None, described("a number of at least 1", _BURST, 3, ge=1)] = None
+    country: Annotated[
+        str | None,
+        described(
+            "a country by its ISO code",
+            "Where a short code or a name is at home; a short code stays there. A number tells its country itself.",
+            "US",
+        ),
+    ] = None
+    countries: Annotated[
+        tuple[str, ...] | None,
+        described("a list of countries by their ISO codes", "The only countries that it sends to.", ["US", "CA"]),
+    ] = None
+    not_countries: Annotated[
+        tuple[str, ...],
+        described("a list of countries by their ISO codes", "Countries that it does not send to.", ["FR"]),
+    ] = ()
+    campaign: Annotated[
+        str | None,
+        described(
+            "a text of 1 to 64 characters",
+            "The registered campaign that it belongs to.",
+            "CXYZ123",
+            min_length=1,
+            max_length=64,
+        ),
+    ] = None
 
 
 CONNECTION_SETTINGS = settings_of(_ConnectionTable)
@@ -87,14 +132,15 @@ def read_connections(source: str, tables: object) -> tuple[ConnectionSettings, .
     """Every connection, each checked by its own connector. Raises `ConfigError`."""
     connections = tuple(
         _connection(source, f"connections[{i}]", table)
-        for i, table in enumerate(_list(source, "connections", tables, "connections"))
+        for i, table in enumerate(tables_in(source, "connections", tables, "connections"))
     )
     _check_names(source, connections)
     _check_addresses(source, connections)
     return connections
 
 
-def _list(source: str, path: str, tables: object, header: str) -> Sequence[dict[str, Any]]:
+def tables_in(source: str, path: str, tables: object, header: str) -> Sequence[dict[str, Any]]:
+    """The tables that have to be a list. Raises `ConfigError`."""
     if isinstance(tables, list) and all(isinstance(table, dict) for table in tables):
         return tables
     raise ConfigError(source, f"{path}: expected a list of tables; write [[{header}]], in two brackets, above each")
@@ -104,7 +150,9 @@ def _connection(source: str, path: str, table: Mapping[str, Any]) -> ConnectionS
     common, options = _split(source, path, table, CONNECTION_SETTINGS)
     senders = tuple(
         _sender(source, f"{path}.senders[{i}]", sender)
-        for i, sender in enumerate(_list(source, f"{path}.senders", options.pop("senders", []), "connections.senders"))
+        for i, sender in enumerate(
+            tables_in(source, f"{path}.senders", options.pop("senders", []), "connections.senders")
+        )
     )
     return _checked_by_connector(source, path, ConnectionSettings(**common, senders=senders, options=options))
 
@@ -120,26 +168,42 @@ def _split(
     source: str, path: str, table: Mapping[str, Any], settings: Sequence[Setting]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The settings that every table of this kind has, checked, and the rest, which is its connector's own."""
-    common, options = {}, dict(table)
-    for setting in settings:
-        if setting.key in options:
-            raw = options.pop(setting.key)
-            common[setting.key] = read_setting(
-                setting, raw, source, f"{path}.{setting.key}", f"{setting.key} = ", _CHECKS
-            )
+    rest = dict(table)
+    given = {setting.key: rest.pop(setting.key) for setting in settings if setting.key in rest}
+    return read_table(source, path, given, settings, _CHECKS), rest
+
+
+def read_table(
+    source: str,
+    path: str,
+    table: Mapping[str, Any],
+    settings: Sequence[Setting],
+    checks: Mapping[str, Callable[[Any], Any]],
+) -> dict[str, Any]:
+    """What a table says, each setting checked; nothing else may stand in it. Raises `ConfigError`."""
+    known = {setting.key: setting for setting in settings}
+    for key in table:
+        if key not in known:
+            raise ConfigError(source, f"{path}.{key}: not a setting here; {did_you_mean(key, tuple(known))}")
+    found = {}
+    for key, setting in known.items():
+        if key in table:
+            found[key] = read_setting(setting, table[key], source, f"{path}.{key}", f"{key} = ", checks)
         elif setting.required:
-            example = f"{setting.key} = {as_toml(setting.example)}"
-            raise ConfigError(source, f"{path}.{setting.key}: it is missing; write for example {example}")
-    return common, options
+            example = f"{key} = {as_toml(setting.example)}"
+            raise ConfigError(source, f"{path}.{key}: it is missing; write for example {example}")
+    return found
 
 
-def _check_printable(text: str) -> str:
+def check_printable(text: str) -> str:
+    """A text without control characters, and not blank. Raises ValueError."""
     if not text.isprintable() or not text.strip():
         raise ValueError
     return text.strip()
 
 
-def _check_channel(channel: str) -> str:
+def check_channel(channel: str) -> str:
+    """A channel by its name, in any case. Raises ValueError."""
     return Channel(channel.upper())
 
 
@@ -149,10 +213,15 @@ def _check_type(name: str) -> str:
 
 
 _CHECKS: Mapping[str, Callable[[Any], Any]] = {
-    "name": _check_printable,
+    "name": check_printable,
     "type": _check_type,
-    "channel": _check_channel,
-    "address": _check_printable,
+    "channel": check_channel,
+    "address": check_printable,
+    "country": check_country,
+    "countries": check_countries,
+    "not_countries": check_countries,
+    "require_campaign": check_countries,
+    "campaign": check_printable,
 }
 
 

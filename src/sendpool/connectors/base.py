@@ -32,6 +32,13 @@ class SenderSettings(msgspec.Struct, frozen=True, kw_only=True):
     #: Segments a second; None takes the channel's default.
     mps: float | None = None
     burst: float | None = None
+    #: Where it is at home, where its address does not tell (a short code, a name).
+    country: str | None = None
+    #: The only countries that it sends to (None: all), and those that it does not.
+    countries: tuple[str, ...] | None = None
+    not_countries: tuple[str, ...] = ()
+    #: The registered campaign that it belongs to.
+    campaign: str | None = None
     #: Whatever else the `[[connections.senders]]` table holds (for example `ton`, `npi`).
     options: Mapping[str, Any] = {}
 
@@ -48,6 +55,8 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
     burst: float | None = None
     #: Submits in flight; None takes the connector's default (10 for SMPP).
     window: int | None = None
+    #: Countries in which it takes nothing from a sender without a campaign.
+    require_campaign: tuple[str, ...] = ()
     senders: tuple[SenderSettings, ...] = ()
     options: Mapping[str, Any] = {}
 

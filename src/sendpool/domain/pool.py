@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
 from sendpool.domain.destinations import EVERYWHERE, Countries
@@ -16,6 +19,8 @@ GRACE = 10.0
 LEAST_GRACE, MOST_GRACE = 1.0, 300.0
 #: Channels that a pool may try a PHONE recipient on, in the order in which it does if it says nothing: the first two.
 REACHABLE = (Channel.RCS, Channel.SMS, Channel.WHATSAPP)
+#: Seconds to stay on a channel: below, receipts have no time to arrive; above, no carrier goes on trying.
+LEAST_FALLBACK_AFTER, MOST_FALLBACK_AFTER = 5, 86_400
 #: Bounds of what a member may be given.
 LEAST_WEIGHT, MOST_WEIGHT = 0.01, 1000.0
 MOST_TIER = 99
@@ -59,3 +64,22 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     category: Category | None = None
     members: tuple[Member, ...] = ()
     choice: Choice = Choice()
+
+
+class DeclaredMember(msgspec.Struct, frozen=True, kw_only=True):
+    """A member as the configuration names it."""
+
+    channel: Channel
+    address: str
+    weight: float = 1.0
+    tier: int = 0
+
+
+class DeclaredPool(msgspec.Struct, frozen=True, kw_only=True):
+    """A pool that the configuration declares. `settings` are by the names and in the form that the API has for them."""
+
+    name: str
+    #: The sid of its account; None: the first.
+    account: str | None = None
+    settings: Mapping[str, Any] = {}
+    members: tuple[DeclaredMember, ...] = ()

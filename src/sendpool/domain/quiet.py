@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -12,9 +13,17 @@ from sendpool.domain.message import Category
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE = timedelta(minutes=1)
-DAY_MINUTES = 1_440
+_TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 #: Times that zones may push the opening on in turn. Where there is no common one, the last of them counts.
 _ROUNDS = 4
+
+
+def minute_of(text: str) -> int:
+    """The minute of the day that "21:30" is. Raises ValueError for anything else."""
+    found = _TIME_OF_DAY.fullmatch(text)
+    if found is None:
+        raise ValueError('expected a time of day such as "21:30"')
+    return int(found[1]) * 60 + int(found[2])
 
 
 class QuietHours(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
+import msgspec
+
+from sendpool.domain.destinations import EVERYWHERE, Countries
 from sendpool.domain.pool import Member, Pool
 from sendpool.domain.sender import Channel, Sender
+from sendpool.pipeline.countries import area_of, country_of
+from sendpool.pipeline.lanes import Lanes
 from sendpool.store.database import Script
-from sendpool.store.roster import load_pools, load_senders
+from sendpool.store.roster import load_countries, load_pools, load_senders
 
 
 class Roster:
     """One consistent picture of senders and pools. Never changed: a new one takes its place."""
 
-    def __init__(self, senders: Iterable[Sender] = (), pools: Iterable[Pool] = ()) -> None:
+    def __init__(
+        self,
+        senders: Iterable[Sender] = (),
+        pools: Iterable[Pool] = (),
+        countries: Mapping[int, Countries] | None = None,
+    ) -> None:
+        """*countries* are those of accounts that do not send everywhere."""
         self.senders = {sender.id: sender for sender in senders}
         self.pools = {pool.id: pool for pool in pools}
+        self._countries = countries or {}
+        self._lanes: dict[tuple[int, Channel], Lanes] = {}
         self._members: dict[tuple[int, Channel], tuple[tuple[Sender, Member], ...]] = {}
 
     @cached_property
@@ -68,6 +81,16 @@ class Roster:
             if sender is not None and sender.active and sender.channel is channel:
                 yield sender, member
 
+    def lanes(self, pool_id: int, channel: Channel) -> Lanes:
+        """How the senders of a pool on one channel are chosen."""
+        key = (pool_id, channel)
+        found = self._lanes.get(key)
+        if found is None:
+            pool = self.pools.get(pool_id)
+            account = EVERYWHERE if pool is None else self._countries.get(pool.account_id, EVERYWHERE)
+            found = self._lanes[key] = Lanes(pool, self.members(pool_id, channel), account)
+        return found
+
     def channels(self, pool_id: int) -> frozenset[Channel]:
         """The channels on which a pool has an active sender."""
         return frozenset(channel for channel in Channel if self.members(pool_id, channel))
@@ -77,4 +100,14 @@ def load_roster() -> Script[Roster]:
     """Read the roster as it stands."""
     senders = yield from load_senders()
     pools = yield from load_pools()
-    return Roster(senders, pools)
+    countries = yield from load_countries()
+    return Roster(map(_placed, senders), pools, countries)
+
+
+def _placed(sender: Sender) -> Sender:
+    """The same with what its address tells of where it is."""
+    told = sender.destinations
+    country, area = told.country or country_of(sender.address), area_of(sender.address)
+    if (country, area) == (told.country, told.area):
+        return sender
+    return msgspec.structs.replace(sender, destinations=msgspec.structs.replace(told, country=country, area=area))

@@ -5,22 +5,48 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import select
 
+from sendpool.domain.destinations import Countries
 from sendpool.domain.message import Category
 from sendpool.domain.policy import PoolRules
 from sendpool.domain.pool import Member, Pool
 from sendpool.domain.sender import Channel, Sender
+from sendpool.store.choices import read_choice, read_countries, read_destinations
 from sendpool.store.database import Script
-from sendpool.store.tables import connection, pool_member, sender, sender_pool
+from sendpool.store.tables import account, connection, pool_member, sender, sender_pool
 
 
 def load_senders() -> Script[list[Sender]]:
     """Every sender, active or not."""
-    columns = ("id", "uid", "account_id", "connection_id", "channel", "address", "mps", "burst", "active")
+    columns = (
+        "id",
+        "uid",
+        "account_id",
+        "connection_id",
+        "channel",
+        "address",
+        "mps",
+        "burst",
+        "active",
+        "destinations",
+    )
     rows = yield select(*(sender.c[name] for name in columns))
     return [
-        Sender(**{**dict(zip(columns, row, strict=True)), "channel": Channel(row[4]), "active": bool(row[8])})
+        Sender(
+            **{
+                **dict(zip(columns, row, strict=True)),
+                "channel": Channel(row[4]),
+                "active": bool(row[8]),
+                "destinations": read_destinations(row[9]),
+            }
+        )
         for row in rows
     ]
+
+
+def load_countries() -> Script[dict[int, Countries]]:
+    """The countries of those accounts that do not send everywhere."""
+    rows = yield select(account.c.id, account.c.countries).where(account.c.countries.is_not(None))
+    return {key: read_countries(raw) for key, raw in rows}
 
 
 def load_pools() -> Script[list[Pool]]:
@@ -48,6 +74,7 @@ def load_pools() -> Script[list[Pool]]:
             rules=_rules(settings),
             category=settings.category,
             members=tuple(members.get(key, ())),
+            choice=read_choice(raw),
         )
         for key, uid, account_id, kind, deleted_at, raw in rows
         for settings in (read_settings(raw),)

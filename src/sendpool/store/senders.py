@@ -10,6 +10,7 @@ import uuid_utils
 from sqlalchemy import ColumnElement, insert, select, update
 
 from sendpool.domain.sender import DEFAULT_MPS, Channel
+from sendpool.store.choices import DestinationSettings
 from sendpool.store.database import Bulk, Row, Script
 from sendpool.store.slices import Slice
 from sendpool.store.tables import connection, sender
@@ -45,6 +46,22 @@ class DeclaredSender(Protocol):
     def options(self) -> Mapping[str, Any]:
         """Whatever else was declared, for the connector."""
 
+    @property
+    def country(self) -> str | None:
+        """Where it is at home, where its address does not tell."""
+
+    @property
+    def countries(self) -> Sequence[str] | None:
+        """The only countries that it sends to; None: all."""
+
+    @property
+    def not_countries(self) -> Sequence[str]:
+        """Countries that it does not send to."""
+
+    @property
+    def campaign(self) -> str | None:
+        """The registered campaign that it belongs to."""
+
 
 class DeclaredConnection(Protocol):
     """A connection and its senders (`connectors.base.ConnectionSettings` is one)."""
@@ -60,6 +77,10 @@ class DeclaredConnection(Protocol):
     @property
     def senders(self) -> Sequence[DeclaredSender]:
         """The senders it carries."""
+
+    @property
+    def require_campaign(self) -> Sequence[str]:
+        """Countries in which it takes nothing from a sender without a campaign."""
 
 
 class SenderDeclaredTwice(ValueError):
@@ -127,7 +148,7 @@ def store_inventory(account_id: int, connections: Sequence[DeclaredConnection], 
     _check(connections)
     keys = yield from _store_connections(account_id, connections, now)
     wanted = {
-        (one.channel.value, one.address): _values(keys[settings.name], one)
+        (one.channel.value, one.address): _values(keys[settings.name], settings, one)
         for settings in connections
         for one in settings.senders
     }
@@ -144,7 +165,7 @@ def _check(connections: Sequence[DeclaredConnection]) -> None:
             seen[key] = settings.name
 
 
-def _values(connection_id: int, declared: DeclaredSender) -> dict[str, Any]:
+def _values(connection_id: int, settings: DeclaredConnection, declared: DeclaredSender) -> dict[str, Any]:
     """The columns that a declaration decides, in the order of `_NEW_SENDER`."""
     mps = declared.mps if declared.mps is not None else DEFAULT_MPS[declared.channel]
     return {
@@ -155,7 +176,18 @@ def _values(connection_id: int, declared: DeclaredSender) -> dict[str, Any]:
         "burst": None if declared.burst is None else float(declared.burst),
         # Sorted, so that a reordered file changes nothing.
         "options": msgspec.json.encode(dict(declared.options), order="deterministic").decode(),
+        "destinations": msgspec.json.encode(_destinations(settings, declared)).decode(),
     }
+
+
+def _destinations(settings: DeclaredConnection, declared: DeclaredSender) -> DestinationSettings:
+    return DestinationSettings(
+        country=declared.country or "",
+        countries=None if declared.countries is None else sorted(declared.countries),
+        not_countries=sorted(declared.not_countries),
+        campaign=declared.campaign or "",
+        require_campaign=sorted(settings.require_campaign),
+    )
 
 
 def _store_connections(account_id: int, connections: Sequence[DeclaredConnection], now: int) -> Script[dict[str, int]]:
@@ -181,15 +213,15 @@ def _store_connections(account_id: int, connections: Sequence[DeclaredConnection
 
 
 def _store_senders(account_id: int, wanted: dict[_Identity, dict[str, Any]], now: int) -> Script[Inventory]:
-    names = ("connection_id", "display_name", "active", "mps", "burst", "options")
+    names = ("connection_id", "display_name", "active", "mps", "burst", "options", "destinations")
     statement = select(sender.c.id, sender.c.channel, sender.c.address, *(sender.c[name] for name in names))
     rows = yield statement.where(sender.c.account_id == account_id)
     known = {(row[1], row[2]): (row[0], dict(zip(names, row[3:], strict=True))) for row in rows}
     new = [_new_row(account_id, key, values, now) for key, values in wanted.items() if key not in known]
     yield Bulk(
         "INSERT INTO sender (uid, account_id, channel, address, connection_id, display_name, active, mps, burst,"
-        " options, tags, created_at, updated_at) SELECT uid, account_id, channel, address, connection_id,"
-        " display_name, active, mps, burst, options, '{}', at, at FROM v",
+        " options, destinations, tags, created_at, updated_at) SELECT uid, account_id, channel, address, connection_id,"
+        " display_name, active, mps, burst, options, destinations, '{}', at, at FROM v",
         _NEW_SENDER,
         new,
     )
@@ -214,6 +246,7 @@ _NEW_SENDER = (
     ("mps", "double precision"),
     ("burst", "double precision"),
     ("options", "text"),
+    ("destinations", "text"),
     ("at", "bigint"),
 )
 

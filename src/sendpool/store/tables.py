@@ -39,6 +39,8 @@ account = Table(
     Column("old_auth_token_until", Time),
     #: Since when nobody may use it; None: in use.
     Column("closed_at", Time),
+    #: Countries that it sends to: {"allow": [...], "deny": [...]}; None: all.
+    Column("countries", Json),
 )
 
 api_key = Table(
@@ -150,6 +152,8 @@ sender = Table(
     _required("options", Json),
     _required("created_at", Time),
     _required("updated_at", Time),
+    #: Where it sends, as it and its connection are declared.
+    _required("destinations", Json, server_default="{}"),
     UniqueConstraint("account_id", "channel", "address"),
 )
 
@@ -169,6 +173,8 @@ sender_pool = Table(
     _required("created_at", Time),
     _required("updated_at", Time),
     Column("deleted_at", Time),
+    #: The name under which the configuration declares it; None: it was made over the API.
+    Column("declared", Text),
     Index("sender_pool_account", "account_id", "id"),
 )
 
