@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from sendpool import __version__
-from sendpool.config import CONNECTION_SETTINGS, SENDER_SETTINGS, SERVER_SETTINGS, Setting, load
+from sendpool.config import (
+    CONNECTION_SETTINGS,
+    MEMBER_SETTINGS,
+    POOL_SETTINGS,
+    SENDER_SETTINGS,
+    SERVER_SETTINGS,
+    Setting,
+    load,
+)
 from sendpool.connectors.registry import BUILT_IN
 
 ROOT = Path(__file__).parents[1]
@@ -18,7 +26,7 @@ SOURCE = ROOT / "src" / "sendpool"
 EXAMPLE = ROOT / "sendpool.example.toml"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-ALL_SETTINGS = (*SERVER_SETTINGS, *CONNECTION_SETTINGS, *SENDER_SETTINGS)
+ALL_SETTINGS = (*SERVER_SETTINGS, *CONNECTION_SETTINGS, *SENDER_SETTINGS, *POOL_SETTINGS, *MEMBER_SETTINGS)
 
 
 def prose(text: str) -> str:
