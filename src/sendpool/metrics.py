@@ -130,6 +130,15 @@ class Metrics:
         self.link_up = Family(
             Gauge("sendpool_link_up", "Whether the connection's link is up.", ["connection"], registry=registry)
         )
+        #: By connection.
+        self.drained_senders = Family(
+            Gauge(
+                "sendpool_drained_senders",
+                "Senders of the connection that are drained and start nothing new.",
+                ["connection"],
+                registry=registry,
+            )
+        )
         self._queue_depth = Gauge(
             "sendpool_queue_depth", "Messages that are due and wait for a sender.", registry=registry
         )

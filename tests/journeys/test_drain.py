@@ -64,3 +64,51 @@ async def test_every_request_that_is_accepted_while_the_server_drains_is_deliver
     for operation in accepted:
         await server.wait_stats(operation, delivered=1)
     assert Counter(submit.destination for submit in centre.submits) == Counter(rig.phones(len(accepted)))
+
+
+async def test_a_drained_connection_takes_receipts_and_its_messages_go_elsewhere_or_wait(rig: Rig) -> None:
+    first, second = await rig.centre(receipt_delay=1.0), await rig.centre(receipt_delay=0.05)
+    server = await rig.server(
+        rig.smpp("first", first.port, [(SENDER, 50)]), rig.smpp("second", second.port, [("+12034458911", 50)])
+    )
+    pool, alone = await server.pool(), await server.pool(SENDER)
+    operation = await server.send(pool, rig.phones(20))
+    await rig.until(lambda: first.submits, what="the first carrier has some")
+
+    said = await rig.run(server, "connections", "drain", "first")
+    assert said.stdout.startswith("first is drain")
+    before = len(first.submits)
+    rest = await server.send(pool, rig.phones(20, 100))
+    waiting = await server.send(alone, rig.phones(5, 200))
+    await server.wait_stats(rest, delivered=20)
+    await server.wait_stats(operation, delivered=20)
+
+    assert len(first.submits) == before
+    assert (await server.stats(waiting))["queued"] == 5
+    assert (await server.senders())[SENDER]["status"] == "ACTIVATED"
+    metrics = (await server.ask("GET", "/metrics")).body.decode()
+    assert 'sendpool_drained_senders{connection="first"} 1.0' in metrics
+    await server.stop()
+    await server.start()
+    (row, _) = await rig.command(server, "connections", "list")
+    assert (row["name"], row["status"], row["inFlight"]) == ("first", "drained", 0)
+    assert (await server.stats(waiting))["queued"] == 5
+
+    await rig.command(server, "connections", "resume", "first")
+    await server.wait_stats(waiting, delivered=5)
+
+
+async def test_drain_ends_the_server_and_says_how_far_it_is(rig: Rig) -> None:
+    centre = await rig.centre(answer_delay=2.5, receipt_delay=0.1)
+    server = await rig.server(rig.smpp("carrier", centre.port, [(SENDER, 40)]))
+    await server.send(await server.pool(), rig.phones(1_000))
+    await rig.until(lambda: len(centre.submits) >= 5, what="some are on their way")
+
+    said = (await rig.run(server, "drain")).stdout
+    refused = await rig.run(server, "drain", status=1)
+
+    assert "attempts in flight\n" in said
+    assert said.endswith("The server has ended.\n")
+    assert await server.stop() == 0
+    assert server.rows("SELECT count(*) FROM attempt WHERE state IN (1, 3)") == [(0,)]
+    assert refused.stderr.startswith("sendpool: no server takes commands at")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import select
+import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from sendpool.admin.protocol import (
     Ask,
     CommandRefused,
     line,
+    peer_process,
     reachable,
     read_answer,
     trusted,
@@ -63,6 +67,15 @@ def ask_server(path: Path, ask: Ask) -> Any:
     asked = line(ask)
     if len(asked) > MAX_ASK:
         raise CommandRefused(f"the command is longer than {MAX_ASK:,} bytes; ask for less")
+    with _connected(path) as connection:
+        answer = read_answer(_exchange(connection, asked))
+    if answer.error is not None:
+        raise CommandRefused(answer.error)
+    return answer.result
+
+
+@contextlib.contextmanager
+def _connected(path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(PATIENCE)
         try:
@@ -74,10 +87,33 @@ def ask_server(path: Path, ask: Ask) -> Any:
             raise _foreign(path) from None
         if not trusted(connection):
             raise _foreign(path)
-        answer = read_answer(_exchange(connection, asked))
-    if answer.error is not None:
-        raise CommandRefused(answer.error)
-    return answer.result
+        yield connection
+
+
+def drain_server(path: Path, within: float, tell: Callable[[float], None]) -> bool:
+    """Ask the server at *path* to drain and end, as SIGTERM does, and wait; False: it has not ended *within* seconds.
+
+    *tell* is called about once a second with how many have passed. Raises NoServer, CommandRefused, or OSError.
+    """
+    with _connected(path) as connection:
+        process = peer_process(connection)
+    if process is None or not hasattr(os, "pidfd_open"):
+        raise CommandRefused("this system does not say which process the server is; send it SIGTERM instead")
+    began = time.monotonic()
+    # It is the server that is waited for, whoever has its number afterwards.
+    handle = os.pidfd_open(process)
+    try:
+        signal.pidfd_send_signal(handle, signal.SIGTERM)
+        ended = select.poll()
+        ended.register(handle, select.POLLIN)
+        while not ended.poll(1000.0):
+            passed = time.monotonic() - began
+            if passed > within:
+                return False
+            tell(passed)
+        return True
+    finally:
+        os.close(handle)
 
 
 def _foreign(path: Path) -> CommandRefused:

@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from sendpool.admin import accounts, changes, events, keys, profiles, senders, templates
+from sendpool.admin import accounts, changes, draining, events, keys, profiles, senders, templates
 from sendpool.admin.context import Context
 from sendpool.admin.protocol import Ask, CommandRefused
 from sendpool.store.database import Script
@@ -33,6 +33,12 @@ COMMANDS: Mapping[str, Command[Any]] = {
     "keys.list": Command(keys.ListKeys, keys.list_keys, writes=False),
     "keys.create": Command(keys.CreateKey, keys.create_key),
     "keys.revoke": Command(keys.RevokeKey, keys.revoke_key),
+    "connections.list": Command(draining.List, draining.list_connections, writes=False),
+    "connections.drain": Command(draining.OneConnection, draining.drain_connection),
+    "connections.resume": Command(draining.OneConnection, draining.resume_connection),
+    "senders.list": Command(draining.List, draining.list_senders, writes=False),
+    "senders.drain": Command(draining.OneSender, draining.drain_senders),
+    "senders.resume": Command(draining.OneSender, draining.resume_senders),
     "profiles.import": Command(profiles.ImportProfiles, profiles.import_profiles),
     "profiles.list": Command(profiles.ListProfiles, profiles.list_profiles, writes=False),
     "profiles.show": Command(profiles.OneProfile, profiles.show_profile, writes=False),

@@ -75,8 +75,19 @@ def may_command(peer: int, own: int) -> bool:
 
 def peer_user(connection: socket.socket) -> int | None:
     """The number of the user at the other end, or None where the system does not tell."""
+    peer = _peer(connection)
+    return None if peer is None else peer[1]
+
+
+def peer_process(connection: socket.socket) -> int | None:
+    """The number of the process at the other end, or None where the system does not tell."""
+    peer = _peer(connection)
+    return None if peer is None else peer[0]
+
+
+def _peer(connection: socket.socket) -> tuple[int, int] | None:
     option = getattr(socket, "SO_PEERCRED", None)
     if option is None:
         return None
-    _, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, option, struct.calcsize("3i")))
-    return int(user)
+    process, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, option, struct.calcsize("3i")))
+    return int(process), int(user)

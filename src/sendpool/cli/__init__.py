@@ -17,6 +17,8 @@ from sendpool.cli.accounts import accounts
 from sendpool.cli.audit import audit
 from sendpool.cli.changes import log
 from sendpool.cli.classes import classes
+from sendpool.cli.connections import connections
+from sendpool.cli.drain import drain
 from sendpool.cli.events import events
 from sendpool.cli.keys import keys
 from sendpool.cli.options import MISUSED, ConfigPath, DatabaseUrl, failed, load_config
@@ -42,6 +44,8 @@ app = App(
 app.command(accounts)
 app.command(audit)
 app.command(classes)
+app.command(connections)
+app.command(drain)
 app.command(keys)
 app.command(profiles)
 app.command(templates)

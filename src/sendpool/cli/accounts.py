@@ -34,7 +34,8 @@ def duration(text: str) -> int:
     return int(found[1]) * _UNITS[found[2]]
 
 
-def _overlap(_: object, tokens: Sequence[Token]) -> int:
+def to_seconds(_: object, tokens: Sequence[Token]) -> int:
+    """A duration on the command line, in seconds."""
     return duration(tokens[0].value)
 
 
@@ -77,7 +78,7 @@ def rotate(
     sid: str,
     *,
     overlap: Annotated[
-        int, Parameter(converter=_overlap, help="How long the old token is still taken: 30m, 24h, 7d; 0 ends it now.")
+        int, Parameter(converter=to_seconds, help="How long the old token is still taken: 30m, 24h, 7d; 0 ends it now.")
     ] = 86_400,
     json: AsJson = False,
     config: ConfigPath = None,

@@ -81,7 +81,7 @@ class Reason(StrEnum):
     READY = "ready", Verdict.SKIPPED, "It was ready; another was free sooner, or had served less for its weight."
     LINK_DOWN = "down", Verdict.SKIPPED, "Its connection was down[: {about}]."
     UNCONFIGURED = "unconfigured", Verdict.SKIPPED, "Its connection is not configured any more."
-    DRAINING = "draining", Verdict.SKIPPED, "Its connection was being drained and took nothing new."
+    DRAINING = "draining", Verdict.SKIPPED, "It, or its connection, was being drained and took nothing new."
     STOPPED = "stopped", Verdict.SKIPPED, "Faults in a row had stopped it[ until {until}]."
     PROBING = "probing", Verdict.SKIPPED, "It had been stopped, and one message was testing whether it works again."
     TRICKLE = "trickle", Verdict.SKIPPED, "Its health was poor[ for {about}], so that it got only a trickle."

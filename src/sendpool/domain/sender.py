@@ -44,5 +44,7 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     #: Segments that may leave at once after a pause; None: `max(1, 0.05 * mps)`.
     burst: float | None = None
     active: bool = True
+    #: It, or its connection, is to start nothing new, and goes on later: what waits for it alone keeps waiting.
+    drained: bool = False
     #: The countries that it sends to, and what that hangs on.
     destinations: Destinations = ANYWHERE

@@ -20,7 +20,7 @@ def condition(gate: Gate | None, link: Link | None, now: float) -> Remark:
     """
     if gate is None or link is None:
         return _UNCONFIGURED
-    if link.draining:
+    if link.draining or gate.sender.drained:
         return Remark(Reason.DRAINING)
     if not link.up:
         return Remark(Reason.LINK_DOWN)

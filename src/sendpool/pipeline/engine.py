@@ -491,6 +491,8 @@ class Engine:
     def use_roster(self, roster: Roster) -> None:
         """Take over a new picture of senders and pools."""
         self.roster = self.acceptor.roster = self.sending.roster = self.planner.roster = roster
+        # What waits for a sender that takes nothing any more is planned anew at once.
+        self.soon.set()
 
 
 def _resolve(future: asyncio.Future[Any], result: Any) -> None:

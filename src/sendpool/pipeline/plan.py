@@ -107,7 +107,7 @@ class Planner:
         lanes = {key.lane for key in queues}
         for sender, member in self.roster.members(pool_id, channel):
             gate = self.gates.get(sender.id)
-            if gate is not None and (ANYONE in lanes or str(sender.id) in lanes):
+            if gate is not None and not sender.drained and (ANYONE in lanes or str(sender.id) in lanes):
                 yield gate, member.weight
 
     def _share(

@@ -506,8 +506,13 @@ class Sending:
             return float("inf")
         now = self._clock()
         at = max(gate.bucket.free_at(now), link.bucket.free_at(now), gate.flights.stopped_until)
-        # A sender whose link is down is the last choice, not an impossible one.
-        return at if link.up else at + 3600.0
+        # A sender whose link is down is the last choice but for one that is drained, and neither an impossible one.
+        at += 0.0 if link.up else 3600.0
+        return at + 7200.0 if self._is_drained(sender_id) else at
+
+    def _is_drained(self, sender_id: int) -> bool:
+        sender = self.roster.senders.get(sender_id)
+        return sender is not None and sender.drained
 
 
 def _public_id(started: Started) -> str:

@@ -123,6 +123,7 @@ class Supervisor:
         await link.connector.close()
         self._engine.metrics.in_flight.forget(link.name)
         self._engine.metrics.link_up.forget(link.name)
+        self._engine.metrics.drained_senders.forget(link.name)
         del self._engine.sending.links[key], self._settings[key]
 
     def gates(self, roster: Roster) -> None:
@@ -143,6 +144,11 @@ class Supervisor:
             elif (gate.sender.mps, gate.sender.burst) != (sender.mps, sender.burst):
                 gate.bucket.resize(sender.mps, sender.burst, now)
             gate.sender, gate.options = sender, chosen
+        drained = Counter(
+            sender.connection_id for sender in roster.senders.values() if sender.active and sender.drained
+        )
+        for key, link in self._engine.sending.links.items():
+            self._engine.metrics.drained_senders(link.name).set(drained[key])
 
     async def close(self) -> None:
         """Let what is in flight finish, then disconnect everywhere."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from sendpool.domain.destinations import Countries
 from sendpool.domain.message import Category
@@ -17,26 +17,18 @@ from sendpool.store.tables import account, connection, pool_member, sender, send
 
 def load_senders() -> Script[list[Sender]]:
     """Every sender, active or not."""
-    columns = (
-        "id",
-        "uid",
-        "account_id",
-        "connection_id",
-        "channel",
-        "address",
-        "mps",
-        "burst",
-        "active",
-        "destinations",
-    )
-    rows = yield select(*(sender.c[name] for name in columns))
+    names = ("id", "uid", "account_id", "connection_id", "channel", "address", "mps", "burst", "active", "destinations")
+    drained = or_(sender.c.drained_at.is_not(None), connection.c.drained_at.is_not(None))
+    joined = sender.outerjoin(connection, connection.c.id == sender.c.connection_id)
+    rows = yield select(*(sender.c[name] for name in names), drained).select_from(joined)
     return [
         Sender(
             **{
-                **dict(zip(columns, row, strict=True)),
+                **dict(zip(names, row[:-1], strict=True)),
                 "channel": Channel(row[4]),
                 "active": bool(row[8]),
                 "destinations": read_destinations(row[9]),
+                "drained": bool(row[-1]),
             }
         )
         for row in rows

@@ -131,6 +131,8 @@ connection = Table(
     _required("active", SmallInteger),
     _required("created_at", Time),
     _required("updated_at", Time),
+    #: Since when it starts nothing new, on somebody's word; None: it does.
+    Column("drained_at", Time),
     UniqueConstraint("account_id", "name"),
 )
 
@@ -154,6 +156,8 @@ sender = Table(
     _required("updated_at", Time),
     #: Where it sends, as it and its connection are declared.
     _required("destinations", Json, server_default="{}"),
+    #: As that of a connection, for this sender alone.
+    Column("drained_at", Time),
     UniqueConstraint("account_id", "channel", "address"),
 )
 
