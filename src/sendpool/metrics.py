@@ -114,6 +114,15 @@ class Metrics:
                 registry=registry,
             )
         )
+        #: By connection and place (submit or receipt).
+        self.unclassified = Family(
+            Counter(
+                "sendpool_unclassified_codes",
+                "Codes of carriers that no table knows, each counted when it comes for the first time.",
+                ["connection", "place"],
+                registry=registry,
+            )
+        )
         self._unmatched = Counter(
             "sendpool_receipts_unmatched", "Receipts that named no known segment when they came.", registry=registry
         )

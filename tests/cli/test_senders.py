@@ -13,7 +13,10 @@ def unwell(path: Path) -> None:
     """An account with a sender that loses receipts."""
     with sqlite3.connect(path) as connection:
         account = "INSERT INTO account (id, sid, name, auth_token, created_at) VALUES (1, 'AC1', '', 'x', 1)"
-        line = "INSERT INTO connection VALUES (1, 1, 'carrier-a', 'smpp', 1, 1, 1)"
+        line = (
+            "INSERT INTO connection (id, account_id, name, type, active, created_at, updated_at)"
+            " VALUES (1, 1, 'carrier-a', 'smpp', 1, 1, 1)"
+        )
         sender = (
             "INSERT INTO sender (id, uid, account_id, connection_id, channel, address, active, tags, mps, options,"
             " created_at, updated_at) VALUES (1, x'0123456789abcdef0123456789abcdef', 1, 1, 'SMS', '+12034458910', 1,"
@@ -52,3 +55,18 @@ def test_an_account_that_is_not_there_is_named(run: Run) -> None:
 
     assert done.status == 1
     assert "there is no account AC9" in done.err
+
+
+def test_codes_that_came_are_listed_with_counts(run: Run, tmp_path: Path) -> None:
+    assert run("classes", "--seen").out == "No carrier has refused anything.\n"
+    assert run("classes", "--unclassified").out == "Every code that came is known.\n"
+    unwell(tmp_path / "sendpool.db")
+    with sqlite3.connect(tmp_path / "sendpool.db") as connection:
+        for code, rule, count in (("0x400", "smpp/?", 7), ("0x0a", "smpp/0x0a", 9)):
+            values = (1, "submit", code, "TRANSIENT", rule, count, 1_800_000_000_000_000, 1_800_000_001_000_000)
+            connection.execute("INSERT INTO code_seen VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+    connection.close()
+
+    assert [row.split()[2] for row in run("classes", "--seen").out.splitlines()[1:]] == ["0x0a", "0x400"]
+    (told,) = json.loads(run("classes", "--unclassified", "--json").out)
+    assert (told["connection"], told["code"], told["count"], told["known"]) == ("carrier-a", "0x400", 7, False)

@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from sendpool.admin import accounts, changes, draining, events, keys, profiles, senders, templates
+from sendpool.admin import accounts, changes, codes, draining, events, keys, profiles, senders, templates
 from sendpool.admin.context import Context
 from sendpool.admin.protocol import Ask, CommandRefused
 from sendpool.store.database import Script
@@ -47,6 +47,7 @@ COMMANDS: Mapping[str, Command[Any]] = {
     "templates.show": Command(templates.OneTemplate, templates.show_template, writes=False),
     "templates.write": Command(templates.WriteTemplate, templates.write_template),
     "templates.delete": Command(templates.OneTemplate, templates.delete_template),
+    "codes.list": Command(codes.ListCodes, codes.show_codes, writes=False),
     "senders.health": Command(senders.ShowHealth, senders.show_health, writes=False),
     "events.list": Command(events.ListEvents, events.show_events, writes=False),
     "log.list": Command(changes.ListLog, changes.show_log, writes=False),

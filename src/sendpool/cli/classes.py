@@ -1,18 +1,48 @@
-"""`sendpool classes`: why attempts fail, and what follows."""
+"""`sendpool classes`: why attempts fail, what follows, and what carriers have answered with."""
 
 from __future__ import annotations
 
 import json as json_module
 from textwrap import fill
-from typing import Any
+from typing import Annotated, Any
 
-from sendpool.cli.options import AsJson
+from cyclopts import Parameter
+
+from sendpool.cli.asking import ask, listing
+from sendpool.cli.options import AsJson, ConfigPath, DatabaseUrl
 
 _WIDTH = 100
 
 
-def classes(*, json: AsJson = False) -> int:
-    """List the failure classes and error codes, with what follows from each."""
+_SEEN = {
+    "connection": "Connection",
+    "where": "Where",
+    "code": "Code",
+    "class": "Class",
+    "rule": "Rule",
+    "count": "Count",
+    "firstAt": "First",
+    "lastAt": "Last",
+}
+
+
+def classes(
+    *,
+    seen: Annotated[bool, Parameter(help="Instead, the codes that carriers have answered with, with counts.")] = False,
+    unclassified: Annotated[bool, Parameter(help="Of these only codes of which nobody knows the meaning.")] = False,
+    json: AsJson = False,
+    config: ConfigPath = None,
+    database: DatabaseUrl = None,
+) -> int:
+    """List the failure classes and error codes, with what follows from each; or what carriers have answered with."""
+    if seen or unclassified:
+        nothing = "Every code that came is known." if unclassified else "No carrier has refused anything."
+        show = listing(_SEEN, nothing, as_json=json)
+        return ask(show, "codes.list", config=config, database=database, unclassified=unclassified)
+    return _list_classes(json=json)
+
+
+def _list_classes(*, json: bool) -> int:
     from sendpool.api.reference.codes import error_codes
     from sendpool.domain.consequences import what_follows
     from sendpool.domain.failures import CLASSES, TABLE_VERSION, FailureClass

@@ -163,8 +163,9 @@ def _codes(key: str) -> Iterator[str]:
 def _wire(provider: str, code: str, row: _Row, actions: ClassActions) -> int | None:
     if row.wire is not None:
         return row.wire
-    # Twilio's codes are the vocabulary of the wire itself; HTTP codes are not.
-    return int(code) if provider == "twilio" and code.isdigit() and int(code) >= 10_000 else actions.wire
+    # Twilio's codes are the vocabulary of the wire itself; HTTP codes are not, nor is what is no failure.
+    shown = provider == "twilio" and code.isdigit() and int(code) >= 10_000 and actions.wire is not None
+    return int(code) if shown else actions.wire
 
 
 def _classified(provider: str, code: str, row: _Row, actions: ClassActions) -> Classified:

@@ -34,6 +34,7 @@ from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.settle import ONCE_AMBIGUOUS, SUBMITTED, Changes, Ending, Revoke
 from sendpool.store.attempts import AttemptChange, PastAttempt, load_past
+from sendpool.store.codes import Code
 from sendpool.store.database import Script
 from sendpool.store.messages import Standing, load_standing
 from sendpool.store.queue import AskingRow, DueRow
@@ -117,6 +118,7 @@ def _decide_one(ending: Ending, message: Standing, past: list[PastAttempt], chan
     found = by_rule(ending.rule) if ending.rule else of_class(ending.failure)
     index = sum(1 for one in past[:place] if one.state != AttemptState.WITHDRAWN)
     expires_at = None if ending.expires_at is None else ending.expires_at / 1e6
+    _note_code(ending, found, changes)
     closed = message.state == MessageState.SENT and is_closed(message.deadline / 1e6, bench.now / 1e6)
     outcome = OutcomeFacts(index, found, Trigger.CLOSING if closed else Trigger.RESULT, expires_at=expires_at)
     decision = next_step(facts, outcome, policy_of(message, bench), bench.now / 1e6)
@@ -136,6 +138,14 @@ def _decide_one(ending: Ending, message: Standing, past: list[PastAttempt], chan
     )
     ended.next = said
     _carry_out(decision, ending, message, past, found, changes, bench)
+
+
+def _note_code(ending: Ending, found: Classified, changes: Changes) -> None:
+    """What a carrier has answered is counted; what we ourselves have found is no answer."""
+    rule = ending.rule or found.rule
+    if ending.code and ending.state is not AttemptState.AMBIGUOUS and not rule.startswith("sendpool/"):
+        place = "submit" if ending.state is AttemptState.REJECTED else "receipt"
+        changes.codes[Code(ending.attempt.connection_id, place, ending.code, ending.failure.value, rule)] += 1
 
 
 def _marks(ending: Ending) -> int:

@@ -22,6 +22,7 @@ from sendpool.pipeline.accept import Acceptance, Acceptor, insert_acceptances, i
 from sendpool.pipeline.backlog import Backlog
 from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.claim import HORIZON, Claim, Claimed, Clock, claim_due
+from sendpool.pipeline.codes import CodeBook
 from sendpool.pipeline.decide import Bench, decide, expire
 from sendpool.pipeline.expand import Expander
 from sendpool.pipeline.fence import Alone, Fence, WriteBacks, store_segments, usable, used
@@ -46,6 +47,7 @@ from sendpool.pipeline.settle import (
 )
 from sendpool.pipeline.wait import decide_waits
 from sendpool.store.chunks import Expansion, expand_chunk
+from sendpool.store.codes import count_codes
 from sendpool.store.database import Database, Script, Unit
 from sendpool.store.idempotency import Key
 from sendpool.store.numbers import take_block
@@ -155,6 +157,7 @@ class Engine:
         self.planner = Planner(self.book, self.sending.links, self.sending.gates, self.wake, clock.monotonic)
         self.expander = Expander(self.acceptor)
         self.backlog = Backlog()
+        self.codes = CodeBook(metrics, self._link_name)
         #: Knows which connections may be used: on PostgreSQL other nodes may have taken over.
         self.fence: Fence = Alone()
         #: Told of attempts that are to be taken back, after the commit that decided so.
@@ -405,6 +408,8 @@ class Engine:
         yield from decide(changes, bench)
         yield from decide_waits(changes, bench)
         yield from changes.write()
+        if changes.codes:
+            yield from count_codes(self.codes.note(changes.codes), bench.now)
         due += changes.due
         bench.revokes.extend(changes.revokes)
         return result
@@ -487,6 +492,10 @@ class Engine:
         sending = self.sending
         links = (sending.revocable, sending.reaches, self.planner.restraint.restrains)
         return Bench(roster or self.roster, self.book, sending.free_at, *links, now, Counter(), [])
+
+    def _link_name(self, connection_id: int) -> str:
+        link = self.sending.links.get(connection_id)
+        return link.name if link else "gone"
 
     def use_roster(self, roster: Roster) -> None:
         """Take over a new picture of senders and pools."""

@@ -18,7 +18,7 @@ from sendpool.pipeline.settle import Result
 
 #: Receipts of one connection that are matched in memory, and those that its senders' health is judged by.
 _AWAITED = 100_000
-_WATCHED = 50_000
+_WATCHED = 100_000
 #: Seconds after which a watched message without a receipt stays counted as lost though it is forgotten.
 _RIPE = 60.0
 

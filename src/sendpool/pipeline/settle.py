@@ -32,6 +32,7 @@ from sendpool.store.attempts import (
     note_carrier_ids,
     note_decisions,
 )
+from sendpool.store.codes import Code
 from sendpool.store.database import Script, Unit
 from sendpool.store.messages import COUNTER, MessageChange, Standing, change_messages, count, load_deadlines
 from sendpool.store.outbox import EventRow, write_events
@@ -145,6 +146,8 @@ class Changes:
         self.revokes: list[Revoke] = []
         #: (message, step) of messages that go on with a later step while an attempt is still open.
         self.steps: list[tuple[int, int]] = []
+        #: What carriers have answered with.
+        self.codes: Counter[Code] = Counter()
 
     def move_attempt(self, change: AttemptChange) -> None:
         """Move an attempt; moved twice in one settlement, it goes from where it stood at first to where it ends."""
