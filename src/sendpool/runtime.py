@@ -28,11 +28,13 @@ from sendpool.metrics import Metrics
 from sendpool.pipeline.cancel import cancel
 from sendpool.pipeline.capability import CapabilityLoop
 from sendpool.pipeline.engine import Engine
+from sendpool.pipeline.explain import explain_message
 from sendpool.pipeline.health import HealthKeeper
 from sendpool.pipeline.inventory import UnknownAccount, Wanted, take_inventory
 from sendpool.pipeline.retain import Retention
 from sendpool.pipeline.revoke import Revoker
-from sendpool.pipeline.roster import load_roster
+from sendpool.pipeline.roster import Roster, load_roster
+from sendpool.pipeline.sight import LiveSight, Sight
 from sendpool.pipeline.supervise import Supervisor
 from sendpool.pipeline.sweep import Sweeper
 from sendpool.store.accounts import FirstAccount, ensure_first_account, load_accounts
@@ -157,7 +159,8 @@ class Runtime:
         server = self._config.server
 
         def context() -> Context:
-            return Context(self._now(), key, server.account_sid, token_set=server.auth_token is not None)
+            token_set = server.auth_token is not None
+            return Context(self._now(), key, server.account_sid, token_set=token_set, live=self._live)
 
         async def changed() -> None:
             async with self._applying:
@@ -210,6 +213,7 @@ class Runtime:
             write=engine.change,
             accept=engine.accept,
             cancel=partial(cancel, engine),
+            explain=partial(explain_message, engine),
             accounts=self._accounts,
             now=self._now,
             ready=lambda: self._ready,
@@ -234,6 +238,9 @@ class Runtime:
             ws="none",
             timeout_graceful_shutdown=DRAIN_SECONDS,
         )
+
+    def _live(self) -> tuple[Roster, Sight]:
+        return self._engine.roster, LiveSight(self._engine.sending, self._engine.clock)
 
     def _now(self) -> int:
         return self._engine.clock.wall()

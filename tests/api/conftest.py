@@ -29,6 +29,7 @@ from sendpool.domain.states import AttemptState
 from sendpool.metrics import Metrics
 from sendpool.pipeline.cancel import cancel
 from sendpool.pipeline.engine import Engine
+from sendpool.pipeline.explain import explain_message
 from sendpool.pipeline.roster import load_roster
 from sendpool.store.accounts import Account, ensure_first_account
 from sendpool.store.database import Script
@@ -326,6 +327,7 @@ async def running(migrated: Path, folder: Path) -> AsyncIterator[World]:
         write=engine.change,
         accept=engine.accept,
         cancel=partial(cancel, engine),
+        explain=partial(explain_message, engine),
         accounts=Accounts([first, second]),
         now=microseconds,
         ready=lambda: True,

@@ -28,8 +28,8 @@ def test_a_code_is_a_lower_case_word_that_fits_a_column_and_a_label(reason: Reas
 
 
 def test_the_time_and_the_subject_stand_where_the_sentence_has_a_place_for_them() -> None:
-    assert say(Reason.PAUSED, until="12:30") == "The carrier asked it to pause until 12:30."
-    assert say(Reason.PAUSED) == "The carrier asked it to pause."
+    assert say(Reason.PAUSED, until="12:30") == "The carrier has asked it to pause until 12:30."
+    assert say(Reason.PAUSED) == "The carrier has asked it to pause."
     assert say(Reason.NOT_IN_COUNTRY, about="DE") == "It does not send to the recipient's country (DE)."
 
 

@@ -140,6 +140,6 @@ async def test_a_lane_shows_only_the_rows_that_have_waited_too_long(database: Da
 async def test_a_step_is_taken_by_the_messages_named(database: Database) -> None:
     await database.write(accept(100, 3))
 
-    await database.write(queue.take_step([(100, 1), (102, 2)]))
+    await database.write(queue.take_step([(100, 1, "n"), (102, 2, "")]))
 
     assert await ask(database, "SELECT step FROM message ORDER BY id") == [(1,), (0,), (2,)]

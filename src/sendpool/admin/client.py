@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sendpool.admin.commands import prepare
+from sendpool.admin.commands import Prepared, prepare
 from sendpool.admin.context import Context
 from sendpool.admin.protocol import (
     MAX_ANSWER,
@@ -142,13 +142,14 @@ async def run_here(where: Where, ask: Ask, context: Callable[[], Context]) -> An
     """
     database = await open_database(where)
     try:
-        return await database.write(_checked(ask, context()))
+        command, result = await database.write(_checked(ask, context()))
+        return command.finish(result)
     finally:
         await database.close()
 
 
-def _checked(ask: Ask, context: Context) -> Script[Any]:
+def _checked(ask: Ask, context: Context) -> Script[tuple[Prepared, Any]]:
     command = prepare(ask, context)
     if command.writes:
         yield from load_accounts(context.key)
-    return (yield from command.script())
+    return command, (yield from command.script())

@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from sendpool.admin import accounts, changes, codes, draining, events, keys, profiles, senders, templates
+from sendpool.admin import accounts, changes, codes, draining, events, explain, keys, profiles, senders, templates
 from sendpool.admin.context import Context
 from sendpool.admin.protocol import Ask, CommandRefused
 from sendpool.store.database import Script
@@ -22,6 +22,9 @@ class Command(NamedTuple, Generic[T]):
     script: Callable[[T, Context], Script[Any]]
     #: False: it only reads, on a snapshot of its own.
     writes: bool = True
+    #: What is answered, made of what the script brought where the command was asked: only there may be looked at what
+    #: a running server has in memory.
+    finish: Callable[[Any, Context], Any] | None = None
 
 
 COMMANDS: Mapping[str, Command[Any]] = {
@@ -50,6 +53,7 @@ COMMANDS: Mapping[str, Command[Any]] = {
     "codes.list": Command(codes.ListCodes, codes.show_codes, writes=False),
     "senders.health": Command(senders.ShowHealth, senders.show_health, writes=False),
     "events.list": Command(events.ListEvents, events.show_events, writes=False),
+    "explain.message": Command(explain.ExplainMessage, explain.find_story, writes=False, finish=explain.tell),
     "log.list": Command(changes.ListLog, changes.show_log, writes=False),
 }
 
@@ -59,6 +63,7 @@ class Prepared(NamedTuple):
 
     script: Callable[[], Script[Any]]
     writes: bool
+    finish: Callable[[Any], Any]
 
 
 def prepare(ask: Ask, context: Context) -> Prepared:
@@ -70,4 +75,9 @@ def prepare(ask: Ask, context: Context) -> Prepared:
         arguments = msgspec.convert(ask.arguments, command.arguments)
     except msgspec.ValidationError as error:
         raise CommandRefused(f"{ask.command}: {error}; is the server of another version?") from None
-    return Prepared(lambda: command.script(arguments, context), command.writes)
+    finish = command.finish
+    return Prepared(
+        lambda: command.script(arguments, context),
+        command.writes,
+        (lambda brought: brought) if finish is None else lambda brought: finish(brought, context),
+    )

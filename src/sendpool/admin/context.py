@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
+
+from sendpool.pipeline.roster import Roster
+from sendpool.pipeline.sight import Sight
 
 
 class Context(NamedTuple):
@@ -19,6 +23,8 @@ class Context(NamedTuple):
     account_sid: str | None = None
     #: Whether the configuration sets the first account's auth token.
     token_set: bool = False
+    #: Who can send and what holds them back just now; None: no server runs.
+    live: Callable[[], tuple[Roster, Sight]] | None = None
 
 
 class Arguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -138,7 +138,7 @@ class CommandServer:
     async def _carry_out(self, ask: Ask) -> Any:
         command = prepare(ask, self._context())
         if not command.writes:
-            return await self._database.read(command.script())
+            return command.finish(await self._database.read(command.script()))
         result = await self._write(command.script)
         try:
             await self._changed()

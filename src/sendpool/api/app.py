@@ -37,6 +37,7 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/Messages/Seek/{message_sid}": {"GET": lookups.seek_message},
     "/Messages/{message_id}": {"GET": messages.get_message, "DELETE": messages.delete_message},
     "/Messages/{message_id}/Cancel": {"POST": messages.cancel_message},
+    "/Messages/{message_id}/Explanation": {"GET": messages.explain_message},
     "/Messages/{message_id}/Receipts": {"GET": lookups.get_receipts},
     "/Emails": {"POST": emails.post_emails, "GET": emails.get_emails},
     "/Emails/Operations": {"GET": emails.get_operations},

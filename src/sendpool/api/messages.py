@@ -107,6 +107,14 @@ async def cancel_message(request: Request) -> Reply:
     return await kinds.cancel(request, MESSAGES, request.path("message_id"))
 
 
+async def explain_message(request: Request) -> Reply:
+    """Say why a message went the way it did, or what it waits for."""
+    found = await request.services.explain(request.account_id, MESSAGES.place(request.path("message_id")))
+    if found is None:
+        raise not_found("message")
+    return Reply(200, encode(found))
+
+
 async def get_operations(request: Request) -> Reply:
     """List message operations."""
     return await kinds.operations(request, MESSAGES)

@@ -11,10 +11,12 @@ from sendpool.api.forwarded import Network
 from sendpool.api.once import Once
 from sendpool.api.rates import RequestRates
 from sendpool.connectors.base import CallbackRoute
+from sendpool.domain.explanation import Explanation
 from sendpool.domain.request import Accepted, SendRequest
 from sendpool.domain.states import MessageState
 from sendpool.pipeline.cancel import Cancellation, Wish
 from sendpool.store.database import Database, Script
+from sendpool.store.history import MessagePlace
 from sendpool.store.idempotency import Key
 
 T = TypeVar("T")
@@ -56,6 +58,8 @@ class Services:
     accept: Callable[[SendRequest, Key | None], Awaitable[Accepted]]
     #: Takes back what has not left; returns once that is durable. Raises `pipeline.engine.StoreUnavailable`.
     cancel: Callable[[Wish], Awaitable[tuple[Cancellation, MessageState | None]]]
+    #: Says why a message of an account went the way it did, or what it waits for; None: there is no such message.
+    explain: Callable[[int, MessagePlace], Awaitable[Explanation | None]]
     #: Who may call.
     accounts: Accounts
     #: Microseconds since 1970.

@@ -20,6 +20,7 @@ from sendpool.cli.classes import classes
 from sendpool.cli.connections import connections
 from sendpool.cli.drain import drain
 from sendpool.cli.events import events
+from sendpool.cli.explain import explain
 from sendpool.cli.keys import keys
 from sendpool.cli.options import MISUSED, ConfigPath, DatabaseUrl, failed, load_config
 from sendpool.cli.profiles import profiles
@@ -51,6 +52,7 @@ app.command(profiles)
 app.command(templates)
 app.command(senders)
 app.command(events)
+app.command(explain)
 app.command(log)
 
 

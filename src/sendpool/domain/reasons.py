@@ -42,14 +42,14 @@ class Reason(StrEnum):
         return member
 
     # ---- taken
-    FIRST_FREE = "first_free", Verdict.TAKEN, "It was free first, and of those free at once it had served least."
-    ONLY_ONE = "only_one", Verdict.TAKEN, "No other sender could take it."
-    NAMED = "named", Verdict.TAKEN, "The request named this sender."
+    FIRST_FREE = "first_free", Verdict.TAKEN, "It is free first, and of those free at once it has served least."
+    ONLY_ONE = "only_one", Verdict.TAKEN, "No other sender can take it."
+    NAMED = "named", Verdict.TAKEN, "The request names this sender."
     STICKY = "sticky", Verdict.TAKEN, "It is the sender that this recipient always gets."
     MATCHED = "matched", Verdict.TAKEN, "Its number is nearest to the recipient's[ ({about})]."
-    UNTRIED = "untried", Verdict.TAKEN, "Of the senders that had not tried it, this one would be free first."
-    AGAIN = "again", Verdict.TAKEN, "It tries again: the fault that it met may pass."
-    PROBE = "probe", Verdict.TAKEN, "It had been stopped, and this message tests whether it works again."
+    UNTRIED = "untried", Verdict.TAKEN, "Of the senders that have not tried it, this one is free first."
+    AGAIN = "again", Verdict.TAKEN, "It tries again: what it met may pass."
+    PROBE = "probe", Verdict.TAKEN, "It was stopped, and this message tests whether it works again."
     TRIAL = (
         "trial",
         Verdict.TAKEN,
@@ -58,14 +58,14 @@ class Reason(StrEnum):
     RECEIVED = "received", Verdict.TAKEN, "The message came in to it."
 
     # ---- waited: its pace
-    WINDOW_FULL = "window_full", Verdict.WAITED, "As many messages were in flight as it or its connection may have."
-    USED_UP = "used_up", Verdict.WAITED, "Its throughput was used up[ until {until}]."
+    WINDOW_FULL = "window_full", Verdict.WAITED, "As many messages are in flight as it or its connection may have."
+    USED_UP = "used_up", Verdict.WAITED, "Its throughput is used up[ until {until}]."
     CONNECTION_USED_UP = (
         "connection_used_up",
         Verdict.WAITED,
-        "The throughput of its connection was used up[ until {until}].",
+        "The throughput of its connection is used up[ until {until}].",
     )
-    PAUSED = "paused", Verdict.WAITED, "The carrier asked it to pause[ until {until}]."
+    PAUSED = "paused", Verdict.WAITED, "The carrier has asked it to pause[ until {until}]."
     DAILY_LIMIT = "daily_limit", Verdict.WAITED, "Its limit for the day is reached[; it goes on at {until}]."
     SCOPE_FULL = (
         "scope_full",
@@ -74,33 +74,35 @@ class Reason(StrEnum):
     )
     PAIR_LIMIT = "pair_limit", Verdict.WAITED, "It may not send to this recipient again[ before {until}]."
     QUIET_HOURS = "quiet_hours", Verdict.WAITED, "It is a quiet hour where the recipient is[, until {until}]."
+    NEXT = "next", Verdict.WAITED, "It is about to take it."
     TURN = "turn", Verdict.WAITED, "Other messages of its queue are before this one."
     GRACE = "grace", Verdict.WAITED, "The message is kept for this sender a little longer[, until {until}]."
 
     # ---- skipped: not ready, or another came first
-    READY = "ready", Verdict.SKIPPED, "It was ready; another was free sooner, or had served less for its weight."
-    LINK_DOWN = "down", Verdict.SKIPPED, "Its connection was down[: {about}]."
+    READY = "ready", Verdict.SKIPPED, "It is ready; another is free sooner, or has served less for its weight."
+    LINK_DOWN = "down", Verdict.SKIPPED, "Its connection is down[: {about}]."
+    NOT_RUNNING = "not_running", Verdict.SKIPPED, "The server is not running."
     UNCONFIGURED = "unconfigured", Verdict.SKIPPED, "Its connection is not configured any more."
-    DRAINING = "draining", Verdict.SKIPPED, "It, or its connection, was being drained and took nothing new."
-    STOPPED = "stopped", Verdict.SKIPPED, "Faults in a row had stopped it[ until {until}]."
-    PROBING = "probing", Verdict.SKIPPED, "It had been stopped, and one message was testing whether it works again."
-    TRICKLE = "trickle", Verdict.SKIPPED, "Its health was poor[ for {about}], so that it got only a trickle."
-    RECOVERING = "recovering", Verdict.SKIPPED, "Its health was coming back[ for {about}], so that it got only a part."
+    DRAINING = "draining", Verdict.SKIPPED, "It, or its connection, is being drained and takes nothing new."
+    STOPPED = "stopped", Verdict.SKIPPED, "Faults in a row have stopped it[ until {until}]."
+    PROBING = "probing", Verdict.SKIPPED, "It was stopped, and one message is testing whether it works again."
+    TRICKLE = "trickle", Verdict.SKIPPED, "Its health is poor[ for {about}], so that it gets only a trickle."
+    RECOVERING = "recovering", Verdict.SKIPPED, "Its health is coming back[ for {about}], so that it gets only a part."
     OTHER_STICKY = "other_sticky", Verdict.SKIPPED, "The recipient always gets another sender."
     LESS_MATCHING = "less_matching", Verdict.SKIPPED, "The number of another sender is nearer to the recipient's."
-    LOWER_TIER = "lower_tier", Verdict.SKIPPED, "A sender of a better tier could take it."
-    OTHER_LANE = "other_lane", Verdict.SKIPPED, "The message was kept for another sender."
+    LOWER_TIER = "lower_tier", Verdict.SKIPPED, "A sender of a better tier can take it."
+    OTHER_LANE = "other_lane", Verdict.SKIPPED, "The message is kept for another sender."
     OTHER_CONNECTION = (
         "other_connection",
         Verdict.SKIPPED,
-        "It shares the connection that had just failed; one of another connection was left.",
+        "It shares the connection that has just failed, and a sender of another one is left.",
     )
 
     # ---- excluded: not this message
     NOT_ON_CHANNEL = "not_on_channel", Verdict.EXCLUDED, "It is on another channel than this step of the plan."
     UNREACHABLE = "unreachable", Verdict.EXCLUDED, "The recipient cannot be reached through it on this channel."
-    TRIED = "tried", Verdict.EXCLUDED, "It had tried this message already."
-    ACCEPTED_BEFORE = "accepted_before", Verdict.EXCLUDED, "A carrier had accepted this message from it already."
+    TRIED = "tried", Verdict.EXCLUDED, "It has tried this message already."
+    ACCEPTED_BEFORE = "accepted_before", Verdict.EXCLUDED, "A carrier has accepted this message from it already."
     GONE = "gone", Verdict.EXCLUDED, "It is no longer in the pool, or is switched off."
     NOT_IN_COUNTRY = "not_in_country", Verdict.EXCLUDED, "It does not send to the recipient's country[ ({about})]."
     NO_ALPHANUMERIC = (
@@ -117,7 +119,7 @@ class Reason(StrEnum):
         Verdict.EXCLUDED,
         "The recipient has had as much of this category as is allowed[ ({about})].",
     )
-    FILTERED = "filtered", Verdict.EXCLUDED, "The request left its channel out."
+    FILTERED = "filtered", Verdict.EXCLUDED, "The request leaves its channel out."
 
 
 class Remark(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import uuid_utils
@@ -249,7 +249,11 @@ def _origin(request: SendRequest, pool: Pool) -> str:
         kind = "account"
     else:
         kind = "address" if isinstance(origin, AddressOrigin) else "sender"
-    return msgspec.json.encode({"kind": kind, "pool": pool.uid.hex()}).decode()
+    told: dict[str, Any] = {"kind": kind, "pool": pool.uid.hex()}
+    if isinstance(origin, PoolOrigin) and origin.filter_in is not None:
+        # For explanations: nobody could tell afterwards why a channel was left out.
+        told["only"] = sorted(origin.filter_in)
+    return msgspec.json.encode(told).decode()
 
 
 def _errors(

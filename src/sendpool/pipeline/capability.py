@@ -17,6 +17,7 @@ import structlog
 
 from sendpool.connectors.base import KnowsCapabilities
 from sendpool.domain.dealing import step_cost
+from sendpool.domain.explanation import UNREACHED
 from sendpool.domain.message import LETTER_CHANNEL, at_step
 from sendpool.domain.sender import Channel, Sender
 from sendpool.pipeline.book import ANYONE, QueueBook
@@ -206,13 +207,13 @@ def sort_rows(queue_id: int, turns: Sequence[Turn], book: QueueBook, changes: Ch
     yield from enqueue(
         [(numbers[lane], row.rank, row.message_id, row.cost, row.due) for row, _, lane in turns if lane is not None]
     )
-    moved: list[tuple[int, int]] = []
+    moved: list[tuple[int, int, str]] = []
     for row, step, lane in turns:
         if lane is None and step is not None:
             letter = row.plan[step]
             queue = book.entry(pool_id, LETTER_CHANNEL[letter])
             changes.due.append((queue, row.rank, row.message_id, step_cost(letter, row.segments), row.due))
-            moved.append((row.message_id, step))
+            moved.append((row.message_id, step, UNREACHED))
     if moved:
         yield from take_step(moved)
     yield from expire([row.message_id for row, step, _ in turns if step is None], changes, rule=NOT_REACHABLE)

@@ -24,6 +24,7 @@ from sendpool.domain.decision import (
     is_closed,
 )
 from sendpool.domain.events import ATTEMPT_ENDED, LATE_RECEIPT
+from sendpool.domain.explanation import DESERTED
 from sendpool.domain.failures import TABLE_VERSION, Classified, FailureClass, by_rule, of_class
 from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, Category, at_step
 from sendpool.domain.policy import Policy, policy_for
@@ -397,5 +398,5 @@ def _leave_channel(message: Standing, past: Sequence[PastAttempt], row: DueRow, 
         return False
     channel = LETTER_CHANNEL[message.plan[later[0]]]
     make_due(message, channel, None, bench.now / 1e6, row.rank, changes, bench)
-    changes.steps.append((message.message_id, later[0]))
+    changes.steps.append((message.message_id, later[0], DESERTED))
     return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from sendpool.domain.explanation import TOO_LONG
 from sendpool.domain.message import LETTER_CHANNEL
 from sendpool.domain.policy import OTP_BUDGETS
 from sendpool.domain.sender import Channel
@@ -60,6 +61,6 @@ def leave_channels(queues: Iterable[Timed], bench: Bench, changes: Changes) -> S
             if budget is None or not later or row.due + int(budget * 1e6) > bench.now:
                 continue
             make_due(message, LETTER_CHANNEL[message.plan[later[0]]], None, bench.now / 1e6, row.rank, changes, bench)
-            changes.steps.append((row.message_id, later[0]))
+            changes.steps.append((row.message_id, later[0], TOO_LONG))
             moved.append((queue.queue_id, row.rank, row.message_id))
         yield from remove(moved)

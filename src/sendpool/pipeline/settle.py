@@ -144,8 +144,8 @@ class Changes:
         self.decisions: list[tuple[int, int, int, str]] = []
         self.carrier_ids: list[tuple[int, int, str]] = []
         self.revokes: list[Revoke] = []
-        #: (message, step) of messages that go on with a later step while an attempt is still open.
-        self.steps: list[tuple[int, int]] = []
+        #: (message, step, why the present one is left) of messages that go on with a later step, as `take_step` has it.
+        self.steps: list[tuple[int, int, str]] = []
         #: What carriers have answered with.
         self.codes: Counter[Code] = Counter()
 

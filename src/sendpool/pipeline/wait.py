@@ -87,7 +87,7 @@ def _carry_out(
         changes.decisions.append((ask.message_id, ask.n, 0, f"revoke/{decision.rule}"))
     elif isinstance(decision, Fallback):
         make_due(message, LETTER_CHANNEL[message.plan[decision.step]], None, decision.at, 0, changes, bench)
-        changes.steps.append((ask.message_id, decision.step))
+        changes.steps.append((ask.message_id, decision.step, ""))
         changes.decisions.append((ask.message_id, ask.n, SUPERSEDED, said))
     elif isinstance(decision, Later):
         make_due(message, channel, str(decision.sender_id), decision.at, 0, changes, bench)

@@ -200,11 +200,15 @@ def head_addresses(queue_id: int, limit: int) -> Script[list[AskingRow]]:
     return _in_order(rows)
 
 
-def take_step(steps: Sequence[tuple[int, int]]) -> Script[None]:
-    """Note that messages go on with a later step: (message, step)."""
+def take_step(steps: Sequence[tuple[int, int, str]]) -> Script[None]:
+    """Note that messages go on with a later step: (message, step, why they leave the present one).
+
+    Why is a letter of `domain.explanation.PASSED`, or "" where what was decided about an attempt says it.
+    """
     yield Bulk(
-        "UPDATE message SET step = v.step FROM v WHERE message.id = v.id",
-        (("id", "bigint"), ("step", "int")),
+        "UPDATE message SET step = v.step, passed = CASE WHEN v.why = '' THEN message.passed"
+        " ELSE coalesce(message.passed || ' ', '') || message.step || v.why END FROM v WHERE message.id = v.id",
+        (("id", "bigint"), ("step", "int"), ("why", "text")),
         steps,
     )
 

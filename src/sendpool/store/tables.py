@@ -325,6 +325,8 @@ message = Table(
     Column("scheduled_for", Time),
     #: Since when its text, variables and address are gone.
     Column("deleted_at", Time),
+    #: Steps that it left without a failure there, each as its index and a letter for why ("0n 2t"), blanks between.
+    Column("passed", Text),
 )
 
 queue = Table(

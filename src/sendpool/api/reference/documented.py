@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sendpool.api import schemas
+from sendpool.domain.explanation import Explained
 
 #: An answer of 202: the references of what was made or changed.
 OPERATION_ACCEPTED, RESOURCE_ACCEPTED = "OperationAccepted", "ResourceAccepted"
@@ -22,7 +23,7 @@ class Documented(NamedTuple):
     tag: str
     summary: str
     #: The shape of its 200, or the name of a response in `document.RESPONSES`.
-    answer: type[schemas.Shape] | str
+    answer: type[schemas.Shape | Explained] | str
     description: str = ""
     #: Names in `parameters.PARAMETERS`; those in the path need not be listed.
     parameters: tuple[str, ...] = ()

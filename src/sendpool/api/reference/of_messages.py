@@ -14,6 +14,7 @@ from sendpool.api.reference.documented import (
     Documented,
 )
 from sendpool.api.reference.parameters import CREATED, FILTERS, PAGE
+from sendpool.domain.explanation import Explanation
 
 _SENDS = {
     "pool": {"from": {"senderPoolId": POOL}, "to": TWO, "content": {"text": "Hello, World!"}},
@@ -66,6 +67,15 @@ MESSAGES: Mapping[str, Documented] = {
         "Cancel a message that has not left",
         RESOURCE_ACCEPTED,
         "One that waits between two attempts may be canceled too; one that a carrier has, or just gets, is a 409.",
+        ours=True,
+    ),
+    "GET /Messages/{message_id}/Explanation": Documented(
+        "explainMessage",
+        "Messages",
+        "Why a message went the way it did, or what it waits for",
+        Explanation,
+        "Every step of its plan, every sender that was looked at with the reason, and what followed from each attempt.",
+        fewer_errors=(409,),
         ours=True,
     ),
     "GET /Messages/{message_id}/Receipts": Documented(
