@@ -22,7 +22,7 @@ ifneq ($(shell cat .venv/.made-in 2>/dev/null),$(CURDIR))
 .PHONY: .venv/.made-in
 endif
 
-.PHONY: help setup demo test quick lint peers fuzz bench show-main-job show-rcs show-contract
+.PHONY: help setup demo test quick lint peers fuzz chaos bench show-main-job show-rcs show-contract show-nothing-lost
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -34,10 +34,10 @@ demo: setup ## run the main job: RCS first, then SMS over two carriers, with tro
 	@$(BIN)/sendpool demo
 
 test: .venv/.dev ## run every test that needs Python alone
-	$(PYTEST) --ignore=tests/peers $(ARGS)
+	$(PYTEST) --ignore=tests/peers --ignore=tests/chaos $(ARGS)
 
 quick: .venv/.dev ## run the tests without the journeys, which start whole servers
-	$(PYTEST) --ignore=tests/peers --ignore=tests/journeys $(ARGS)
+	$(PYTEST) --ignore=tests/peers --ignore=tests/chaos --ignore=tests/journeys $(ARGS)
 
 lint: .venv/.dev ## check style, layout and types
 	$(BIN)/ruff check
@@ -50,6 +50,10 @@ peers: .venv/.dev build/smsc ## test against the compiled SMPP message centre of
 fuzz: .venv/.dev ## ask a server everything that the contract's document allows, and what it does not
 	$(BIN)/python -m bench.fuzz $(ARGS)
 
+chaos: .venv/.dev ## break disks, clocks and networks under whole servers; needs a C compiler, and root for some
+	@./bench/need-cc
+	$(BIN)/python -m pytest tests/chaos $(ARGS)
+
 bench: .venv/.dev build/smsc ## measure whole processes, from the first HTTP byte to the last receipt
 	$(BIN)/python -m bench.run $(ARGS)
 
@@ -61,6 +65,9 @@ show-rcs: .venv/.dev build/smsc ## print the figures of RCS first as JSON
 
 show-contract: .venv/.dev ## print the figures of the whole contract as JSON
 	@$(BIN)/python -m bench.show_contract $(ARGS)
+
+show-nothing-lost: .venv/.dev build/smsc ## print the figures of breaking everything on purpose as JSON
+	@$(BIN)/python -m bench.show_nothing_lost $(ARGS)
 
 .venv/.made-in:
 	@./requirements/make-venv '$(PYTHON)'

@@ -43,6 +43,8 @@ class Api:
     def __init__(self, base: str, seconds: float = 30.0) -> None:
         self._http = http.client.HTTPConnection(urlsplit(base).netloc, timeout=seconds)
         self._used = 0.0
+        #: Of the latest answer.
+        self.headers: Mapping[str, str] = {}
 
     def close(self) -> None:
         """Hang up."""
@@ -58,15 +60,16 @@ class Api:
         found: Json = json.loads(text)
         return found
 
-    def ask(self, method: str, target: str, body: bytes | None = None) -> tuple[int, bytes]:
-        """An answer's status and body. Raises `RigFailed` for a server that is not there."""
-        headers = {"Authorization": AUTHORIZATION, "Content-Type": "application/json"}
+    def ask(self, method: str, target: str, body: bytes | None = None, **more: str) -> tuple[int, bytes]:
+        """An answer's status and body; *more* are headers. Raises `RigFailed` for a server that is not there."""
+        headers = {"Authorization": AUTHORIZATION, "Content-Type": "application/json", **more}
         if time.monotonic() - self._used > IDLE:
             self._http.close()
         try:
             self._http.request(method, target, body or None, headers)
             answer = self._http.getresponse()
             text = answer.read()
+            self.headers = dict(answer.headers)
             self._used = time.monotonic()
         except (OSError, http.client.HTTPException) as error:
             self._http.close()

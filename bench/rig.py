@@ -239,14 +239,27 @@ class RcsProcess:
 class Server:
     """`sendpool serve` as a child process, which may be killed and started again on the same database."""
 
-    def __init__(self, folder: Path, carriers: Sequence[Carrier], *, port: int = 0, more: str = "") -> None:
-        """*more* is what the configuration file says beside these carriers; *port* 0 takes a free one."""
-        self._config = folder / "bench.toml"
-        text = configuration(folder / "bench.db", carriers, port) + more
+    def __init__(
+        self,
+        folder: Path,
+        carriers: Sequence[Carrier],
+        *,
+        port: int = 0,
+        more: str = "",
+        url: str = "",
+        name: str = "server",
+    ) -> None:
+        """*more* is what the configuration file says beside these carriers; *port* 0 takes a free one; *url* names a
+        database, else it is a file in *folder*; several servers in one folder have each another *name*.
+        """
+        self._config = folder / f"{name}.toml"
+        text = configuration(url or folder / "bench.db", carriers, port) + more
         self._config.write_text(text, encoding="utf-8")
-        self._out = folder / "server.out"
-        self._log = folder / "server.log"
+        self._out = folder / f"{name}.out"
+        self._log = folder / f"{name}.log"
         self._child: subprocess.Popen[bytes] | None = None
+        #: Variables of its environment, beside the usual ones.
+        self.variables: dict[str, str] = {}
         #: Where it listens.
         self.base = ""
 
@@ -258,9 +271,22 @@ class Server:
 
     def start(self) -> float:
         """Start it and wait until it is ready; returns the seconds that took."""
-        arguments = [sys.executable, "-m", "sendpool", "serve", "--config", str(self._config)]
-        self._child = _spawn(arguments, self._out, self._log, _environment())
+        self._start()
         return wait_for(self._is_ready, START_WITHIN, "the server is ready", 0.01)
+
+    def starts_or_dies(self) -> bool:
+        """Start it and wait until it is ready. False: it has ended by itself before that."""
+        self._start()
+        wait_for(lambda: self.has_ended() or self._is_ready(), START_WITHIN, "the server is ready", 0.01)
+        return not self.has_ended()
+
+    def has_ended(self) -> bool:
+        """Whether it does not run (any more)."""
+        return self._child is None or self._child.poll() is not None
+
+    def _start(self) -> None:
+        arguments = [sys.executable, "-m", "sendpool", "serve", "--config", str(self._config)]
+        self._child = _spawn(arguments, self._out, self._log, _environment() | self.variables)
 
     def _is_ready(self) -> bool:
         ready = re.search(rf"{READY}(\S+)\n", self._out.read_text())
@@ -295,6 +321,12 @@ class Server:
         status = Path(f"/proc/{self.pid}/status").read_text()
         kib = {name: int(value) for name, value in re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB", status, re.MULTILINE)}
         return Usage(_cpu_seconds(self.pid), kib["VmRSS"] * 1024 / 1e6, kib["VmHWM"] * 1024 / 1e6)
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The lines of its log that tell of this event, in order."""
+        text = self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
+        lines = [json.loads(line) for line in text.splitlines() if line.startswith("{") and name in line]
+        return [line for line in lines if line.get("event") == name]
 
     def complaints(self) -> list[str]:
         """What its log has of warnings and errors, each once."""
@@ -347,9 +379,10 @@ class Rig:
         self._dead.append(dead := DeadPort())
         return dead.port
 
-    def server(self, *carriers: Carrier, port: int = 0, more: str = "") -> Server:
+    def server(self, *carriers: Carrier, port: int = 0, more: str = "", url: str = "", name: str = "server") -> Server:
         """Start a server with these connections, and with what else its configuration says."""
-        self._servers.append(server := Server(self.folder, carriers, port=port, more=more))
+        server = Server(self.folder, carriers, port=port, more=more, url=url, name=name)
+        self._servers.append(server)
         server.start()
         return server
 
@@ -384,9 +417,12 @@ class Neighbours:
         return busy / os.sysconf("SC_CLK_TCK") - ours
 
 
-def configuration(database: Path, carriers: Sequence[Carrier], port: int = 0) -> str:
-    """The server's configuration file."""
-    lines = ["[server]", f'database = "sqlite:///{database}"', f"port = {port}"]
+def configuration(database: Path | str, carriers: Sequence[Carrier], port: int = 0) -> str:
+    """The server's configuration file. *database* is a file of SQLite, or a URL."""
+    url = f"sqlite:///{database}" if isinstance(database, Path) else database
+    lines = ["[server]", f'database = "{url}"', f"port = {port}"]
+    # Beside a file a key is kept in another file; every server on one URL is told the same.
+    lines += [] if isinstance(database, Path) else ['secret_key = "the key of a measurement"']
     for carrier in carriers:
         lines += ["", "[[connections]]", f'name = "{carrier.name}"', 'type = "smpp"', 'host = "127.0.0.1"']
         lines += [

@@ -1,8 +1,8 @@
 """Imports point one way: cli > runtime > admin, api, console > pipeline > store, connectors > domain.
 
 `ALLOWED` is that sentence as a table. Beside it stand: `config`, read by cli and runtime and passed down as values;
-the leaves `logs` and `metrics`, which know nothing of the rest; `simulate` and `testing`, which may use what is below
-runtime and which nothing but the command line uses.
+the leaves `failpoints`, `logs` and `metrics`, which know nothing of the rest; `simulate` and `testing`, which may use
+what is below runtime and which nothing but the command line uses.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src"
 
-_BELOW_API = ("pipeline", "store", "connectors.base", "domain", "logs", "metrics")
+_BELOW_API = ("pipeline", "store", "connectors.base", "domain", "failpoints", "logs", "metrics")
 _BELOW_RUNTIME = ("admin", "api", "console", "config", "connectors", *_BELOW_API)
 
 #: What a part may import, besides itself and the package's version. The longest name that fits a module counts.
@@ -28,13 +28,14 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "admin": _BELOW_API,
     "api": _BELOW_API,
     "console": _BELOW_API,
-    "pipeline": ("store", "connectors.base", "connectors.registry", "domain", "logs", "metrics"),
+    "pipeline": ("store", "connectors.base", "connectors.registry", "domain", "failpoints", "logs", "metrics"),
     "store": ("domain",),
-    "connectors": ("connectors.base", "connectors.web", "domain"),
+    "connectors": ("connectors.base", "connectors.web", "domain", "failpoints"),
     "connectors.base": ("domain",),
     "connectors.registry": ("connectors.base",),
     "domain": (),
     "config": ("connectors.base", "connectors.registry", "domain"),
+    "failpoints": (),
     "logs": (),
     "metrics": (),
     "simulate": _BELOW_RUNTIME,

@@ -27,12 +27,14 @@ from bench.carrier_log import (
     steady,
 )
 from bench.figures import Figure, Sizes
+from bench.hundred_kills import POINTS, KillSizes, plan
 from bench.machine import version
 from bench.rig import Carrier, DeadPort, OutOfTime, RigFailed, configuration, wait_for
 from bench.show import measure, measure_all
 
 from sendpool import __version__
 from sendpool.config import load
+from sendpool.failpoints import POINTS as ALL_POINTS
 
 LOG = """\
 1770000000.123456 +12034458910 +14155550123 af63bd4c8601b7df 17000001 00000000
@@ -260,3 +262,30 @@ def test_schemathesis_is_told_of_what_is_there() -> None:
     assert told["parameters"]["path.messageId"]["dictionary"] == "messages"
     emails = next(one for one in told["operations"] if one["include-path-regex"] == "^/Emails")
     assert emails["parameters"]["body.from.address"]["dictionary"] == "emailSender"
+
+
+def test_a_seed_decides_every_kill_and_all_kinds_come_up() -> None:
+    sizes = KillSizes()
+
+    plans = [plan(sizes, number) for number in range(sizes.kills)]
+
+    assert plans == [plan(sizes, number) for number in range(sizes.kills)]
+    assert plans != [plan(sizes._replace(seed=2), number) for number in range(sizes.kills)]
+    assert {one.point for one in plans} == {"", *POINTS}
+    assert sum(not one.point for one in plans) == 50
+    assert all(1 <= one.times <= POINTS.get(one.point, 1) and 200 <= one.messages <= 400 for one in plans)
+    phones = [number for one in plans for number in range(one.first, one.first + one.messages)]
+    assert len(phones) == len(set(phones))
+
+
+def test_kills_are_ordered_at_points_that_there_are() -> None:
+    assert POINTS.keys() <= ALL_POINTS.keys()
+
+
+def test_configuration_names_a_file_or_a_url() -> None:
+    by_file = tomllib.loads(configuration(Path("/x/bench.db"), []))["server"]
+    by_url = tomllib.loads(configuration("postgresql://sendpool@/bench", []))["server"]
+
+    assert by_file == {"database": "sqlite:////x/bench.db", "port": 0}
+    assert by_url["database"] == "postgresql://sendpool@/bench"
+    assert by_url["secret_key"]

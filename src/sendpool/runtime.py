@@ -24,6 +24,7 @@ from sendpool.api.rates import RequestRates
 from sendpool.api.services import Services
 from sendpool.config import Config, ConfigError
 from sendpool.config.places import command_socket, database_of, secret_key
+from sendpool.failpoints import reach
 from sendpool.metrics import Metrics
 from sendpool.pipeline.cancel import cancel
 from sendpool.pipeline.capability import CapabilityLoop
@@ -145,10 +146,12 @@ class Runtime:
         log.info("draining")
         web.should_exit = True
         self._engine.drain()
+        reach("drain.begun")
         await asyncio.wait([serving], timeout=DRAIN_SECONDS)
         for loop in loops:
             await loop.stop()
         await self._supervisor.close()
+        reach("drain.disconnected")
         await self._engine.stop()
         log.info("stopped")
         return 0

@@ -95,6 +95,8 @@ class Server:
         self._http = http
         self._out = folder / "server.out"
         self._process: subprocess.Popen[bytes] | None = None
+        #: Variables of its environment, beside the usual ones.
+        self.variables: dict[str, str] = {}
 
     # ------------------------------------------------------------ the process
 
@@ -105,8 +107,12 @@ class Server:
 
     async def start(self) -> None:
         """Start it and wait until it is ready. What it logged before stays in the log."""
-        self._process = self._spawn()
+        self.spawn()
         self.base = await until(self._ready, START_WITHIN, "the server is ready", 0.02)
+
+    def spawn(self) -> None:
+        """Start it and do not wait."""
+        self._process = self._spawn()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         with self._out.open("wb") as out, self.log.open("ab") as log:
@@ -116,8 +122,26 @@ class Server:
                 stdout=out,
                 stderr=log,
                 cwd=self.folder,
-                env=environment(),
+                env=environment() | self.variables,
             )
+
+    async def starts_or_dies(self) -> bool:
+        """Start it and wait until it is ready. False: it has ended by itself before that."""
+        self.spawn()
+        process = self._process
+        assert process is not None
+        self.base = await until(
+            lambda: (process.poll() is not None and "dead") or self._ready(), START_WITHIN, "the server is ready", 0.02
+        )
+        return self.base != "dead"
+
+    async def died(self, within: float = START_WITHIN) -> int:
+        """Wait until it has ended by itself; returns the exit status."""
+        process = self._process
+        assert process is not None
+        await until(lambda: process.poll() is not None, within, "the server ends by itself", 0.02)
+        self._process = None
+        return process.returncode
 
     def _ready(self) -> str:
         assert self._process is not None

@@ -212,6 +212,26 @@ async def test_question_that_a_crash_cut_off_is_asked_again(fresh: Path, tmp_pat
         assert await one.attempts(operation.operation_id) == TAKEN_BACK
 
 
+@virtually
+async def test_too_late_said_to_a_repeated_question_may_mean_that_it_was_taken_back_at_the_first(
+    fresh: Path, tmp_path: Path
+) -> None:
+    rcs, sms = silent(), Carrier()
+    async with between(fresh, rcs, sms) as one:
+        operation = await one.send(*everyone(1), category=OTP)
+        await until_asked_back(one, rcs)
+        left = await one.copy(tmp_path / "crashed.db")
+
+    again, sms = silent(), Carrier()
+    again.takes_back = False
+    async with between(left, again, sms) as one:
+        await until_asked_back(one, again)
+        asked_at = one.now
+        await one.until_states(DELIVERED=1)
+        assert one.now - asked_at < RACE + 3 * SOON < DELIVERED_WITHIN
+        assert await one.attempts(operation.operation_id) == [(AGENT, "ACCEPTED"), (SMS, "DELIVERED")]
+
+
 # ---------------------------------------------------------------- fate unknown
 
 

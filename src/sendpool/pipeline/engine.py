@@ -17,6 +17,7 @@ import structlog
 
 from sendpool.connectors.base import Receipt, ReceiptState
 from sendpool.domain.request import Accepted, SendRequest
+from sendpool.failpoints import ARMED, reach
 from sendpool.metrics import Metrics
 from sendpool.pipeline.accept import Acceptance, Acceptor, insert_acceptances, insert_keyed
 from sendpool.pipeline.backlog import Backlog
@@ -200,6 +201,7 @@ class Engine:
         else:
             self._batch.keyed.append((acceptance, key))
         self._woken.set()
+        reach("accept.waiting")
         return await done
 
     async def change(self, script: Callable[[], Script[T]]) -> T:
@@ -220,6 +222,7 @@ class Engine:
             else:
                 batch.told.append(Told(connection_id, receipt))
         self.sending.pulse.receipts(link, receipts)
+        reach("receipt.heard")
         return self._acknowledged()
 
     def arrivals(self, arrivals: Sequence[Arrival]) -> asyncio.Future[None]:
@@ -332,6 +335,8 @@ class Engine:
             log.info("commits succeed again", failures=self._failures)
             self._failures = 0
         self.metrics.commit(time.monotonic() - began, len(batch.results) + len(batch.told) + len(batch.accepts))
+        if ARMED:
+            _reach_all(batch, brought.claimed, "committed")
         self._give_back(batch, brought)
         return True
 
@@ -382,6 +387,8 @@ class Engine:
         if opened:
             batch.queues += opened
             yield from insert_queues(opened)
+        if ARMED:
+            _reach_all(batch, claimed, "applied")
         return Brought(units, keyed, roster, expanded, claimed, due, unmatched, bench.revokes, block)
 
     def _settle_all(self, batch: Batch, held: Collection[int], bench: Bench, due: list[QueueRow]) -> Script[int]:
@@ -502,6 +509,22 @@ class Engine:
         self.roster = self.acceptor.roster = self.sending.roster = self.planner.roster = roster
         # What waits for a sender that takes nothing any more is planned anew at once.
         self.soon.set()
+
+
+def _reach_all(batch: Batch, claimed: Sequence[Claimed], place: str) -> None:
+    """Be at the points of everything that a batch carries."""
+    carried = {
+        "accept": batch.accepts or batch.keyed,
+        "change": batch.units,
+        "expansion": batch.expansions,
+        "claim": any(one.started for one in claimed),
+        "result": batch.results or batch.said,
+        "receipt": batch.told or batch.delivered,
+        "sweep": batch.sweep,
+    }
+    for what, is_there in carried.items():
+        if is_there:
+            reach(f"{what}.{place}")
 
 
 def _resolve(future: asyncio.Future[Any], result: Any) -> None:

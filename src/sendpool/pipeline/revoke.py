@@ -11,6 +11,7 @@ import structlog
 
 from sendpool.connectors.base import CanRevoke, Receipt, ReceiptState
 from sendpool.domain.failures import FailureClass
+from sendpool.failpoints import reach
 from sendpool.pipeline.decide import ASK_QUEUE, UNREVOKED, WAIT_OVER
 from sendpool.pipeline.settle import Changes, Revoke
 from sendpool.store.database import Script
@@ -36,6 +37,7 @@ class Revoker:
 
     def ask(self, revokes: Iterable[Revoke]) -> None:
         """Ask the carriers to take these back; one that is being asked already is not asked twice."""
+        reach("revoke.decided")
         for revoke in revokes:
             key = (revoke.message_id, revoke.n)
             if key not in self._asking:
@@ -55,6 +57,10 @@ class Revoker:
         answer = None
         if link is not None and sender is not None and isinstance(link.connector, CanRevoke):
             answer = await link.connector.revoke(revoke.carrier_id, revoke.address, sender.address)
+        reach("revoke.answered")
+        if answer is False and revoke.again:
+            # Too late to be taken back, or taken back already when it was asked for the first time: nobody can tell.
+            answer = None
         engine.metrics.revokes({True: "revoked", False: "too_late", None: "unanswered"}[answer]).inc()
         if answer and link is not None:
             await asyncio.sleep(RACE)

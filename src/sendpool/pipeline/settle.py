@@ -112,6 +112,8 @@ class Revoke(NamedTuple):
     sender_id: int
     carrier_id: str
     address: str
+    #: It may have been asked before, by a process that has died meanwhile.
+    again: bool = False
 
 
 class Ending(NamedTuple):

@@ -23,6 +23,7 @@ from sendpool.connectors.base import (
 )
 from sendpool.connectors.registry import connector_type
 from sendpool.domain.throughput import Bucket
+from sendpool.failpoints import reach
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.links import Gate, Link
 from sendpool.pipeline.numbers import OutOfNumbers
@@ -42,9 +43,11 @@ class ConnectionInbox:
 
     def outcomes(self, items: Sequence[tuple[AttemptKey, int, Outcome]]) -> None:
         """What became of segments."""
+        reach("answer.heard")
         for name, number in Counter(_OUTCOME_NAMES.get(type(item[2]), "uncertain") for item in items).items():
             self._engine.metrics.attempts(self._link.name, name).inc(number)
         self._engine.sending.outcomes(self._link, items)
+        reach("answer.taken")
 
     def receipts(self, items: Sequence[Receipt]) -> Awaitable[None]:
         """Store receipts; resolves when they are durable."""

@@ -19,6 +19,7 @@ from sendpool.domain.decision import Trigger
 from sendpool.domain.failures import FailureClass
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import AttemptState
+from sendpool.failpoints import reach
 from sendpool.pipeline.decide import ASK_QUEUE, LAPSED, UNANSWERED, expire, replan
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.leave import Timed, leave_channels, timed_queues
@@ -91,6 +92,8 @@ def rescue(changes: Changes, name: Name) -> Script[int]:
     named = [(one, name(one.kind, _public_id(one))) for one in begun]
     yield from insert_segments([(one.connection_id, key, one.message_id, one.n, 1) for one, key in named if key])
     yield from settle_results([Result(one.message_id, one.n, *doubt, carrier_id=key) for one, key in named], changes)
+    if begun:
+        reach("rescue.applied")
     return len(begun)
 
 

@@ -107,7 +107,8 @@ def _revoke(ask: Ask, message: Standing, attempt: PastAttempt, changes: Changes,
     if not carrier_id or attempt.next == UNREVOKED or not bench.revocable(connection_id):
         return False
     address = at_step(message.address, attempt.step)
-    changes.revokes.append(Revoke(ask.message_id, ask.n, connection_id, attempt.sender_id, carrier_id, address))
+    whose = (ask.message_id, ask.n, connection_id, attempt.sender_id)
+    changes.revokes.append(Revoke(*whose, carrier_id, address, again=ask.unanswered))
     # If this process ends before the carrier has answered, the question is asked again.
     again = bench.now + int(ASK_AGAIN_AFTER * 1e6)
     changes.later.append((again, ask.message_id, ASK_QUEUE, ask.n, UNANSWERED))

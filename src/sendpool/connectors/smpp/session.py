@@ -35,6 +35,7 @@ from sendpool.connectors.smpp.refusals import Refusals
 from sendpool.connectors.smpp.settings import SmppSettings, status_overrides
 from sendpool.connectors.smpp.status import Status, describe
 from sendpool.connectors.smpp.window import PartKey, Waiting, Window
+from sendpool.failpoints import reach
 
 log = structlog.get_logger(__name__)
 
@@ -123,6 +124,7 @@ class Session(asyncio.Protocol):
         """Write submits as far as the window has room, queue the rest. Only while `bound`."""
         self._window.add(items)
         self._flush()
+        reach("submit.written")
 
     async def unbind(self) -> None:
         """Wait for what is in flight (bounded by the response timer), unbind, disconnect."""
@@ -313,6 +315,7 @@ class Session(asyncio.Protocol):
             log.warning("smpp.not_stored", messages=len(acks))
         self._out.extend(_response(command, status, sequence) for command, sequence in acks)
         self._flush()
+        reach("receipt.acknowledged")
 
     def _report(self, parts: Sequence[PartKey], outcome: Outcome, *, send: bool = True) -> None:
         """Give the same outcome to many parts; *send* False leaves them for the next report."""

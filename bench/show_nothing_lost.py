@@ -1,0 +1,44 @@
+"""The figures of "nothing lost, nothing doubled in silence", measured on real processes that are broken on purpose."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from bench.database_outage import OUTAGE_QUICK, OutageSizes, database_outage
+from bench.figures import Figure
+from bench.hundred_kills import KILLS_QUICK, KillSizes, hundred_kills
+from bench.show import Show, run
+
+
+class LossSizes(NamedTuple):
+    """What each figure takes."""
+
+    kills: KillSizes = KillSizes()
+    outage: OutageSizes = OutageSizes()
+
+
+def kills(sizes: LossSizes) -> list[Figure]:
+    """kill -9 at a hundred seeded moments and boundaries, on SQLite and PostgreSQL, over SMPP and RCS."""
+    return hundred_kills(sizes.kills)
+
+
+def outage(sizes: LossSizes) -> list[Figure]:
+    """The database gone for a minute: killed, and behind a network that is cut."""
+    return database_outage(sizes.outage)
+
+
+SHOW = Show(
+    "nothing lost",
+    {"a": kills, "c": outage},
+    LossSizes(),
+    LossSizes(KILLS_QUICK, OUTAGE_QUICK),
+    within=1_500,
+)
+
+if __name__ == "__main__":
+    sys.exit(run(SHOW))
