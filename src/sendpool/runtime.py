@@ -32,6 +32,7 @@ from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.explain import explain_message
 from sendpool.pipeline.health import HealthKeeper
 from sendpool.pipeline.inventory import UnknownAccount, Wanted, take_inventory
+from sendpool.pipeline.rehearse import rehearse
 from sendpool.pipeline.retain import Retention
 from sendpool.pipeline.revoke import Revoker
 from sendpool.pipeline.roster import Roster, load_roster
@@ -217,6 +218,8 @@ class Runtime:
             accept=engine.accept,
             cancel=partial(cancel, engine),
             explain=partial(explain_message, engine),
+            rehearse=partial(rehearse, engine),
+            has_pool=engine.has_pool,
             accounts=self._accounts,
             now=self._now,
             ready=lambda: self._ready,

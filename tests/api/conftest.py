@@ -30,6 +30,7 @@ from sendpool.metrics import Metrics
 from sendpool.pipeline.cancel import cancel
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.explain import explain_message
+from sendpool.pipeline.rehearse import rehearse
 from sendpool.pipeline.roster import load_roster
 from sendpool.store.accounts import Account, ensure_first_account
 from sendpool.store.database import Script
@@ -328,6 +329,8 @@ async def running(migrated: Path, folder: Path) -> AsyncIterator[World]:
         accept=engine.accept,
         cancel=partial(cancel, engine),
         explain=partial(explain_message, engine),
+        rehearse=partial(rehearse, engine),
+        has_pool=engine.has_pool,
         accounts=Accounts([first, second]),
         now=microseconds,
         ready=lambda: True,

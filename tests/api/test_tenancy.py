@@ -103,6 +103,7 @@ BODIES: Mapping[str, Callable[[Owned], list[Any]]] = {
     ],
     "POST /SenderPools": lambda own: [{"name": "x", "senders": [{"senderId": own["sender"]}]}],
     "PATCH /SenderPools/{pool_id}": lambda own: [{"name": "taken over"}],
+    "POST /SenderPools/{pool_id}/Rehearsal": lambda own: [{"to": [TO], "content": {"text": "x"}}],
     "POST /SenderPools/{pool_id}/Senders": lambda own: [[{"senderId": own["sender"]}], {"senderId": own["sender"]}],
 }
 

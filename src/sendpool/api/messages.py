@@ -39,12 +39,12 @@ async def post_messages(request: Request) -> Reply:
     body = await request.body()
 
     async def read() -> SendRequest:
-        return await _read(request, body)
+        return await read_request(request, body)
 
     return await kinds.accept(request, MESSAGES, body, read)
 
 
-async def _read(request: Request, body: bytes) -> SendRequest:
+async def read_request(request: Request, body: bytes) -> SendRequest:
     """What a send's body asks for; one that names profiles or a template is read again with what is found of them."""
     account, read = request.account_id, request.services.database.read
     profiles: Profiles | None = None

@@ -12,6 +12,7 @@ from sendpool.api.once import Once
 from sendpool.api.rates import RequestRates
 from sendpool.connectors.base import CallbackRoute
 from sendpool.domain.explanation import Explanation
+from sendpool.domain.rehearsal import Rehearsal
 from sendpool.domain.request import Accepted, SendRequest
 from sendpool.domain.states import MessageState
 from sendpool.pipeline.cancel import Cancellation, Wish
@@ -60,6 +61,10 @@ class Services:
     cancel: Callable[[Wish], Awaitable[tuple[Cancellation, MessageState | None]]]
     #: Says why a message of an account went the way it did, or what it waits for; None: there is no such message.
     explain: Callable[[int, MessagePlace], Awaitable[Explanation | None]]
+    #: Says what a request would do now. Raises what `accept` raises.
+    rehearse: Callable[[SendRequest], Awaitable[Rehearsal]]
+    #: Whether an account has a pool of this uid.
+    has_pool: Callable[[int, bytes], bool]
     #: Who may call.
     accounts: Accounts
     #: Microseconds since 1970.

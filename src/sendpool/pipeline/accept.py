@@ -71,6 +71,14 @@ class Acceptance(NamedTuple):
     #: Messages that end where they begin, each with its error.
     born_failed: Sequence[tuple[NewMessage, int]] = ()
 
+    def firsts(self) -> Iterator[tuple[str, int]]:
+        """The letter of the first step, and what an attempt at it costs, of each message that is not born failed."""
+        for message in (*self.messages, *self.scheduled):
+            yield message.plan[0], step_cost(message.plan[0], message.segments)
+        for _, _, _, body, _ in self.chunks:
+            for recipient in msgspec.json.decode(body):
+                yield recipient[2][0], step_cost(recipient[2][0], recipient[3])
+
     def context(self) -> Context:
         """What sending needs to know of the operation, without reading it again."""
         new = self.operation
@@ -94,6 +102,14 @@ class Acceptor:
         if found is None:
             found = self._clocks[pool_id] = FairClock()
         return found
+
+    def rehearsing(self) -> Acceptor:
+        """One that prepares requests in the same way and leaves no trace: keys, ranks and queues are thrown away."""
+        other = Acceptor(QueueBook(), self._now)
+        other.book.asks = self.book.asks
+        other.roster = self.roster
+        other.numbers.endless()
+        return other
 
     def take_ids(self, number: int) -> int:
         """The first of *number* integer keys in a row, at least one. Raises `OutOfNumbers`."""

@@ -119,6 +119,14 @@ class QueueBook:
         """How many rows a queue is thought to hold."""
         return self._waiting.get(queue_id, 0)
 
+    def waiting_on(self, pool_id: int, channel: Channel) -> int:
+        """How many rows of a pool are thought to wait on a channel, asked about or not."""
+        return sum(
+            rows
+            for queue_id, rows in list(self._waiting.items())
+            if (key := self.keys[queue_id]).pool_id == pool_id and key.channel == channel
+        )
+
     def total(self) -> int:
         """How many rows are thought to be due in all."""
         return sum(self._waiting.values())

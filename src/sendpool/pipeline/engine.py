@@ -184,17 +184,7 @@ class Engine:
         """Store a request; returns once it is durable. Raises `Refused`, `StoreUnavailable`, `QueueFull`, or
         `KeyTaken`.
         """
-        readings = await read_each(request, self.clock.wall()) if request.personal else None
-        if self._draining:
-            raise StoreUnavailable("the server is shutting down")
-        done: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
-        self.backlog.admit(request.account_id)
-        try:
-            acceptance = self.acceptor.prepare(request, done, readings)
-        except OutOfNumbers as error:
-            self._batch.numbers = True
-            self._woken.set()
-            raise StoreUnavailable(str(error)) from error
+        acceptance = await self.prepare(request, self.acceptor)
         self.backlog.taken(request.account_id, acceptance.operation.total)
         if key is None:
             self._batch.accepts.append(acceptance)
@@ -202,7 +192,29 @@ class Engine:
             self._batch.keyed.append((acceptance, key))
         self._woken.set()
         reach("accept.waiting")
-        return await done
+        return await acceptance.done
+
+    async def prepare(self, request: SendRequest, acceptor: Acceptor) -> Acceptance:
+        """What a request comes to in the hands of *acceptor*, for the next commit or for nothing at all.
+
+        Raises `Refused`, `StoreUnavailable`, or `QueueFull`.
+        """
+        readings = await read_each(request, self.clock.wall()) if request.personal else None
+        if self._draining:
+            raise StoreUnavailable("the server is shutting down")
+        done: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
+        self.backlog.admit(request.account_id)
+        try:
+            return acceptor.prepare(request, done, readings)
+        except OutOfNumbers as error:
+            self._batch.numbers = True
+            self._woken.set()
+            raise StoreUnavailable(str(error)) from error
+
+    def has_pool(self, account_id: int, uid: bytes) -> bool:
+        """Whether an account has a pool of this uid."""
+        pool = self.roster.pool_by_uid.get(uid)
+        return pool is not None and pool.account_id == account_id
 
     async def change(self, script: Callable[[], Script[T]]) -> T:
         """Run a cold change in the next commit. The roster is read again before this returns."""

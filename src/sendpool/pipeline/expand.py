@@ -67,6 +67,15 @@ class Expander:
             ]
             self._operations[operation.id] = Expanding(operation.id, operation.pool_id, acceptance.letters, chunks)
 
+    def waiting_on(self, pool_id: int, letter: str) -> int:
+        """Segments in chunks of a pool whose time has come, where messages may begin with the channel *letter*."""
+        return sum(
+            cost
+            for operation in self._operations.values()
+            if operation.pool_id == pool_id and letter in operation.letters
+            for _, _, cost in operation.chunks
+        )
+
     def next_release(self) -> int | None:
         """When the earliest chunks whose time has not come are due."""
         return min((min(one.held) for one in self._operations.values() if one.held), default=None)

@@ -11,14 +11,16 @@ from msgspec import UNSET
 from sendpool.domain import ids
 from sendpool.domain.explanation import Candidate, moment
 from sendpool.domain.message import LETTER_CHANNEL, at_step
+from sendpool.domain.preference import Preference
 from sendpool.domain.reasons import Reason, Remark, Verdict, say
-from sendpool.domain.sender import Sender
+from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.states import AttemptState
-from sendpool.pipeline.book import ANYONE, ASKING
+from sendpool.pipeline.book import ANYONE
+from sendpool.pipeline.countries import destination_of
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.scene import Standing
 from sendpool.pipeline.settle import SUBMITTED
-from sendpool.pipeline.sight import Sight
+from sendpool.pipeline.sight import LiveSight, Sight
 from sendpool.store.stories import Story, StoryOfAttempt
 
 #: Candidates that are shown of one choice.
@@ -34,19 +36,31 @@ def candidates_of(attempt: StoryOfAttempt, story: Story, roster: Roster) -> list
     before = [one for one in story.attempts if one.n < attempt.n and one.step == attempt.step]
     spent = tried_before(before)
     previous = _decided(story.attempts, attempt)
+    lanes = roster.lanes(story.message.pool_id, Channel(attempt.channel))
+    address = at_step(story.message.address, attempt.step)
+    excluded = lanes.exclusions(destination_of(address))
+    meant = lanes.pick(address) if not previous else None
     remarks: dict[int, Remark] = {}
     for sender_id, standing in scene.items():
         remark = Remark(standing_reason(standing), standing.until, standing.about)
         if sender_id in spent:
             remark = Remark(spent[sender_id])
+        elif sender_id in excluded and sender_id != attempt.sender_id:
+            remark = excluded[sender_id]
         elif remark.reason is Reason.READY and previous in ("failover", "later"):
             remark = Remark(Reason.OTHER_LANE)
+        elif remark.reason is Reason.READY and meant is not None and meant.sender_id == attempt.sender_id:
+            remark = Remark(_NOT_PREFERRED.get(lanes.choice.preference, Reason.READY))
         remarks[sender_id] = remark
     for sender_id, reason in spent.items():
         remarks.setdefault(sender_id, Remark(reason))
     own = scene.get(attempt.sender_id)
     others = [remark.reason for sender_id, remark in remarks.items() if sender_id != attempt.sender_id]
-    remarks[attempt.sender_id] = _why_taken(own, previous, others, _names_sender(story))
+    taken = _why_taken(own, previous, others, _names_sender(story))
+    if taken.reason in (Reason.FIRST_FREE, Reason.ONLY_ONE) and meant is not None:
+        preferred = _PREFERRED.get(lanes.choice.preference) if meant.sender_id == attempt.sender_id else None
+        taken = Remark(preferred) if preferred is not None else taken
+    remarks[attempt.sender_id] = taken
     return _shown(remarks, roster)
 
 
@@ -56,26 +70,83 @@ def candidates_now(story: Story, roster: Roster, sight: Sight) -> list[Candidate
     channel = LETTER_CHANNEL[message.plan[message.step]]
     spent = tried_before([one for one in story.attempts if one.step == message.step])
     lane = spot.lane if spot is not None else ANYONE
-    address = at_step(message.address, message.step)
-    remarks = {}
-    for sender, _ in roster.members(message.pool_id, channel):
-        if lane == str(sender.id):
-            remark = sight.remark(sender)
-        elif sender.id in spent:
-            remark = Remark(spent[sender.id])
-        elif lane not in (ANYONE, ASKING) and lane.isdigit():
-            remark = Remark(Reason.OTHER_LANE)
-        elif not sight.reaches(sender.id, address):
-            remark = Remark(Reason.UNREACHABLE)
-        else:
-            remark = sight.remark(sender)
+    remarks = _now(message.pool_id, channel, at_step(message.address, message.step), roster, sight, spent, lane)
+    for sender_id, remark in remarks.items():
         if remark.reason is Reason.READY:
             # Ready is who would take the next message: this one, or those before it.
-            remark = Remark(Reason.TURN if spot is None or spot.ahead else Reason.NEXT)
-        remarks[sender.id] = remark
+            remarks[sender_id] = Remark(Reason.TURN if spot is None or spot.ahead else Reason.NEXT)
     for sender_id, reason in spent.items():
         remarks.setdefault(sender_id, Remark(reason))
     return _shown(remarks, roster)
+
+
+def choice_now(
+    pool_id: int, channel: Channel, address: str, roster: Roster, sight: LiveSight
+) -> tuple[Sender | None, list[Candidate]]:
+    """Who would take a message to *address* now (or first), and everybody who is looked at."""
+    lanes = roster.lanes(pool_id, channel)
+    seat = lanes.pick(address)
+    lane = ANYONE if seat is None else str(seat.sender_id)
+    remarks = _now(pool_id, channel, address, roster, sight, {}, lane)
+    able = [roster.senders[key] for key, remark in remarks.items() if _may(remark)]
+    ready = [sender for sender in able if remarks[sender.id].reason is Reason.READY]
+    chosen = min(ready or able, key=lambda sender: sight.place(pool_id, sender), default=None)
+    if chosen is not None and ready:
+        preferred = _PREFERRED.get(lanes.choice.preference) if seat is not None else None
+        remarks[chosen.id] = Remark(preferred or (Reason.FIRST_FREE if len(ready) > 1 else Reason.ONLY_ONE))
+    return chosen, _shown(remarks, roster)
+
+
+#: What a pool's preference makes of the one sender that should have a message, and of the others.
+_PREFERRED = {Preference.STICKY: Reason.STICKY, Preference.MATCH: Reason.MATCHED}
+_NOT_PREFERRED = {Preference.STICKY: Reason.OTHER_STICKY, Preference.MATCH: Reason.LESS_MATCHING}
+
+
+def _may(remark: Remark) -> bool:
+    return remark.reason is Reason.READY or remark.reason.verdict is Verdict.WAITED
+
+
+def _now(
+    pool_id: int,
+    channel: Channel,
+    address: str,
+    roster: Roster,
+    sight: Sight,
+    spent: Mapping[int, Reason],
+    lane: str,
+) -> dict[int, Remark]:
+    """What is said of each member for a message in this lane: who may not at all, then who is not meant, then who is
+    not ready.
+    """
+    lanes = roster.lanes(pool_id, channel)
+    excluded = lanes.exclusions(destination_of(address))
+    others = Reason.OTHER_LANE if spent else _NOT_PREFERRED.get(lanes.choice.preference, Reason.OTHER_LANE)
+    remarks: dict[int, Remark] = {}
+    for sender, _ in roster.members(pool_id, channel):
+        if lane == str(sender.id):
+            remarks[sender.id] = sight.remark(sender)
+        elif sender.id in spent:
+            remarks[sender.id] = Remark(spent[sender.id])
+        elif sender.id in excluded:
+            remarks[sender.id] = excluded[sender.id]
+        elif not sight.reaches(sender.id, address):
+            remarks[sender.id] = Remark(Reason.UNREACHABLE)
+        elif lane.isdigit():
+            remarks[sender.id] = Remark(others)
+        else:
+            remarks[sender.id] = sight.remark(sender)
+    return _with_tiers(remarks, lanes.tier_of)
+
+
+def _with_tiers(remarks: dict[int, Remark], tier_of: Mapping[int, int]) -> dict[int, Remark]:
+    """The same, where a better tier takes the message as long as any of it can."""
+    best = min((tier_of[key] for key, remark in remarks.items() if remark.reason is Reason.READY), default=None)
+    if best is None:
+        return remarks
+    return {
+        key: Remark(Reason.LOWER_TIER) if remark.reason is Reason.READY and tier_of[key] > best else remark
+        for key, remark in remarks.items()
+    }
 
 
 def received_by(story: Story, roster: Roster) -> list[Candidate]:

@@ -30,6 +30,10 @@ class Numbers:
         """A block has come."""
         self._blocks.append([first, first + BLOCK])
 
+    def endless(self) -> None:
+        """Never run out, for what is prepared and never stored."""
+        self._blocks.append([1, 1 << 62])
+
     def take(self, number: int) -> int:
         """The first of *number* keys in a row, at most a block. Raises `OutOfNumbers`."""
         while self._blocks:

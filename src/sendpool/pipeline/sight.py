@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from math import inf
 from typing import Protocol
 
-from sendpool.domain.reasons import Reason, Remark
+from sendpool.domain.reasons import Reason, Remark, Verdict
 from sendpool.domain.sender import Sender
 from sendpool.pipeline.claim import HORIZON, Clock
 from sendpool.pipeline.conditions import condition, momentary
@@ -59,6 +61,24 @@ class LiveSight:
         if found.until is None:
             return found
         return found._replace(until=self.now / 1e6 + found.until - self._monotonic)
+
+    def place(self, pool_id: int, sender: Sender) -> tuple[float, float]:
+        """Where a sender stands in a pool's turn: when it is free, and then what it has served for its weight."""
+        gate, link = self._sending.gates.get(sender.id), self._sending.links.get(sender.connection_id)
+        if gate is None or link is None:
+            return inf, inf
+        now = self._monotonic
+        return max(gate.bucket.free_at(now), link.bucket.free_at(now), now), gate.served.get(pool_id, 0.0)
+
+    def pace(self, senders: Iterable[Sender]) -> float:
+        """Segments a second of those of these senders that are ready, or only used up, together."""
+        by_link: dict[int, float] = {}
+        for sender in senders:
+            if self.remark(sender).reason.verdict is Verdict.WAITED or self.remark(sender).reason is Reason.READY:
+                rate = self._sending.gates[sender.id].bucket.rate(self._monotonic)
+                by_link[sender.connection_id] = by_link.get(sender.connection_id, 0.0) + rate
+        links = self._sending.links
+        return sum(min(rate, links[key].bucket.rate(self._monotonic)) for key, rate in by_link.items())
 
     def reaches(self, sender_id: int, address: str) -> bool:
         """As the send stage has it."""

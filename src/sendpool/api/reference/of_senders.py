@@ -10,9 +10,11 @@ from sendpool.api.reference.documented import (
     POOL,
     RESOURCE_ACCEPTED,
     SENDER,
+    TWO,
     Documented,
 )
 from sendpool.api.reference.parameters import CREATED, PAGE
+from sendpool.domain.rehearsal import Rehearsal
 
 SENDERS: Mapping[str, Documented] = {
     "GET /Senders": Documented(
@@ -85,6 +87,17 @@ POOLS: Mapping[str, Documented] = {
     ),
     "DELETE /SenderPools/{pool_id}": Documented(
         "deleteSenderPool", "SenderPools", "Delete a sender pool; its senders stay", RESOURCE_ACCEPTED
+    ),
+    "POST /SenderPools/{pool_id}/Rehearsal": Documented(
+        "rehearseSend",
+        "SenderPools",
+        "What a send from this pool would do now; nothing is sent or stored",
+        Rehearsal,
+        "The body is that of a send, and what is wrong with it is answered as a send would be. `from` may be left out.",
+        body="SendMessagesRequest",
+        examples={"text": {"to": TWO, "content": {"text": "Hello, World!"}}},
+        fewer_errors=(409,),
+        ours=True,
     ),
     "GET /SenderPools/{pool_id}/Senders": Documented(
         "listSenderPoolSenders",
