@@ -32,7 +32,7 @@ F = FailureClass
 EXPECTED = {
     "sendpool": {
         F.EXPIRED: "deadline revoked",
-        F.SENDER: "no_sender",
+        F.SENDER: "no_sender destination country campaign",
         F.CONSENT: "suppressed",
         F.CONTENT: "empty unsayable",
         F.TRANSIENT: "unavailable exhausted",
@@ -165,7 +165,8 @@ SCOPE = {
     "connection": "smpp/0x04 smpp/0x05 smpp/0x0d smpp/0x0e smpp/0x0f smpp/0x14 smpp/0x15 smpp/0x53 smpp/0x58"
     " smpp.session/down sendpool/unavailable http/refused",
     "pair": "smpp/0x45 rcs/429/user whatsapp/131049 whatsapp/131056 twilio/21612 twilio/63049 smtp/4.2.1",
-    "sender_country": "whatsapp/130497 twilio/21408 twilio/30040 twilio/30041 twilio/30042 twilio/30043",
+    "sender_country": "whatsapp/130497 twilio/21408 twilio/30040 twilio/30041 twilio/30042 twilio/30043"
+    " sendpool/destination sendpool/country sendpool/campaign",
     "account": "whatsapp/4 whatsapp/613 whatsapp/80007 twilio/429 twilio/14107 twilio/20429 twilio/30022 twilio/30454",
     "sender": "whatsapp/131057",
     "message": "sendpool/no_sender",
@@ -175,6 +176,9 @@ SCOPE = {
 WIRE = {
     21614: "smpp/0x0b smpp/0x50 smpp/0x51 smpp.map/11 smpp.map/21 smpp.err/4 smpp.err/7 smpp.err/10 sandbox/refused"
     " telnyx/40001",
+    21408: "sendpool/country",
+    21612: "sendpool/destination",
+    30034: "sendpool/campaign",
     21703: "sendpool/no_sender",
     21602: "sendpool/empty",
     30001: "smpp/0x14",

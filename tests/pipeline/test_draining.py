@@ -10,9 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.pipeline.carriers import Carrier, refused
 from tests.pipeline.worlds import Line, World, everyone, virtually, world
 
+from sendpool.domain.pool import GRACE
 from sendpool.domain.reasons import Reason
 from sendpool.pipeline.supervise import Supervisor
-from sendpool.pipeline.sweep import GRACE
 from sendpool.store import draining
 from sendpool.store.database import Script
 

@@ -19,7 +19,9 @@ async def test_scheduled_messages_begin_when_they_are_due_earliest_first(databas
     await database.write(later())
     due = await database.read(schedule.due_scheduled(AT + 5, 10))
     assert [one.message_id for one in due] == [101, 100]
-    assert await database.read(schedule.still_scheduled([100, 101, 102])) == {100, 101}
+    assert await database.read(schedule.still_waiting([100, 101, 102])) == dict.fromkeys(
+        (100, 101), MessageState.SCHEDULED
+    )
 
     await database.write(schedule.begin_operations([100], AT))
-    assert await database.read(schedule.still_scheduled([100])) == {100}
+    assert await database.read(schedule.still_waiting([100])) == {100: MessageState.SCHEDULED}

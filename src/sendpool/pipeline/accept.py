@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby, islice
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ import uuid_utils
 from sendpool.domain import ids
 from sendpool.domain.dealing import step_cost
 from sendpool.domain.fairness import FairClock, flow_of
-from sendpool.domain.message import LETTER_CHANNEL, Content
+from sendpool.domain.message import LETTER_CHANNEL, Content, at_step
 from sendpool.domain.pool import Pool
 from sendpool.domain.request import (
     Accepted,
@@ -24,9 +24,10 @@ from sendpool.domain.request import (
 )
 from sendpool.domain.states import MessageState, OperationState
 from sendpool.pipeline.book import QueueBook
+from sendpool.pipeline.lanes import common_entry, entry
 from sendpool.pipeline.numbers import Numbers
 from sendpool.pipeline.render import Readings
-from sendpool.pipeline.resolve import UNADDRESSABLE, UNREACHED, Addressed, resolve
+from sendpool.pipeline.resolve import Addressed, Plans, resolve
 from sendpool.pipeline.roster import Roster
 from sendpool.store.chunks import insert_chunks
 from sendpool.store.database import Script
@@ -177,9 +178,15 @@ class Acceptor:
     def _due(self, operation: NewOperation, messages: Sequence[NewMessage]) -> list[QueueRow]:
         costs = [step_cost(message.plan[0], message.segments) for message in messages]
         ranks = self.ranks(operation, costs)
-        numbers = {letter: self.queue(operation.pool_id, letter) for letter in {m.plan[0] for m in messages}}
+        common = {letter: self.common_queue(operation.pool_id, letter) for letter in {m.plan[0] for m in messages}}
         return [
-            (numbers[message.plan[0]], rank, message.id, cost, operation.at)
+            (
+                common[message.plan[0]] or self.queue(operation.pool_id, message.plan[0], at_step(message.address, 0)),
+                rank,
+                message.id,
+                cost,
+                operation.at,
+            )
             for message, rank, cost in zip(messages, ranks, costs, strict=True)
         ]
 
@@ -188,13 +195,25 @@ class Acceptor:
     ) -> list[ScheduledRow]:
         """Rows that get their rank when they are due."""
         return [
-            (due, m.id, self.queue(operation.pool_id, m.plan[0]), None, step_cost(m.plan[0], m.segments))
+            (
+                due,
+                m.id,
+                self.queue(operation.pool_id, m.plan[0], at_step(m.address, 0)),
+                None,
+                step_cost(m.plan[0], m.segments),
+            )
             for m, due in zip(messages, dues, strict=True)
         ]
 
-    def queue(self, pool_id: int, letter: str) -> int:
-        """The queue that a step of any sender of a pool waits in."""
-        return self.book.entry(pool_id, LETTER_CHANNEL[letter])
+    def queue(self, pool_id: int, letter: str, address: str) -> int:
+        """The queue in which a step of a pool's messages begins to wait."""
+        channel = LETTER_CHANNEL[letter]
+        return entry(self.book, self.roster.lanes(pool_id, channel), pool_id, channel, address)
+
+    def common_queue(self, pool_id: int, letter: str) -> int | None:
+        """The same where it is one queue for all addresses; None: it hangs on them."""
+        channel = LETTER_CHANNEL[letter]
+        return common_entry(self.book, self.roster.lanes(pool_id, channel), pool_id, channel)
 
     def ranks(self, operation: NewOperation, costs: Sequence[int]) -> Sequence[int]:
         """The ranks at which rows of these costs stand in their pool."""
@@ -202,7 +221,7 @@ class Acceptor:
         return self.fair_clock(operation.pool_id).admit_each(flow, costs, weight)
 
     def begin(self, due: Sequence[Beginning]) -> list[QueueRow]:
-        """Give scheduled messages, whose time has come now, their queues and ranks."""
+        """Give messages whose time has come now, for the first time or after quiet hours, their queues and ranks."""
         rows = []
         for operation_id, of_one in groupby(due, lambda one: one.operation_id):
             messages = list(of_one)
@@ -210,7 +229,13 @@ class Acceptor:
             flow, weight = flow_of(operation_id, first.total, first.category)
             ranks = self.fair_clock(first.pool_id).admit_each(flow, [one.cost for one in messages], weight)
             rows += [
-                (self.queue(one.pool_id, one.letter), rank, one.message_id, one.cost, one.due)
+                (
+                    self.queue(one.pool_id, one.letter, at_step(one.address, one.step)),
+                    rank,
+                    one.message_id,
+                    one.cost,
+                    one.due,
+                )
                 for one, rank in zip(messages, ranks, strict=True)
             ]
         return rows
@@ -273,12 +298,12 @@ def _origin(request: SendRequest, pool: Pool) -> str:
 
 
 def _errors(
-    request: SendRequest, plans: Mapping[str, str], operation_id: int, at: int
+    request: SendRequest, plans: Plans, operation_id: int, at: int
 ) -> list[tuple[int, int, str, str, int, str, int]]:
     return [
-        (operation_id, i, recipient.address, recipient.space, UNADDRESSABLE, UNREACHED, at)
+        (operation_id, i, recipient.address, recipient.space, *plans.refusal(recipient), at)
         for i, recipient in enumerate(request.recipients)
-        if not plans[recipient.space]
+        if not plans.of(recipient)
     ]
 
 

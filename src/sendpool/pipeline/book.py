@@ -16,6 +16,11 @@ ANYONE = ""
 ASKING = "?"
 
 
+def is_one_senders(lane: str) -> bool:
+    """Whether a lane is that of one sender, whose key it names."""
+    return lane.isdigit()
+
+
 class QueueBook:
     """Numbers for queues, and how many rows each is thought to hold.
 
@@ -35,10 +40,6 @@ class QueueBook:
         self.asking = asyncio.Event()
         #: Decisions number lanes on the writer's thread while requests number queues on the loop.
         self._numbering = Lock()
-
-    def entry(self, pool_id: int, channel: Channel) -> int:
-        """The queue in which a message begins a step."""
-        return self.number(pool_id, channel, ASKING if self.asks(pool_id, channel) else ANYONE)
 
     def load(self, queues: Iterable[tuple[int, QueueKey]]) -> None:
         """Know the queues of an earlier run; `add` says how many rows each holds."""
@@ -150,4 +151,4 @@ class QueueBook:
     def lanes(self) -> list[tuple[int, QueueKey]]:
         """Queues of single senders that are thought to hold rows."""
         lanes = ((queue_id, self.keys[queue_id]) for queue_id in self._waiting)
-        return [(queue_id, key) for queue_id, key in lanes if key.lane not in (ANYONE, ASKING)]
+        return [(queue_id, key) for queue_id, key in lanes if is_one_senders(key.lane)]

@@ -20,8 +20,10 @@ from sendpool.domain.dealing import step_cost
 from sendpool.domain.explanation import UNREACHED
 from sendpool.domain.message import LETTER_CHANNEL, at_step
 from sendpool.domain.sender import Channel, Sender
-from sendpool.pipeline.book import ANYONE, QueueBook
+from sendpool.pipeline.book import QueueBook
+from sendpool.pipeline.countries import destination_of
 from sendpool.pipeline.decide import expire, later_steps
+from sendpool.pipeline.lanes import Lanes, entry
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.settle import Changes
 from sendpool.store.attempts import PastAttempt, load_past_of_several
@@ -105,7 +107,9 @@ class CapabilityLoop:
             steps = next_steps(rows, lanes, past, key.pool_id, engine.roster)
             turns = list(zip(rows, steps, lanes, strict=True))
             for start in range(0, len(rows), IN_A_COMMIT):
-                await engine.settle(partial(sort_rows, queue_id, turns[start : start + IN_A_COMMIT], engine.book))
+                await engine.settle(
+                    partial(sort_rows, queue_id, turns[start : start + IN_A_COMMIT], engine.book, engine.roster)
+                )
             engine.book.took(queue_id, len(rows), emptied=False)
             for lane, stay in Counter(lane for lane in lanes if lane is not None).items():
                 engine.book.add(engine.book.number(key.pool_id, Channel(key.channel), lane), stay)
@@ -128,11 +132,17 @@ class CapabilityLoop:
     async def _lanes(self, pool_id: int, channel: Channel, rows: Sequence[AskingRow]) -> list[str | None]:
         """The lane in which each row goes on on its channel; None: no sender of the pool reaches its address there."""
         addresses = list(dict.fromkeys(at_step(row.address, row.step) for row in rows))
+        lanes = self._engine.roster.lanes(pool_id, channel)
         members = [sender for sender, _ in self._engine.roster.members(pool_id, channel)]
-        await asyncio.gather(*(self._ask_about(sender, addresses) for sender in members))
+        fitting = {one.id: [address for address in addresses if lanes.may(one.id, address)] for one in members}
+        await asyncio.gather(*(self._ask_about(sender, fitting[sender.id]) for sender in members))
+        return [self._lane(lanes, at_step(row.address, row.step)) for row in rows]
+
+    def _lane(self, lanes: Lanes, address: str) -> str | None:
+        """The lane of an address: anybody's where all reach it, else that of one who does. None: nobody does."""
         reaches = self._engine.sending.reaches
-        able = {address: [one.id for one in members if reaches(one.id, address)] for address in addresses}
-        return [lane_of(row, able[at_step(row.address, row.step)], len(members)) for row in rows]
+        able = {seat.sender_id for seat in lanes.fit(destination_of(address)) if reaches(seat.sender_id, address)}
+        return lanes.lane(address, able) if able else None
 
     async def _ask_about(self, sender: Sender, addresses: Sequence[str]) -> None:
         """Know of each address whether this sender reaches it. A connection that cannot be asked is tried."""
@@ -169,16 +179,6 @@ def _nothing(_: Changes) -> Script[None]:
     yield from ()
 
 
-def lane_of(row: AskingRow, able: Sequence[int], members: int) -> str | None:
-    """The lane of a row whose address *able* of its pool's *members* reach: anybody's where all do, else one of theirs.
-
-    None: nobody reaches it. Messages are spread over those that do by their keys.
-    """
-    if not able:
-        return None
-    return ANYONE if len(able) == members else str(able[row.message_id % len(able)])
-
-
 def next_steps(
     rows: Sequence[AskingRow],
     lanes: Sequence[str | None],
@@ -196,7 +196,7 @@ def next_steps(
     return [later(row) if lane is None else row.step for row, lane in zip(rows, lanes, strict=True)]
 
 
-def sort_rows(queue_id: int, turns: Sequence[Turn], book: QueueBook, changes: Changes) -> Script[None]:
+def sort_rows(queue_id: int, turns: Sequence[Turn], book: QueueBook, roster: Roster, changes: Changes) -> Script[None]:
     """Move rows of a queue to the senders of their steps; those without a step end.
 
     They are named one by one: rows of other operations, which nobody has asked about, may have come in between.
@@ -211,7 +211,9 @@ def sort_rows(queue_id: int, turns: Sequence[Turn], book: QueueBook, changes: Ch
     for row, step, lane in turns:
         if lane is None and step is not None:
             letter = row.plan[step]
-            queue = book.entry(pool_id, LETTER_CHANNEL[letter])
+            address = at_step(row.address, step)
+            to = LETTER_CHANNEL[letter]
+            queue = entry(book, roster.lanes(pool_id, to), pool_id, to, address)
             changes.due.append((queue, row.rank, row.message_id, step_cost(letter, row.segments), row.due))
             moved.append((row.message_id, step, UNREACHED))
     if moved:

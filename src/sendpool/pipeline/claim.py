@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
-from sendpool.domain.dealing import Offer, References, deal
+from sendpool.domain.dealing import Dealt, Offer, References, deal
 from sendpool.domain.message import at_step
+from sendpool.domain.quiet import QuietHours
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import OPEN_ATTEMPTS, SETTLED_MESSAGES, AttemptState
 from sendpool.pipeline.countries import country_of
 from sendpool.pipeline.settle import SUPERSEDED
+from sendpool.pipeline.zones import zones_of
 from sendpool.store.attempts import PastAttempt, load_past
 from sendpool.store.database import Script
 from sendpool.store.messages import Context, load_contexts, load_names, load_variables
-from sendpool.store.queue import DueRow, NewAttempt, head, remove, remove_up_to, start_attempts
+from sendpool.store.queue import DueRow, NewAttempt, head, postpone, remove, remove_up_to, start_attempts
 
 #: Seconds before its time that a row may be claimed: shorter, and late wake-ups lose throughput.
 HORIZON = 0.05
@@ -22,10 +25,29 @@ HORIZON = 0.05
 LOOK = 100
 #: The same where some sender's health keeps rows to one country waiting, so that those to others are seen behind them.
 LOOK_PAST = 500
+#: Rows that a claim looks at behind those that there is room for where one sender has many lanes beside it.
+LOOK_IN_LANE = 10
 
 _SETTLED = frozenset(int(state) for state in SETTLED_MESSAGES)
 #: Attempts after which no other may begin while they stand so (promise I3); an ambiguous one is superseded by policy.
 _HOLDING = frozenset(int(state) for state in (OPEN_ATTEMPTS - {AttemptState.AMBIGUOUS}) | {AttemptState.DELIVERED})
+
+
+class Queue(NamedTuple):
+    """A queue with rows of a pool."""
+
+    id: int
+    #: Who takes its rows; None: any of the pool's senders.
+    takers: frozenset[int] | None
+    #: It is kept for one sender, so that it holds few rows that need no attempt any more.
+    lane: bool = False
+
+
+class Tier(NamedTuple):
+    """Senders of one tier, and the segments that they may take before the grace of a row is over."""
+
+    sender_ids: frozenset[int]
+    spare: float
 
 
 class Claim(NamedTuple):
@@ -33,13 +55,16 @@ class Claim(NamedTuple):
 
     pool_id: int
     channel: Channel
-    #: (queue, sender): rows that only this sender may take.
-    lanes: Sequence[tuple[int, int]]
-    #: The queue whose rows any of the offers may take, or None where it is empty.
-    shared: int | None
+    queues: Sequence[Queue]
     offers: Sequence[Offer]
     #: The number of the scene: what the pool looks like now.
     scene: int | None = None
+    #: When the pool sends nothing, by the recipient's clock.
+    quiet: QuietHours | None = None
+    #: The tiers of the pool, the best first; empty where there is one.
+    tiers: Sequence[Tier] = ()
+    #: Microseconds that a row waits for a better tier.
+    grace: int = 0
 
 
 class Started(NamedTuple):
@@ -71,6 +96,8 @@ class Claimed(NamedTuple):
     expired: list[DueRow]
     #: (queue, rows taken out, True: it is empty now).
     taken: list[tuple[int, int, bool]]
+    #: Rows that wait until it is no quiet hour any more.
+    postponed: Sequence[DueRow] = ()
 
     @property
     def moved(self) -> bool:
@@ -90,23 +117,18 @@ def claim_due(claim: Claim, contexts: dict[int, Context], references: References
 
     *contexts* holds what is known of operations; what is missing is read and added.
     """
-    by_sender = {offer.sender_id: offer for offer in claim.offers}
     started: list[Started] = []
     expired: list[DueRow] = []
+    postponed: list[DueRow] = []
     taken: list[tuple[int, int, bool]] = []
-    queues = [(queue_id, [by_sender[sender_id]]) for queue_id, sender_id in claim.lanes if sender_id in by_sender]
-    if claim.shared is not None:
-        queues.append((claim.shared, list(claim.offers)))
-    for queue_id, offers in queues:
-        in_flight = sum({offer.link: offer.link.room for offer in offers}.values())
-        room = min(sum(min(offer.room, offer.slots) for offer in offers), in_flight)
+    for queue_id, rows, offers, look in (yield from _heads(claim)):
+        room = _room(offers)
         if room <= 0:
-            continue
-        look = max(room, LOOK_PAST if any(offer.trickles for offer in offers) else LOOK)
-        rows = yield from head(queue_id, look)
+            continue  # Another queue, whose head is before its own, has had it.
         outcome = yield from _start(claim, queue_id, rows, room, offers, contexts, references, clock)
         started += outcome[0]
         expired += outcome[1]
+        postponed += outcome[3]
         taken.append((queue_id, outcome[2], outcome[2] == len(rows) < look))
     if claim.channel is Channel.EMAIL:
         started = yield from _named(started)
@@ -114,7 +136,41 @@ def claim_due(claim: Claim, contexts: dict[int, Context], references: References
         started = yield from _personal(started)
     at = clock.wall()
     yield from start_attempts([_new_attempt(claim, one, at) for one in started])
-    return Claimed(claim, started, expired, taken)
+    return Claimed(claim, started, expired, taken, postponed)
+
+
+class _Head(NamedTuple):
+    """The first rows of a queue, as many as were looked at, and who could take them."""
+
+    queue_id: int
+    rows: list[DueRow]
+    offers: list[Offer]
+    look: int
+
+
+def _heads(claim: Claim) -> Script[list[_Head]]:
+    """What the queues of a pool begin with; the one whose first row has waited longest for its turn goes first."""
+    found: list[_Head] = []
+    for queue in claim.queues:
+        offers = [one for one in claim.offers if queue.takers is None or one.sender_id in queue.takers]
+        room = _room(offers)
+        if room <= 0:
+            continue
+        look = room + LOOK_IN_LANE if queue.lane else max(room, _least(offers))
+        found.append(_Head(queue.id, (yield from head(queue.id, look)), offers, look))
+    if len(found) > 1:
+        found.sort(key=lambda one: one.rows[0].rank if one.rows else 0)
+    return found
+
+
+def _least(offers: Sequence[Offer]) -> int:
+    return LOOK_PAST if any(offer.trickles for offer in offers) else LOOK
+
+
+def _room(offers: Sequence[Offer]) -> int:
+    """Segments that these may start together."""
+    in_flight = sum({offer.link: offer.link.room for offer in offers}.values())
+    return min(sum(min(offer.room, offer.slots) for offer in offers), in_flight)
 
 
 def _named(started: Sequence[Started]) -> Script[list[Started]]:
@@ -145,8 +201,10 @@ def _start(
     contexts: dict[int, Context],
     references: References,
     clock: Clock,
-) -> Script[tuple[list[Started], list[DueRow], int]]:
-    """Brings what was started, what needs no attempt any more, and how many rows have left the queue."""
+) -> Script[tuple[list[Started], list[DueRow], int, list[DueRow]]]:
+    """Brings what was started, what needs no attempt any more, how many rows have left the queue, and those of them
+    that wait for the end of a quiet hour.
+    """
     missing = {row.operation_id for row in rows} - contexts.keys()
     if missing:
         for context in (yield from load_contexts(missing)):
@@ -154,11 +212,8 @@ def _start(
     now = clock.wall()
     past = yield from _past(rows)
     ended, expired, live = _sort(rows, past, contexts, now)
-    if any(offer.trickles for offer in offers) and len(offers) > 1:
-        # What one country's senders cannot take for now must not hold up the others.
-        dealt = deal(live, offers, clock.monotonic(), HORIZON, _country)
-    else:
-        dealt = deal(live[:room] if len(live) > room else live, offers, clock.monotonic(), HORIZON)
+    live, quiet = _loud(claim.quiet, live, contexts, now) if claim.quiet is not None else (live, [])
+    dealt = _deal_tiers(claim, live, offers, now, clock) if claim.tiers else _deal(live, offers, room, clock)
     started = [
         Started(
             row := live[one.place],
@@ -173,13 +228,69 @@ def _start(
         )
         for one in dealt
     ]
-    gone = len(dealt) + len(ended) + len(expired)
+    gone = len(dealt) + len(ended) + len(expired) + len(quiet)
     if gone == len(rows) and rows:
         yield from remove_up_to(queue_id, rows[-1].rank, rows[-1].message_id)
     elif gone:
-        leaving = [*ended, *expired, *(one.row for one in started)]
+        leaving = [*ended, *expired, *(one.row for one in started), *(row for _, row in quiet)]
         yield from remove([(queue_id, row.rank, row.message_id) for row in leaving])
-    return started, expired, gone
+    # Without a rank: it would be before all others when the window opens, however urgent they are.
+    yield from postpone([(opens, row.message_id, queue_id, None, row.cost) for opens, row in quiet])
+    return started, expired, gone, [row for _, row in quiet]
+
+
+def _deal(live: Sequence[DueRow], offers: Sequence[Offer], room: int, clock: Clock) -> list[Dealt]:
+    if any(offer.trickles for offer in offers) and len(offers) > 1:
+        # What one country's senders cannot take for now must not hold up the others.
+        return deal(live, offers, clock.monotonic(), HORIZON, _country)
+    return deal(live[:room] if len(live) > room else live, offers, clock.monotonic(), HORIZON)
+
+
+def _deal_tiers(claim: Claim, live: Sequence[DueRow], offers: Sequence[Offer], now: int, clock: Clock) -> list[Dealt]:
+    """Deal to the best tier first, and to the next ones what it cannot take within the grace of the rows."""
+    dealt: list[Dealt] = []
+    left = list(range(len(live)))
+    for i, tier in enumerate(claim.tiers):
+        theirs = [offer for offer in offers if offer.sender_id in tier.sender_ids]
+        room = _room(theirs)
+        if room <= 0:
+            continue
+        places = left if not i else _due_below(live, left, tier.spare, now - claim.grace)
+        found = _deal([live[place] for place in places], theirs, room, clock)
+        dealt += [one._replace(place=places[one.place]) for one in found]
+        taken = {one.place for one in dealt}
+        left = [place for place in left if place not in taken]
+    dealt.sort(key=attrgetter("place"))
+    return dealt
+
+
+def _due_below(live: Sequence[DueRow], left: Sequence[int], spare: float, old: int) -> list[int]:
+    """The places of those rows that a lower tier may take: due before *old*, and this many segments of the others."""
+    places = []
+    for place in left:
+        row = live[place]
+        if row.due > old:
+            if spare < row.cost:
+                continue
+            spare -= row.cost
+        places.append(place)
+    return places
+
+
+def _loud(
+    quiet: QuietHours, live: list[DueRow], contexts: Mapping[int, Context], now: int
+) -> tuple[list[DueRow], list[tuple[int, DueRow]]]:
+    """The rows that may go out now; and those that may not, each with when they may."""
+    loud: list[DueRow] = []
+    later: list[tuple[int, DueRow]] = []
+    for row in live:
+        exempt = contexts[row.operation_id].category in quiet.exempt
+        opens = now if exempt else quiet.opens_at(zones_of(at_step(row.address, row.step)), now)
+        if opens > now:
+            later.append((opens, row))
+        else:
+            loud.append(row)
+    return loud, later
 
 
 def _country(row: DueRow) -> str:

@@ -7,7 +7,7 @@ Runs inside the batch's transaction, on fresh rows.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import ceil, inf
 from typing import NamedTuple
 
@@ -24,21 +24,22 @@ from sendpool.domain.decision import (
     is_closed,
 )
 from sendpool.domain.events import ATTEMPT_ENDED, LATE_RECEIPT
-from sendpool.domain.explanation import DESERTED
 from sendpool.domain.failures import TABLE_VERSION, Classified, FailureClass, by_rule, of_class
 from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, Category, at_step
 from sendpool.domain.policy import Policy, policy_for
+from sendpool.domain.preference import in_time
 from sendpool.domain.routing import Decision, End, Wait, next_step
 from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.states import OPEN_ATTEMPTS, AttemptState, MessageState, event_number
 from sendpool.pipeline.book import QueueBook
+from sendpool.pipeline.lanes import entry
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.settle import ONCE_AMBIGUOUS, SUBMITTED, Changes, Ending, Revoke
 from sendpool.store.attempts import AttemptChange, PastAttempt, load_past
 from sendpool.store.codes import Code
 from sendpool.store.database import Script
 from sendpool.store.messages import Standing, load_standing
-from sendpool.store.queue import AskingRow, DueRow
+from sendpool.store.queue import AskingRow
 
 EXPIRED_RULE = "sendpool/deadline"
 ORPHANED_CODE = 21703
@@ -70,6 +71,8 @@ class Bench(NamedTuple):
     restrains: Callable[[int, str], bool]
     #: Microseconds since 1970.
     now: int
+    #: The same moment on the monotonic clock, in seconds.
+    moment: float
     #: Segments that this batch has given to single senders so far.
     given: Counter[int]
     #: Attempts that this batch wants taken back.
@@ -161,7 +164,7 @@ def facts_of(message: Standing, past: Sequence[PastAttempt], connection_id: int,
     """What the rules need to know of a message whose attempt over *connection_id* is decided about."""
     made = tuple(_tried(one) for one in past if one.state != AttemptState.WITHDRAWN)
     plan = tuple(LETTER_CHANNEL[letter] for letter in message.plan)
-    untried = _untried(message, plan[message.step], past, bench)
+    fresh = untried(message, plan[message.step], past, bench)
     later = later_steps(message, past, bench.roster, message.pool_id)
     several = " " in message.address
     return MessageFacts(
@@ -172,8 +175,8 @@ def facts_of(message: Standing, past: Sequence[PastAttempt], connection_id: int,
         plan=plan,
         step=message.step,
         attempts=made,
-        untried=bool(untried),
-        untried_elsewhere=any(sender.connection_id != connection_id for sender in untried),
+        untried=bool(fresh),
+        untried_elsewhere=any(sender.connection_id != connection_id for sender in fresh),
         next_step=later[0] if later else None,
         next_elsewhere=several and bool(later) and not _same_address(message, message.step, later[0]),
         reserved=len(later) if several else 0,
@@ -187,12 +190,13 @@ def facts_of(message: Standing, past: Sequence[PastAttempt], connection_id: int,
 
 
 def later_steps(message: Standing | AskingRow, past: Sequence[PastAttempt], roster: Roster, pool_id: int) -> list[int]:
-    """The steps after the present one that have senders and go to no address that has turned out to be invalid."""
+    """The later steps that have senders who may send there, and go to no address that has turned out to be invalid."""
     dead = {at_step(message.address, one.step) for one in past if one.rule and by_rule(one.rule).invalid}
     return [
         i
         for i in range(message.step + 1, len(message.plan))
-        if roster.members(pool_id, LETTER_CHANNEL[message.plan[i]]) and at_step(message.address, i) not in dead
+        if (address := at_step(message.address, i)) not in dead
+        and roster.lanes(pool_id, LETTER_CHANNEL[message.plan[i]]).serves(address)
     ]
 
 
@@ -231,11 +235,15 @@ def _tried(one: PastAttempt) -> Tried:
     )
 
 
-def _untried(message: Standing, channel: Channel, past: Sequence[PastAttempt], bench: Bench) -> list[Sender]:
+def untried(message: Standing, channel: Channel, past: Sequence[PastAttempt], bench: Bench) -> list[Sender]:
+    """The senders that may send a message on a channel and have not tried to."""
     tried = {one.sender_id for one in past if one.state != AttemptState.WITHDRAWN and one.step == message.step}
     members = (sender for sender, _ in bench.roster.members(message.pool_id, channel))
     address = at_step(message.address, message.step)
-    return [one for one in members if one.id not in tried and bench.reaches(one.id, address)]
+    lanes = bench.roster.lanes(message.pool_id, channel)
+    return [
+        one for one in members if one.id not in tried and bench.reaches(one.id, address) and lanes.may(one.id, address)
+    ]
 
 
 def _carry_out(
@@ -265,7 +273,7 @@ def _carry_out(
         make_due(message, plan[step], str(chosen.id), decision.at, ending.rank, changes, bench)
     elif isinstance(decision, Fallback):
         step = decision.step
-        make_due(message, plan[step], None, decision.at, ending.rank, changes, bench)
+        make_due(message, plan[step], None, decision.at, ending.rank, changes, bench, step)
     if isinstance(decision, End):
         changes.move_message(
             attempt, decision.state, bound=attempt.sender_id, ambiguous=0, error_code=decision.code, step=step
@@ -291,26 +299,43 @@ def choose(
     bench: Bench,
 ) -> Sender:
     """The untried sender that would get to it first, on another connection where that is asked for."""
-    untried = _untried(message, channel, past, bench)
-    elsewhere = [sender for sender in untried if sender.connection_id != connection_id]
+    fresh = untried(message, channel, past, bench)
+    elsewhere = [sender for sender in fresh if sender.connection_id != connection_id]
     only = decision.other_connection_only or (decision.prefer_other_connection and elsewhere)
-    return _first_to_take(elsewhere if only else untried, message, channel, bench)
+    return first_to_take(elsewhere if only else fresh, message, channel, bench)
 
 
-def _first_to_take(senders: Sequence[Sender], message: Standing, channel: Channel, bench: Bench) -> Sender:
+def first_to_take(senders: Sequence[Sender], message: Standing, channel: Channel, bench: Bench) -> Sender:
     """Who would get to it first. Senders of one pace run in step, so what is nearly the same time counts as the same,
     and the message's key decides: else the first of them would take over everything.
     """
     address = at_step(message.address, message.step)
+    ready = {one.id: bench.would_take(one, _lane_of(one, message, channel, bench)) for one in senders}
 
     def place(sender: Sender) -> tuple[bool, float, int]:
-        at = bench.would_take(sender, bench.book.number(message.pool_id, channel, str(sender.id)))
+        at = ready[sender.id]
         weak = at < inf and bench.restrains(sender.id, address)
         return weak, (at // NEARLY if at < inf else at), (message.message_id * 31 + sender.id * 17) % 97
 
-    chosen = min(senders, key=place)
+    chosen = min(_in_tier(senders, ready, message, channel, bench), key=place)
     bench.given[chosen.id] += 1
     return chosen
+
+
+def _in_tier(
+    senders: Sequence[Sender], ready: Mapping[int, float], message: Standing, channel: Channel, bench: Bench
+) -> Sequence[Sender]:
+    """Those of the best tier in which somebody would get to it within the grace."""
+    lanes = bench.roster.lanes(message.pool_id, channel)
+    if len(lanes.tiers) < 2:
+        return senders
+    seats = [seat for seat in lanes.seats if seat.sender_id in ready]
+    best = {seat.sender_id for seat in in_time(seats, ready, bench.moment + lanes.choice.grace)}
+    return [one for one in senders if one.id in best]
+
+
+def _lane_of(sender: Sender, message: Standing, channel: Channel, bench: Bench) -> int:
+    return bench.book.number(message.pool_id, channel, str(sender.id))
 
 
 def ask_later(wait: Wait, key: tuple[int, int], message: Standing, changes: Changes) -> None:
@@ -321,11 +346,23 @@ def ask_later(wait: Wait, key: tuple[int, int], message: Standing, changes: Chan
 
 
 def make_due(
-    message: Standing, channel: Channel, lane: str | None, at: float, rank: int, changes: Changes, bench: Bench
+    message: Standing,
+    channel: Channel,
+    lane: str | None,
+    at: float,
+    rank: int,
+    changes: Changes,
+    bench: Bench,
+    step: int | None = None,
 ) -> None:
-    """Make the message due again: at once at its old rank, or later."""
+    """Make the message due again: at once at its old rank, or later. Without a *lane* it begins another *step*."""
     book = bench.book
-    queue_id = book.entry(message.pool_id, channel) if lane is None else book.number(message.pool_id, channel, lane)
+    if lane is None:
+        address = at_step(message.address, message.step if step is None else step)
+        lanes = bench.roster.lanes(message.pool_id, channel)
+        queue_id = entry(book, lanes, message.pool_id, channel, address)
+    else:
+        queue_id = book.number(message.pool_id, channel, lane)
     cost = step_cost(STEP_LETTER[channel], message.segments)
     due = int(at * 1e6)
     if due <= bench.now:
@@ -359,44 +396,3 @@ def expire(
         code = ORPHANED_CODE if orphaned else found.wire_code
         bound = made[-1].sender_id if made else None
         changes.end_message(message, state, bound, code)
-
-
-def replan(rows: Sequence[DueRow], bench: Bench, changes: Changes) -> Script[list[DueRow]]:
-    """Give rows that one sender has kept waiting to another that has not tried them; returns those that left its lane.
-
-    Where that sender has left the pool and no other is left on the channel, they go on as after a failure: with the
-    next channel, or they end.
-    """
-    keys = [row.message_id for row in rows]
-    standing = (yield from load_standing(keys)) if keys else {}
-    past = (yield from load_past(keys)) if keys else {}
-    moved = []
-    stranded = []
-    for row in rows:
-        message = standing[row.message_id]
-        lane = int(bench.book.keys[row.queue_id].lane)
-        channel = Channel(bench.book.keys[row.queue_id].channel)
-        others = [s for s in _untried(message, channel, past.get(row.message_id, ()), bench) if s.id != lane]
-        gone = all(sender.id != lane for sender, _ in bench.roster.members(message.pool_id, channel))
-        free = others if gone else [one for one in others if bench.free_at(one.id) < bench.free_at(lane)]
-        if free:
-            chosen = _first_to_take(free, message, channel, bench)
-            queue_id = bench.book.number(message.pool_id, channel, str(chosen.id))
-            changes.due.append((queue_id, row.rank, row.message_id, row.cost, bench.now))
-        elif gone and not _leave_channel(message, past.get(row.message_id, ()), row, changes, bench):
-            stranded.append(row.message_id)
-        if free or gone:
-            moved.append(row)
-    yield from expire(stranded, changes, orphaned=True)
-    return moved
-
-
-def _leave_channel(message: Standing, past: Sequence[PastAttempt], row: DueRow, changes: Changes, bench: Bench) -> bool:
-    """Make a message due on the first later step that has senders. False: there is none."""
-    later = later_steps(message, past, bench.roster, message.pool_id)
-    if not later or message.state not in (MessageState.QUEUED, MessageState.SENT):
-        return False
-    channel = LETTER_CHANNEL[message.plan[later[0]]]
-    make_due(message, channel, None, bench.now / 1e6, row.rank, changes, bench)
-    changes.steps.append((message.message_id, later[0], DESERTED))
-    return True

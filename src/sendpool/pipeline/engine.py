@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -134,7 +134,7 @@ class Brought(NamedTuple):
     #: For each acceptance with a key: None, or why it was undone.
     keyed: list[Exception | None]
     roster: Roster | None
-    expanded: list[tuple[Expansion, int]]
+    expanded: list[tuple[Expansion, int, Mapping[int, int]]]
     claimed: list[Claimed]
     #: Rows that became due (again).
     due: list[QueueRow]
@@ -165,6 +165,7 @@ class Engine:
         self.revoke: Callable[[list[Revoke]], None] = lambda _: None
         self.reach = self.sending.reach
         self.book.asks = self.sending.asks
+        self.planner.unexpanded = self.expander.waiting
         self._batch = Batch()
         self._woken = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
@@ -387,7 +388,7 @@ class Engine:
         unmatched = yield from self._settle_all(batch, held, bench, due)
         expanded = []
         for expansion in batch.expansions:
-            expanded.append((expansion, (yield from expand_chunk(expansion, now))))
+            expanded.append((expansion, *(yield from expand_chunk(expansion, now))))
         claimed = []
         for claim in usable(batch.claims, held) if self.fence.shared else batch.claims:
             one = yield from claim_due(claim, self.sending.contexts, self.sending.references, self.clock)
@@ -471,8 +472,8 @@ class Engine:
         """Tell the stages what became due and what was started."""
         for row in brought.due:
             self.book.add(row[0], 1)
-        for expansion, rows in brought.expanded:
-            self.expander.expanded(expansion, rows)
+        for expansion, rows, queued in brought.expanded:
+            self.expander.expanded(expansion, rows, queued)
         for claimed in brought.claimed:
             self.expander.claimed(claimed)
             if claimed.started:
@@ -510,7 +511,9 @@ class Engine:
         """What decisions may look at."""
         sending = self.sending
         links = (sending.revocable, sending.reaches, self.planner.restraint.restrains)
-        return Bench(roster or self.roster, self.book, sending.free_at, *links, now, Counter(), [])
+        return Bench(
+            roster or self.roster, self.book, sending.free_at, *links, now, self.clock.monotonic(), Counter(), []
+        )
 
     def _link_name(self, connection_id: int) -> str:
         link = self.sending.links.get(connection_id)

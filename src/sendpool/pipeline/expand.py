@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER
 from sendpool.pipeline.accept import Acceptance, Acceptor
@@ -110,16 +111,26 @@ class Expander:
         operation.due += count
         clock = self._acceptor.fair_clock(operation.pool_id)
         start, step = clock.admit(operation.operation_id, cost / count, count, 1.0)
-        queues = {letter: self._acceptor.queue(operation.pool_id, letter) for letter in operation.letters}
-        return Expansion(operation.operation_id, first, count, cost, start, step, queues)
+        key = (operation.operation_id, first, count, cost, start, step)
+        common = {letter: self._acceptor.common_queue(operation.pool_id, letter) for letter in operation.letters}
+        queues = {letter: queue for letter, queue in common.items() if queue is not None}
+        if len(queues) == len(common):
+            return Expansion(*key, queues)
+        return Expansion(*key, {}, partial(self._acceptor.queue, operation.pool_id))
 
-    def expanded(self, expansion: Expansion, rows: int) -> None:
-        """A chunk became rows."""
+    def waiting(self, pool_id: int) -> int:
+        """Messages of a pool that are to be sent as soon as it is their turn, and are no rows yet."""
+        return sum(count for one in self._operations.values() if one.pool_id == pool_id for _, count, _ in one.chunks)
+
+    def expanded(self, expansion: Expansion, rows: int, queued: Mapping[int, int]) -> None:
+        """A chunk became rows; *queued* says how many went where, if that hung on their addresses."""
         operation = self._operations.get(expansion.operation_id)
         if operation is not None:
             operation.due -= expansion.messages - rows
             if not operation.chunks and not operation.held:
                 del self._operations[expansion.operation_id]
+        for queue_id, number in queued.items():
+            self._acceptor.book.add(queue_id, number)
         for queue_id in expansion.queues.values():
             # Which of them got rows is not worth a look: a claim that finds none says so.
             self._acceptor.book.add(queue_id, rows)
@@ -136,7 +147,7 @@ class Expander:
         """Rows were started: their operations may need the next chunk."""
         if self._operations:
             counts = Counter(started.row.operation_id for started in claimed.started)
-            counts.update(row.operation_id for row in claimed.expired)
+            counts.update(row.operation_id for row in (*claimed.expired, *claimed.postponed))
             self.gone(counts)
 
     def gone(self, rows_of: Mapping[int, int]) -> None:

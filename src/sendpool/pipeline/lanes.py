@@ -14,25 +14,18 @@ from sendpool.domain.destinations import EVERYWHERE, Countries, exclusion, is_bo
 from sendpool.domain.pool import Choice, Member, Pool
 from sendpool.domain.preference import Preference, Seat, best_tier, number_of, preferred, rendezvous
 from sendpool.domain.reasons import Reason, Remark
-from sendpool.domain.sender import Sender
+from sendpool.domain.sender import Channel, Sender
+from sendpool.pipeline.book import ANYONE, ASKING, QueueBook, is_one_senders
 from sendpool.pipeline.countries import destination_of
 
-#: The lane of rows that any sender of the pool may take.
-ANYONE = ""
-#: The lane of rows for which nobody has asked yet whether their phone has the channel; no sender claims it.
-ASKING = "?"
-
 _USUAL = Choice()
+#: The codes for a recipient whom nobody may send to for the sake of its country.
+BARRED, NO_SENDER_THERE, UNREGISTERED = 21408, 21612, 30034
 
 
 def is_country(lane: str) -> bool:
     """Whether a lane is that of a country."""
     return lane.isalpha()
-
-
-def is_one_senders(lane: str) -> bool:
-    """Whether a lane is that of one sender."""
-    return lane.isdigit()
 
 
 class Lanes:
@@ -169,3 +162,25 @@ class Lanes:
     def is_stuck(self, lane: str) -> bool:
         """Whether nobody takes a lane's rows although the pool has senders: they have to be planned anew."""
         return bool(self._members) and (lane == ANYONE or is_country(lane)) and self.takers(lane) == frozenset()
+
+
+def why_nobody(country: str, lanes: Collection[Lanes]) -> tuple[int, str]:
+    """The code and the reason why nobody sends to a country."""
+    if any(one.barred(country) for one in lanes):
+        return BARRED, f"this pool or account does not send to {country}; its countries say so"
+    remarks = [remark for one in lanes for remark in one.exclusions(country).values()]
+    if any(remark.reason is Reason.UNREGISTERED for remark in remarks):
+        return UNREGISTERED, f"no sender of this pool has a registered campaign for {country}"
+    return NO_SENDER_THERE, f"no sender of this pool may send to {country}"
+
+
+def entry(book: QueueBook, lanes: Lanes, pool_id: int, channel: Channel, address: str) -> int:
+    """The queue in which a message for this address begins a step on a channel of a pool."""
+    return book.number(pool_id, channel, ASKING if book.asks(pool_id, channel) else lanes.lane(address))
+
+
+def common_entry(book: QueueBook, lanes: Lanes, pool_id: int, channel: Channel) -> int | None:
+    """The same where it is one queue for all addresses; None: it hangs on them."""
+    if book.asks(pool_id, channel):
+        return book.number(pool_id, channel, ASKING)
+    return book.number(pool_id, channel, ANYONE) if lanes.plain else None

@@ -60,7 +60,8 @@ def leave_channels(queues: Iterable[Timed], bench: Bench, changes: Changes) -> S
             later = later_steps(message, past.get(row.message_id, ()), bench.roster, message.pool_id)
             if budget is None or not later or row.due + int(budget * 1e6) > bench.now:
                 continue
-            make_due(message, LETTER_CHANNEL[message.plan[later[0]]], None, bench.now / 1e6, row.rank, changes, bench)
+            channel = LETTER_CHANNEL[message.plan[later[0]]]
+            make_due(message, channel, None, bench.now / 1e6, row.rank, changes, bench, later[0])
             changes.steps.append((row.message_id, later[0], TOO_LONG))
             moved.append((queue.queue_id, row.rank, row.message_id))
         yield from remove(moved)

@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from math import inf
+from typing import NamedTuple
 
 from sendpool.domain.dealing import LinkOffer, Offer
+from sendpool.domain.preference import spare
 from sendpool.domain.reasons import Reason, Remark
-from sendpool.domain.sender import Channel
+from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.trickle import Trickles
-from sendpool.pipeline.book import ANYONE, QueueBook
-from sendpool.pipeline.claim import HORIZON, Claim
+from sendpool.pipeline.book import QueueBook, is_one_senders
+from sendpool.pipeline.claim import HORIZON, Claim, Queue, Tier
 from sendpool.pipeline.conditions import condition, momentary
+from sendpool.pipeline.lanes import Lanes
 from sendpool.pipeline.links import Gate, Link
 from sendpool.pipeline.restraint import Able, Restraint
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.scene import Detail, Scenes, Standing
+from sendpool.store.queue import QueueKey
 
 
 class _Room(NamedTuple):
@@ -52,6 +56,8 @@ class Planner:
         self.gates = gates
         self._wake = wake
         self._clock = clock
+        #: Messages of a pool that are no rows yet.
+        self.unexpanded: Callable[[int], int] = lambda _: 0
         self._timer: asyncio.TimerHandle | None = None
         self._turn = 0
 
@@ -76,13 +82,47 @@ class Planner:
         for pool_id, channel, queues in waiting:
             offers = self._offers(pool_id, channel, rooms, links)
             if offers:
-                shared = next((self.book.number(*_key(key)) for key in queues if key.lane == ANYONE), None)
-                lanes = [(self.book.number(*_key(key)), int(key.lane)) for key in queues if key.lane != ANYONE]
                 scene = self.scenes.number(pool_id, channel, self._standings(pool_id, channel, rooms, now))
-                claims.append(Claim(pool_id, channel, lanes, shared, offers, scene))
+                claims.append(self._claim(pool_id, channel, queues, offers, now)._replace(scene=scene))
         if not claims:
             self._wake_at(now, self._next_free(waiting, now))
         return claims
+
+    def _claim(
+        self, pool_id: int, channel: Channel, keys: Sequence[QueueKey], offers: Sequence[Offer], now: float
+    ) -> Claim:
+        lanes = self.roster.lanes(pool_id, channel)
+        queues = [
+            Queue(self.book.number(pool_id, channel, key.lane), lanes.takers(key.lane), is_one_senders(key.lane))
+            for key in keys
+        ]
+        choice = lanes.choice
+        if len(lanes.tiers) < 2:
+            return Claim(pool_id, channel, queues, offers, quiet=choice.quiet)
+        tiers = self._tiers(pool_id, channel, lanes, keys, now)
+        return Claim(
+            pool_id, channel, queues, offers, quiet=choice.quiet, tiers=tiers, grace=int(choice.grace * 1_000_000)
+        )
+
+    def _tiers(self, pool_id: int, channel: Channel, lanes: Lanes, keys: Sequence[QueueKey], now: float) -> list[Tier]:
+        """The tiers of a pool, each with what those above it cannot take of what waits within the pool's grace."""
+        waiting = sum(self.book.waiting(self.book.number(pool_id, channel, key.lane)) for key in keys)
+        waiting += self.unexpanded(pool_id)
+        members: dict[int, list[int]] = {tier: [] for tier in lanes.tiers}
+        paces = dict.fromkeys(lanes.tiers, 0.0)
+        for sender, member in self.roster.members(pool_id, channel):
+            members[member.tier].append(sender.id)
+            if self._ready_at(sender, now) <= now + lanes.choice.grace:
+                paces[member.tier] += sender.mps
+        left = spare(waiting, list(paces.values()), lanes.choice.grace)
+        return [Tier(frozenset(members[tier]), room) for tier, room in zip(lanes.tiers, left, strict=True)]
+
+    def _ready_at(self, sender: Sender, now: float) -> float:
+        """When a sender may send again, apart from how many it has in flight; infinite while its link is away."""
+        gate, link = self.gates.get(sender.id), self.links.get(sender.connection_id)
+        if gate is None or link is None or not link.up or link.draining or sender.drained:
+            return inf
+        return max(gate.bucket.free_at(now), link.bucket.free_at(now), gate.flights.stopped_until)
 
     def _standings(
         self, pool_id: int, channel: Channel, rooms: Collection[tuple[int, int]], now: float
@@ -102,25 +142,32 @@ class Planner:
             standings.append(self.scenes.standing(sender, member, remark, now))
         return standings
 
-    def _takers(self, pool_id: int, channel: Channel, queues: Iterable[Any]) -> Iterable[tuple[Gate, float]]:
-        """The gates of a pool that have something to take, with their weights there."""
-        lanes = {key.lane for key in queues}
+    def _takers(self, pool_id: int, channel: Channel, keys: Iterable[QueueKey]) -> Iterable[tuple[Gate, float, int]]:
+        """The gates of a pool that have something to take, with their weights there and how much that is."""
+        lanes = self.roster.lanes(pool_id, channel)
+        for_all = 0
+        for_some: Counter[int] = Counter()
+        for key in keys:
+            waiting = self.book.waiting(self.book.number(pool_id, channel, key.lane))
+            takers = lanes.takers(key.lane)
+            if takers is None:
+                for_all += waiting
+            else:
+                for_some.update(dict.fromkeys(takers, waiting))
         for sender, member in self.roster.members(pool_id, channel):
             gate = self.gates.get(sender.id)
-            if gate is not None and not sender.drained and (ANYONE in lanes or str(sender.id) in lanes):
-                yield gate, member.weight
+            number = for_all + for_some[sender.id]
+            if gate is not None and number and not sender.drained:
+                yield gate, member.weight, number
 
     def _share(
-        self, waiting: Iterable[tuple[int, Channel, list[Any]]], links: Mapping[int, LinkOffer], now: float
+        self, waiting: Iterable[tuple[int, Channel, list[QueueKey]]], links: Mapping[int, LinkOffer], now: float
     ) -> dict[tuple[int, int], _Room]:
         """What each sender may take from each of its pools, by (pool, sender)."""
-        pools_of: dict[int, list[tuple[int, float]]] = defaultdict(list)
+        pools_of: dict[int, dict[int, tuple[float, int]]] = defaultdict(dict)
         for pool_id, channel, queues in waiting:
-            for gate, weight in self._takers(pool_id, channel, queues):
-                pools_of[gate.sender.id].append((pool_id, weight))
-        rows: Counter[int] = Counter()
-        for pool_id, _, queues in waiting:
-            rows[pool_id] += sum(self.book.waiting(self.book.number(*_key(key))) for key in queues)
+            for gate, weight, number in self._takers(pool_id, channel, queues):
+                pools_of[gate.sender.id][pool_id] = (weight, number)
         rooms = {}
         for sender_id, pools in pools_of.items():
             gate = self.gates[sender_id]
@@ -131,8 +178,9 @@ class Planner:
             slots = min(gate.bucket.slots(now, HORIZON), link.bucket.slots(now, HORIZON), room)
             if slots <= 0:
                 continue
-            shares = gate.turns.share(slots, rows.keys() & dict(pools).keys(), waiting=rows)
-            for pool_id, weight in pools:
+            rows = {pool_id: number for pool_id, (_, number) in pools.items()}
+            shares = gate.turns.share(slots, pools.keys(), waiting=rows)
+            for pool_id, (weight, _) in pools.items():
                 if shares.get(pool_id, 0):
                     rooms[pool_id, sender_id] = _Room(gate, room, shares[pool_id], weight)
         return rooms
@@ -183,11 +231,11 @@ class Planner:
         ]
         return self.restraint.of(pool_id, able)
 
-    def _next_free(self, waiting: Iterable[tuple[int, Channel, list[Any]]], now: float) -> float | None:
+    def _next_free(self, waiting: Iterable[tuple[int, Channel, list[QueueKey]]], now: float) -> float | None:
         """When a sender with waiting rows may take one again; None when that hangs on an outcome or a link."""
         times = []
         for pool_id, channel, queues in waiting:
-            for gate, _ in self._takers(pool_id, channel, queues):
+            for gate, _, _ in self._takers(pool_id, channel, queues):
                 link = self.links.get(gate.sender.connection_id)
                 if link is None or link.room() <= 0:
                     continue
@@ -204,7 +252,3 @@ class Planner:
             # Half the horizon ahead: late enough to gather rows of several senders, early enough to be on time.
             delay = max(0.002, when - now - HORIZON / 2)
             self._timer = asyncio.get_running_loop().call_later(delay, self._wake)
-
-
-def _key(key: Any) -> tuple[int, Channel, str]:
-    return key.pool_id, Channel(key.channel), key.lane

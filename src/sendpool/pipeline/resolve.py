@@ -26,6 +26,8 @@ from sendpool.domain.request import (
 from sendpool.domain.schedule import HORIZON_DAYS, Moment, due_of, is_beyond_horizon
 from sendpool.domain.segments import count
 from sendpool.domain.sender import Channel, Sender
+from sendpool.pipeline.countries import destination_of
+from sendpool.pipeline.lanes import why_nobody
 from sendpool.pipeline.render import UNFIT, Reading, Readings
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.zones import zones_of
@@ -41,8 +43,11 @@ Addressed = tuple[str, str, str, int] | tuple[str, str, str, int, Mapping[str, s
 _variables, _name = attrgetter("variables"), attrgetter("name")
 
 
-class _Plans(dict[str, str]):
+class Plans(dict[str, str]):
     """The plan of each kind of recipient, by its address spaces: letters, "" where nobody can reach it."""
+
+    #: Whether the recipient's country matters too.
+    restricted = False
 
     def __init__(self, find: Callable[[str], Steps]) -> None:
         super().__init__({space: find(space).letters for space in SPACES})
@@ -55,12 +60,63 @@ class _Plans(dict[str, str]):
         self[spaces] = found.letters
         return found.letters
 
+    def of(self, recipient: Recipient) -> str:
+        """The letters of a recipient's plan; "" where nobody can reach it."""
+        return self[recipient.space]
+
+    def along(self, recipient: Recipient) -> tuple[str, str]:
+        """A recipient's addresses and their spaces as a message with this plan keeps them."""
+        several = self.several.get(recipient.space)
+        address, space = recipient.address, recipient.space
+        return along(several, address, space) if several else (address, space)
+
+    def refusal(self, recipient: Recipient) -> tuple[int, str]:
+        """The code and the reason of a recipient whose plan is empty."""
+        return UNADDRESSABLE, UNREACHED
+
+
+class CountryPlans(Plans):
+    """The same where not everybody may be sent to: plans go by the countries of the addresses too."""
+
+    restricted = True
+
+    def __init__(self, find: Callable[[str, Sequence[str]], Steps], explain: Callable[[str], tuple[int, str]]) -> None:
+        """*find* is told the address spaces and an address for each; *explain* says why a number gets nothing."""
+        super().__init__(lambda spaces: find(spaces, [""] * len(spaces)))
+        self._of_addresses = find
+        self._explain = explain
+        self._by_country: dict[tuple[str, str], str] = {}
+
+    def of(self, recipient: Recipient) -> str:
+        """The letters of a recipient's plan."""
+        address, space = recipient.address, recipient.space
+        if " " in address:
+            return self._of_addresses(space, address.split(" ")).letters
+        key = (space, destination_of(address))
+        letters = self._by_country.get(key)
+        if letters is None:
+            letters = self._by_country[key] = self._of_addresses(space, [address]).letters
+        return letters
+
+    def along(self, recipient: Recipient) -> tuple[str, str]:
+        """A recipient's addresses and their spaces as a message with this plan keeps them."""
+        address, space = recipient.address, recipient.space
+        if " " not in address:
+            return address, space
+        return along(self._of_addresses(space, address.split(" ")), address, space)
+
+    def refusal(self, recipient: Recipient) -> tuple[int, str]:
+        """The code and the reason of a recipient whose plan is empty."""
+        if not self[recipient.space]:
+            return super().refusal(recipient)
+        return self._explain(next(one for one in recipient.address.split(" ") if one.startswith("+")))
+
 
 class Resolved(NamedTuple):
     """What a request comes to."""
 
     pool: Pool
-    plans: Mapping[str, str]
+    plans: Plans
     category: Category
     #: Seconds.
     validity: int
@@ -125,30 +181,43 @@ def _sender(request: SendRequest, roster: Roster) -> Sender:
     return sender
 
 
-def _plans(request: SendRequest, pool: Pool, roster: Roster) -> _Plans:
+def _plans(request: SendRequest, pool: Pool, roster: Roster) -> Plans:
     origin = request.origin
     filter_in = origin.filter_in if isinstance(origin, PoolOrigin) else None
     priority = dict(origin.priority) if isinstance(origin, PoolOrigin) else {}
     available = [channel for channel in roster.channels(pool.id) if request.content.says_on(channel)]
-    return _Plans(lambda spaces: steps(spaces, available, filter_in, priority))
+    reach = pool.choice.reach
+    lanes = {channel: roster.lanes(pool.id, channel) for channel in available}
+    if not any(one.restricted for one in lanes.values()):
+        return Plans(lambda spaces: steps(spaces, available, filter_in, priority, reach))
+
+    def find(spaces: str, addresses: Sequence[str]) -> Steps:
+        def served(channel: Channel, place: int) -> bool:
+            return not addresses[place] or lanes[channel].serves(addresses[place])
+
+        return steps(spaces, available, filter_in, priority, reach, served)
+
+    return CountryPlans(find, lambda number: why_nobody(destination_of(number), lanes.values()))
 
 
-def _addressed(recipients: Sequence[Recipient], plans: _Plans, segments: int) -> Sequence[Addressed]:
+def _addressed(recipients: Sequence[Recipient], plans: Plans, segments: int) -> Sequence[Addressed]:
     """The recipients that somebody can reach. Only who has several addresses, variables or a name costs more."""
-    plain = [(r.address, r.space, letters, segments) for r in recipients if (letters := plans[r.space])]
-    if not plans.several and not any(map(_variables, recipients)) and not any(map(_name, recipients)):
-        return plain
+    own = any(map(_variables, recipients)) or any(map(_name, recipients))
+    if plans.restricted and not own:
+        return [(*plans.along(r), letters, segments) for r in recipients if (letters := plans.of(r))]
+    if not plans.restricted:
+        plain = [(r.address, r.space, letters, segments) for r in recipients if (letters := plans[r.space])]
+        if not plans.several and not own:
+            return plain
     found: list[Addressed] = []
     for r in recipients:
-        if letters := plans[r.space]:
-            several = plans.several.get(r.space)
-            address, space = along(several, r.address, r.space) if several else (r.address, r.space)
-            found.append((address, space, letters, segments, r.variables, r.name))
+        if letters := plans.of(r):
+            found.append((*plans.along(r), letters, segments, r.variables, r.name))
     return found
 
 
 def _personal(
-    recipients: Sequence[Recipient], plans: _Plans, readings: Sequence[Reading]
+    recipients: Sequence[Recipient], plans: Plans, readings: Sequence[Reading]
 ) -> tuple[list[Addressed], list[tuple[Addressed, int]]]:
     """Who is sent to; and whom the operation has nothing to say to, with the error of each.
 
@@ -157,11 +226,10 @@ def _personal(
     addressed: list[Addressed] = []
     failed: list[tuple[Addressed, int]] = []
     for r, reading in zip(recipients, readings, strict=True):
-        letters = plans[r.space]
+        letters = plans.of(r)
         if not letters:
             continue
-        several = plans.several.get(r.space)
-        address, space = along(several, r.address, r.space) if several else (r.address, r.space)
+        address, space = plans.along(r)
         sayable = [i for i, letter in enumerate(letters) if letter in reading.letters]
         if not sayable:
             failed.append(((address, space, letters, 1, r.variables, r.name), reading.code or UNFIT))

@@ -498,6 +498,12 @@ class Sending:
         """Whether a sender may reach an address: everybody does whom nobody has said otherwise of."""
         return self.reach.ask(sender_id, address) is not False
 
+    def has_room(self, sender_id: int) -> bool:
+        """Whether a sender may have more in flight than it has."""
+        gate = self.gates.get(sender_id)
+        link = self.links.get(gate.sender.connection_id) if gate else None
+        return gate is not None and link is not None and gate.flights.room(self._clock(), link.room()) > 0
+
     def free_at(self, sender_id: int) -> float:
         """When a sender could take a message: the later of its own, its connection's and its stop's time."""
         gate = self.gates.get(sender_id)

@@ -18,11 +18,13 @@ from sendpool.domain import ids
 from sendpool.domain.decision import Trigger
 from sendpool.domain.failures import FailureClass
 from sendpool.domain.sender import Channel
-from sendpool.domain.states import AttemptState
+from sendpool.domain.states import AttemptState, MessageState
 from sendpool.failpoints import reach
-from sendpool.pipeline.decide import ASK_QUEUE, LAPSED, UNANSWERED, expire, replan
+from sendpool.pipeline.decide import ASK_QUEUE, LAPSED, UNANSWERED, expire
 from sendpool.pipeline.engine import Engine
+from sendpool.pipeline.lanes import Lanes
 from sendpool.pipeline.leave import Timed, leave_channels, timed_queues
+from sendpool.pipeline.replan import Sooner, relane, replan, stuck_lanes
 from sendpool.pipeline.settle import Ask, Changes, Result, settle_receipts, settle_results, told_again
 from sendpool.store.attempts import BegunAttempt, started_attempts
 from sendpool.store.chunks import chunks_of, expanding_operations
@@ -47,7 +49,7 @@ from sendpool.store.schedule import (
     begin_operations,
     due_scheduled,
     release_chunks,
-    still_scheduled,
+    still_waiting,
 )
 from sendpool.store.upkeep import (
     Lingering,
@@ -70,9 +72,9 @@ SHORTEST_PAUSE = 0.02
 RARELY = 5
 #: What the pause after counting the backlog is, at least, in terms of what the counting took.
 COUNTING_PAUSE = 20
-#: Seconds that a row may wait for the one sender that its lane names before it is planned anew.
-GRACE = 10.0
 AT_ONCE = 1_000
+#: Rows of single senders' lanes that one round looks at, over all lanes.
+MOST_REPLANNED = 3_000
 #: Seconds after which receipts of attempts made before are matched by the store, which knows what is closed. Less than
 #: the hour after which a message may be.
 FORGET_AWAITED = 1_800.0
@@ -104,13 +106,14 @@ def _public_id(begun: BegunAttempt) -> str:
 def begin(
     changes: Changes, rows: Sequence[QueueRow], due: Sequence[Beginning], chunks: Sequence[tuple[int, int]]
 ) -> Script[None]:
-    """Scheduled messages, and chunks (operation, due) of them, whose time has come are queued."""
-    waiting = (yield from still_scheduled([one.message_id for one in due])) if due else set()
+    """Messages whose time has come, and chunks (operation, due) of them, are queued; those after quiet hours anew."""
+    waiting = (yield from still_waiting([one.message_id for one in due])) if due else {}
+    scheduled = {key for key, state in waiting.items() if state is MessageState.SCHEDULED}
     released = (yield from release_chunks(chunks)) if chunks else {}
-    begun = Counter(one.operation_id for one in due if one.message_id in waiting)
+    begun = Counter(one.operation_id for one in due if one.message_id in scheduled)
     begun.update(released)
     yield from begin_operations(begun, changes.now)
-    yield from begin_messages(list(waiting), changes.now)
+    yield from begin_messages(list(scheduled), changes.now)
     if due:
         yield from remove_later([(one.due, one.message_id) for one in due])
     changes.due += [row for row in rows if row[2] in waiting]
@@ -175,9 +178,23 @@ def end_lingering(changes: Changes, rows: list[Lingering]) -> Script[None]:
 
 def leave_lanes(changes: Changes, engine: Engine, lanes: list[tuple[int, float]]) -> Script[None]:
     """Rows that one sender has kept waiting for longer than their grace go to another, if there is one."""
+    bench = engine.bench(changes.now)
+    left = MOST_REPLANNED
     for queue_id, grace in lanes:
-        rows = yield from overdue_in_lane(queue_id, changes.now - int(grace * 1e6), AT_ONCE)
-        moved = yield from replan(rows, engine.bench(changes.now), changes)
+        rows = yield from overdue_in_lane(queue_id, changes.now - int(grace * 1e6), min(left, AT_ONCE))
+        moved = yield from replan(rows, bench, changes)
+        yield from remove([(queue_id, row.rank, row.message_id) for row in moved])
+        left -= len(rows)
+        if left <= 0:
+            return
+
+
+def leave_stuck(changes: Changes, engine: Engine, queue_ids: list[int]) -> Script[None]:
+    """Rows in lanes that nobody takes, since senders or rules have changed, go to those that are theirs now."""
+    bench = engine.bench(changes.now)
+    for queue_id in queue_ids:
+        rows = yield from overdue_in_lane(queue_id, changes.now + 1, AT_ONCE)
+        moved = yield from relane(rows, bench, changes)
         yield from remove([(queue_id, row.rank, row.message_id) for row in moved])
 
 
@@ -258,6 +275,9 @@ class Sweeper:
         lanes = self._lanes()
         if lanes:
             steps.append(partial(leave_lanes, engine=engine, lanes=lanes))
+        stuck = stuck_lanes(engine.book, engine.roster)
+        if stuck:
+            steps.append(partial(leave_stuck, engine=engine, queue_ids=stuck))
         timed = timed_queues(engine.book, engine.roster)
         if timed:
             steps.append(partial(_leave, engine=engine, queues=timed))
@@ -287,16 +307,29 @@ class Sweeper:
             engine.wake()
 
     def _lanes(self) -> list[tuple[int, float]]:
-        """Lanes that hold rows, with their grace: none for a sender that is gone, stopped or cut off."""
-        sending = self._engine.sending
-        now = self._engine.clock.monotonic()
+        """Lanes whose rows somebody else may get to first, with their grace: none for a sender that is gone, stopped or
+        cut off. Another one begins each round, since a round looks at so many rows only.
+        """
+        engine = self._engine
+        sooner = Sooner(engine.bench(engine.clock.wall()))
         found = []
-        for queue_id, key in self._engine.book.lanes():
-            members = self._engine.roster.members(key.pool_id, Channel(key.channel))
-            there = any(sender.id == int(key.lane) for sender, _ in members)
-            free = sending.free_at(int(key.lane)) if there else float("inf")
-            found.append((queue_id, GRACE if free <= now + GRACE else 0.0))
-        return found
+        for queue_id, key in engine.book.lanes():
+            channel, sender_id = Channel(key.channel), int(key.lane)
+            lanes = engine.roster.lanes(key.pool_id, channel)
+            grace = self._grace(lanes, sender_id)
+            full = grace > 0 and not engine.sending.has_room(sender_id)
+            if not grace or full or sooner.than(sender_id, key.pool_id, channel, engine.book.waiting(queue_id)):
+                found.append((queue_id, grace))
+        turn = self._round % len(found) if found else 0
+        return found[turn:] + found[:turn]
+
+    def _grace(self, lanes: Lanes, sender_id: int) -> float:
+        """Seconds that rows wait for this sender."""
+        grace = lanes.choice.grace
+        there = sender_id in lanes.tier_of
+        return (
+            grace if there and self._engine.sending.free_at(sender_id) <= self._engine.clock.monotonic() + grace else 0
+        )
 
     def _orphans(self) -> list[int]:
         roster = self._engine.roster

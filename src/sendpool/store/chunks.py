@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from sendpool.domain.dealing import step_cost
+from sendpool.domain.message import at_step
 from sendpool.domain.states import MessageState
 from sendpool.store.database import Bulk, Query, Script
+from sendpool.store.queue import enqueue
 
 
 def insert_chunks(rows: Sequence[tuple[int, int, int, str, int]]) -> Script[None]:
@@ -30,6 +34,8 @@ class Expansion(NamedTuple):
     step: int
     #: Queue by first letter of the plan.
     queues: Mapping[str, int]
+    #: The queue by first letter and address, where it hangs on the address; None: `queues` says all.
+    place: Callable[[str, str], int] | None = None
 
 
 def rows_from_chunks(state: MessageState) -> str:
@@ -43,18 +49,62 @@ def rows_from_chunks(state: MessageState) -> str:
     )
 
 
-def expand_chunk(expansion: Expansion, now: int) -> Script[int]:
-    """Turn one chunk into messages, queue rows and events without touching a row in Python. Brings the count."""
+def expand_chunk(expansion: Expansion, now: int) -> Script[tuple[int, Mapping[int, int]]]:
+    """Turn one chunk into messages, queue rows and events without touching a row in Python.
+
+    Brings the count. Only where the queue hangs on the address each row is looked at; how many went into each queue
+    comes with it then.
+    """
     key = (expansion.operation_id, expansion.first_id)
     found = yield Query("SELECT count FROM chunk WHERE operation_id = ? AND first_id = ?", key)
     if not found:
-        return 0
+        return 0, {}
     count = int(found[0][0])
     last = expansion.first_id + count - 1
     yield Query(
         f"{rows_from_chunks(MessageState.QUEUED)} WHERE c.operation_id = ? AND c.first_id = ?",
         (now, *key),
     )
+    queued: Mapping[int, int] = {}
+    if expansion.place is None:
+        yield from _enqueue(expansion, last, now)
+    else:
+        queued = yield from _enqueue_each(expansion, expansion.place, last, now)
+    yield Query(
+        f"INSERT INTO event (subject_id, number, created_at) SELECT id, {int(MessageState.QUEUED)}, ?"
+        " FROM message WHERE id BETWEEN ? AND ?",
+        (now, expansion.first_id, last),
+    )
+    yield Query("DELETE FROM chunk WHERE operation_id = ? AND first_id = ?", key)
+    yield Query(
+        "UPDATE operation SET unexpanded = unexpanded - ? WHERE id = ?",
+        (count, expansion.operation_id),
+    )
+    return count, queued
+
+
+def _enqueue_each(
+    expansion: Expansion, place: Callable[[str, str], int], last: int, now: int
+) -> Script[Mapping[int, int]]:
+    rows = yield Query(
+        "SELECT id, plan, address, segments FROM message WHERE id BETWEEN ? AND ? ORDER BY id",
+        (expansion.first_id, last),
+    )
+    due = [
+        (
+            place(plan[0], at_step(address, 0)),
+            expansion.start + (key - expansion.first_id) * expansion.step,
+            key,
+            step_cost(plan[0], segments),
+            now,
+        )
+        for key, plan, address, segments in rows
+    ]
+    yield from enqueue(due)
+    return Counter(row[0] for row in due)
+
+
+def _enqueue(expansion: Expansion, last: int, now: int) -> Script[None]:
     cases = " ".join("WHEN ? THEN ?" for _ in expansion.queues)
     yield Query(
         f"INSERT INTO outq (queue_id, rank, message_id, cost, due) SELECT CASE substr(plan, 1, 1) {cases} END,"
@@ -70,17 +120,6 @@ def expand_chunk(expansion: Expansion, now: int) -> Script[int]:
             last,
         ),
     )
-    yield Query(
-        f"INSERT INTO event (subject_id, number, created_at) SELECT id, {int(MessageState.QUEUED)}, ?"
-        " FROM message WHERE id BETWEEN ? AND ?",
-        (now, expansion.first_id, last),
-    )
-    yield Query("DELETE FROM chunk WHERE operation_id = ? AND first_id = ?", key)
-    yield Query(
-        "UPDATE operation SET unexpanded = unexpanded - ? WHERE id = ?",
-        (count, expansion.operation_id),
-    )
-    return count
 
 
 def expanding_operations() -> Script[list[Any]]:

@@ -16,11 +16,11 @@ ScheduledRow = tuple[int, int, int, None, int]
 
 
 class Beginning(msgspec.Struct, array_like=True, gc=False):
-    """A scheduled message whose time has come, with what its rank and its queue depend on."""
+    """A message whose time has come (it was scheduled, or a quiet hour is over), with what rank and queue depend on."""
 
     due: int
     message_id: int
-    #: Letter of its first step.
+    #: Letter of its present step.
     letter: str
     cost: int
     operation_id: int
@@ -28,6 +28,8 @@ class Beginning(msgspec.Struct, array_like=True, gc=False):
     category: str
     #: Messages of its operation.
     total: int
+    address: str
+    step: int
 
 
 def schedule_messages(rows: Sequence[ScheduledRow]) -> Script[None]:
@@ -42,27 +44,39 @@ def schedule_messages(rows: Sequence[ScheduledRow]) -> Script[None]:
 
 
 def due_scheduled(now: int, limit: int) -> Script[list[Beginning]]:
-    """Scheduled messages whose time has come, earliest first."""
+    """Messages without a rank whose time has come, earliest first."""
     rows: list[Beginning] = yield Query(
         "FROM (SELECT * FROM later WHERE due <= ? AND rank IS NULL ORDER BY due, message_id LIMIT ?) l"
         " JOIN message m ON m.id = l.message_id JOIN operation o ON o.id = m.operation_id"
         " ORDER BY l.due, l.message_id",
         (now, limit),
-        ("l.due", "m.id", "substr(m.plan, 1, 1)", "l.cost", "o.id", "o.pool_id", "o.category", "o.total"),
+        (
+            "l.due",
+            "m.id",
+            "substr(m.plan, m.step + 1, 1)",
+            "l.cost",
+            "o.id",
+            "o.pool_id",
+            "o.category",
+            "o.total",
+            "m.address",
+            "m.step",
+        ),
         Beginning,
     )
     return rows
 
 
-def still_scheduled(message_ids: Iterable[int]) -> Script[set[int]]:
-    """Those of these messages that are SCHEDULED."""
+def still_waiting(message_ids: Iterable[int]) -> Script[dict[int, MessageState]]:
+    """Those of these messages that are to be sent still, with their states."""
+    waiting = (MessageState.SCHEDULED, MessageState.QUEUED, MessageState.SENT)
     rows = yield Bulk(
-        f"FROM v JOIN message m ON m.id = v.id WHERE m.state = {MessageState.SCHEDULED:d}",
+        f"FROM v JOIN message m ON m.id = v.id WHERE m.state IN ({', '.join(f'{state:d}' for state in waiting)})",
         (("id", "bigint"),),
         [(key,) for key in message_ids],
-        ("m.id",),
+        ("m.id", "m.state"),
     )
-    return {row[0] for row in rows}
+    return {key: MessageState(state) for key, state in rows}
 
 
 def begin_messages(message_ids: Sequence[int], now: int) -> Script[None]:

@@ -127,8 +127,8 @@ async def a_chunk_becomes_rows_once(rig: Rig) -> None:
     async with opened(rig) as database:
         await database.write(script())
         assert await database.read(chunks.chunks_of(100)) == ("RS", [(100, 3, 7, -AT)])
-        assert await database.write(chunks.expand_chunk(expansion, AT)) == 3
-        assert await database.write(chunks.expand_chunk(expansion, AT)) == 0
+        assert await database.write(chunks.expand_chunk(expansion, AT)) == (3, {})
+        assert await database.write(chunks.expand_chunk(expansion, AT)) == (0, {})
         rows = await ask(database, "SELECT queue_id, rank, message_id, cost FROM outq ORDER BY rank")
         assert rows == [(1, 1000, 100, 3), (2, 1007, 101, 1), (1, 1014, 102, 1)]
         assert await database.read(messages.next_operation_id()) == 103
