@@ -307,6 +307,18 @@ class Server:
         if self._child is not None and self._child.poll() is not None:
             raise RigFailed(self._why_it_ended(self._child.returncode))
 
+    def configured(self) -> str:
+        """What its configuration file says."""
+        return self._config.read_text(encoding="utf-8")
+
+    def reconfigure(self, text: str) -> None:
+        """Change the configuration file and have it applied while the server runs."""
+        applied = len(self.events("configuration applied"))
+        self._config.write_text(text, encoding="utf-8")
+        assert self._child is not None
+        self._child.send_signal(signal.SIGHUP)
+        wait_for(lambda: len(self.events("configuration applied")) > applied, START_WITHIN, "the file is applied")
+
     def kill(self) -> None:
         """Kill -9."""
         if self._child is not None:

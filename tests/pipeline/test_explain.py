@@ -169,7 +169,7 @@ async def test_failover_says_what_failed_by_which_rule_and_who_took_over(fresh: 
         refusal, other = found.attempts
         assert (refusal.state, refusal.failure, refusal.rule) == ("REJECTED", "SENDER", "smpp/0x0a")
         assert (refusal.next, refusal.next_rule, refusal.table_version) == ("failover", "7", TABLE_VERSION)
-        assert "Another sender of the channel was to try: this sender cannot reach the destination." in refusal.text
+        assert "Another sender of the channel was to try: the fault is this sender's." in refusal.text
         assert other.sender_address == SLOW
         assert verdicts(found) == {SLOW: ("taken", "untried"), FAST: ("excluded", "tried")}
 

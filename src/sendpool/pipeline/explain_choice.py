@@ -56,7 +56,7 @@ def candidates_of(attempt: StoryOfAttempt, story: Story, roster: Roster) -> list
         remarks.setdefault(sender_id, Remark(reason))
     own = scene.get(attempt.sender_id)
     others = [remark.reason for sender_id, remark in remarks.items() if sender_id != attempt.sender_id]
-    taken = _why_taken(own, previous, others, _names_sender(story))
+    taken = _why_taken(own, previous, others, named=_names_sender(story), again=attempt.sender_id in spent)
     if taken.reason in (Reason.FIRST_FREE, Reason.ONLY_ONE) and meant is not None:
         preferred = _PREFERRED.get(lanes.choice.preference) if meant.sender_id == attempt.sender_id else None
         taken = Remark(preferred) if preferred is not None else taken
@@ -191,15 +191,14 @@ def _shown(remarks: Mapping[int, Remark], roster: Roster) -> list[Candidate]:
     return in_order(candidate(sender, remark) for sender, remark in known if sender is not None)
 
 
-def _why_taken(own: Standing | None, previous: str, others: Sequence[Reason], named: bool) -> Remark:
+def _why_taken(own: Standing | None, previous: str, others: Sequence[Reason], *, named: bool, again: bool) -> Remark:
     state = standing_reason(own) if own is not None else Reason.READY
     about = own.about if own is not None else ""
     if state in _TAKEN_AS:
         return Remark(_TAKEN_AS[state], about=about)
-    if previous == "later":
-        return Remark(Reason.AGAIN)
-    if previous == "failover":
-        return Remark(Reason.UNTRIED)
+    if previous in ("later", "failover"):
+        # What was to be tried again by one sender may have gone to another, if that one was not free in time.
+        return Remark(Reason.AGAIN if again else Reason.UNTRIED)
     if named:
         return Remark(Reason.NAMED)
     return Remark(Reason.FIRST_FREE if Reason.READY in others else Reason.ONLY_ONE)

@@ -1,0 +1,28 @@
+"""The figures of sender pools, measured on real processes through the public API, or taken from tests by name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+from bench import pools_scenarios
+from bench.pools_scenarios import POOL_QUICK, PoolSizes
+from bench.show import Show, run
+
+SHOW = Show(
+    "sender pools",
+    {
+        "d": pools_scenarios.sticky,
+        "i": pools_scenarios.filtered,
+        "j": pools_scenarios.explanations,
+    },
+    PoolSizes(),
+    POOL_QUICK,
+    within=1_800,
+)
+
+if __name__ == "__main__":
+    sys.exit(run(SHOW))
