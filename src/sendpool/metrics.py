@@ -154,6 +154,47 @@ class Metrics:
         self._queue_age = Gauge(
             "sendpool_queue_oldest_age_seconds", "How long the message that waits longest is due.", registry=registry
         )
+        #: By pool: the public ids of those with most waiting, "other", and "direct" for sends without a pool.
+        self.pool_depth = Family(
+            Gauge(
+                "sendpool_pool_queue_depth",
+                "Messages that are due and wait for a sender, by pool.",
+                ["pool"],
+                registry=registry,
+            )
+        )
+        self.pool_age = Family(
+            Gauge(
+                "sendpool_pool_queue_age_seconds",
+                "How long the message that is next in the pool has been due.",
+                ["pool"],
+                registry=registry,
+            )
+        )
+        self._waiting = Gauge(
+            "sendpool_messages_waiting",
+            "Messages that are scheduled or queued, also those that are no rows yet.",
+            registry=registry,
+        )
+        self._ambiguous = Gauge(
+            "sendpool_ambiguous_messages", "Messages of which nobody knows whether they have left.", registry=registry
+        )
+        self._parked = Gauge(
+            "sendpool_receipts_waiting", "Receipts that wait for a segment that they name.", registry=registry
+        )
+        self._parked_age = Gauge(
+            "sendpool_receipts_waiting_age_seconds", "How long the oldest of these has waited.", registry=registry
+        )
+        self._held_seconds = Gauge(
+            "sendpool_database_oldest_transaction_seconds",
+            "How long the oldest open transaction of the PostgreSQL server has been open, whosever it is.",
+            registry=registry,
+        )
+        self._held_transactions = Gauge(
+            "sendpool_database_horizon_transactions",
+            "How many transactions ago the oldest snapshot was taken that PostgreSQL has to keep dead rows for.",
+            registry=registry,
+        )
         self._commits = Histogram(
             "sendpool_commit_seconds",
             "How long a commit took, from begin to durable; its count is the number of commits.",
@@ -197,6 +238,21 @@ class Metrics:
         """Show how many messages wait to be sent, and how many seconds the oldest of them has been due."""
         self._queue_depth.set(depth)
         self._queue_age.set(oldest_age)
+
+    def waiting(self, messages: int) -> None:
+        """Show how many messages are scheduled or queued."""
+        self._waiting.set(messages)
+
+    def doubts(self, ambiguous: int, receipts: int, oldest_age: float) -> None:
+        """Show how many messages are of unknown fate, how many receipts wait, and for how many seconds the oldest."""
+        self._ambiguous.set(ambiguous)
+        self._parked.set(receipts)
+        self._parked_age.set(oldest_age)
+
+    def held(self, transactions: int, seconds: float) -> None:
+        """Show how far back the database's oldest snapshot reaches, and how long its oldest transaction is open."""
+        self._held_transactions.set(transactions)
+        self._held_seconds.set(seconds)
 
     def failed_commit(self) -> None:
         """Count a commit that the database did not take."""

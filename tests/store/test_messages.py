@@ -7,6 +7,7 @@ import pytest
 from sendpool.domain.states import AttemptState, MessageState, OperationState
 from sendpool.store import attempts, chunks, messages
 from sendpool.store.attempts import AttemptChange
+from sendpool.store.chunks import NewChunk
 from sendpool.store.database import Database, Query, Script
 from sendpool.store.messages import MessageChange, NewMessage
 from sendpool.testing.store_rig import ask
@@ -152,7 +153,7 @@ async def test_operations_with_chunks_left_are_found_oldest_first(database: Data
     for first, unexpanded in ((300, 1), (200, 0), (100, 2)):
         await database.write(messages.insert_operations([operation(first, 2, unexpanded=unexpanded)]))
     rows = [(300, 300, 1, "[]", AT), (100, 100, 1, "[]", 0), (100, 101, 1, "[]", 0)]
-    await database.write(chunks.insert_chunks(rows))
+    await database.write(chunks.insert_chunks([NewChunk(*row, 1, "S") for row in rows]))
 
     found = await database.read(chunks.expanding_operations())
 
@@ -177,3 +178,18 @@ async def test_standing_says_where_a_message_is_and_what_its_operation_wants(dat
     assert list(found) == [101]
     one = found[101]
     assert (one.state, one.plan, one.step, one.operation_id, one.pool_id, one.account_id) == (2, "S", 0, 100, 7, 1)
+
+
+async def test_chunks_of_an_earlier_version_are_read_for_what_they_do_not_say(database: Database) -> None:
+    body = '[["+4477100","P","S",3],["+4477101","P","RS",2]]'
+    await database.write(messages.insert_operations([operation(100, 4, unexpanded=4)]))
+    await database.write(
+        chunks.insert_chunks([NewChunk(100, 100, 2, body, 0, 40, "SW"), NewChunk(100, 102, 2, body, 0, 1, "")])
+    )
+
+    def as_before() -> Script[None]:
+        yield Query("UPDATE chunk SET cost = NULL, letters = NULL WHERE first_id = 102")
+
+    assert await database.read(chunks.chunks_of(100)) == ("SW", [(100, 2, 40, 0), (102, 2, 1, 0)])
+    await database.write(as_before())
+    assert await database.read(chunks.chunks_of(100)) == ("RSW", [(100, 2, 40, 0), (102, 2, 5, 0)])

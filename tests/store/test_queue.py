@@ -116,6 +116,7 @@ async def test_waiting_rows_are_counted_by_queue_and_empty_ones_left_out(databas
     await database.write(queue.enqueue([(2, 1, 100, 1, AT)]))
 
     assert await database.read(queue.count_waiting([1, 2, 3])) == {1: 4, 2: 1}
+    assert await database.read(queue.count_waiting([1, 2, 3], most=2)) == {1: 2, 2: 1}
 
 
 async def test_the_lowest_rank_of_each_pool_seeds_its_clock(database: Database) -> None:

@@ -29,7 +29,7 @@ from sendpool.pipeline.numbers import Numbers
 from sendpool.pipeline.render import Readings
 from sendpool.pipeline.resolve import Addressed, Plans, resolve
 from sendpool.pipeline.roster import Roster
-from sendpool.store.chunks import insert_chunks
+from sendpool.store.chunks import NewChunk, insert_chunks
 from sendpool.store.database import Script
 from sendpool.store.idempotency import Key, keep_key
 from sendpool.store.messages import (
@@ -56,7 +56,7 @@ class Acceptance(NamedTuple):
     operation: NewOperation
     messages: Sequence[NewMessage]
     rows: Sequence[QueueRow]
-    chunks: Sequence[tuple[int, int, int, str, int]]
+    chunks: Sequence[NewChunk]
     errors: Sequence[tuple[int, int, str, str, int, str, int]]
     #: Segments of each chunk.
     chunk_costs: Sequence[int]
@@ -76,7 +76,7 @@ class Acceptance(NamedTuple):
         """The letter of the first step, and what an attempt at it costs, of each message that is not born failed."""
         for message in (*self.messages, *self.scheduled):
             yield message.plan[0], step_cost(message.plan[0], message.segments)
-        for _, _, _, body, _ in self.chunks:
+        for body in [chunk.body for chunk in self.chunks]:
             for recipient in msgspec.json.decode(body):
                 yield recipient[2][0], step_cost(recipient[2][0], recipient[3])
 
@@ -252,17 +252,17 @@ def _own(operation_id: int, addressed: Sequence[Addressed]) -> list[tuple[int, s
     ]
 
 
-def _chunks(
-    operation_id: int, addressed: Sequence[Addressed], dues: Sequence[int]
-) -> tuple[list[tuple[int, int, int, str, int]], list[int]]:
+def _chunks(operation_id: int, addressed: Sequence[Addressed], dues: Sequence[int]) -> tuple[list[NewChunk], list[int]]:
     chunks, costs = [], []
     rows = iter(addressed)
     first = operation_id
     encode = msgspec.json.encode
     for due, size in _portions(len(addressed), dues):
         part = list(islice(rows, size))
-        chunks.append((operation_id, first, size, encode(part).decode(), due))
-        costs.append(sum(step_cost(recipient[2][0], recipient[3]) for recipient in part))
+        cost = sum(step_cost(recipient[2][0], recipient[3]) for recipient in part)
+        letters = "".join(sorted({recipient[2][0] for recipient in part}))
+        chunks.append(NewChunk(operation_id, first, size, encode(part).decode(), due, cost, letters))
+        costs.append(cost)
         first += size
     return chunks, costs
 

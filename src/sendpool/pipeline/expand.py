@@ -63,8 +63,8 @@ class Expander:
         if acceptance.chunks:
             operation = acceptance.operation
             chunks = [
-                (first, count, cost, due)
-                for (_, first, count, _, due), cost in zip(acceptance.chunks, acceptance.chunk_costs, strict=True)
+                (chunk.first_id, chunk.recipients, cost, chunk.due)
+                for chunk, cost in zip(acceptance.chunks, acceptance.chunk_costs, strict=True)
             ]
             self._operations[operation.id] = Expanding(operation.id, operation.pool_id, acceptance.letters, chunks)
 

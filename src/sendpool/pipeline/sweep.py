@@ -22,6 +22,7 @@ from sendpool.domain.states import AttemptState, MessageState
 from sendpool.failpoints import reach
 from sendpool.pipeline.decide import ASK_QUEUE, LAPSED, UNANSWERED, expire
 from sendpool.pipeline.engine import Engine
+from sendpool.pipeline.gauges import Gauges
 from sendpool.pipeline.lanes import Lanes
 from sendpool.pipeline.leave import Timed, leave_channels, timed_queues
 from sendpool.pipeline.replan import Sooner, relane, replan, stuck_lanes
@@ -54,7 +55,6 @@ from sendpool.store.schedule import (
 from sendpool.store.upkeep import (
     Lingering,
     lingering_rows,
-    oldest_due,
     overdue_operations,
     parked_that_match,
     queued_messages,
@@ -209,6 +209,7 @@ class Sweeper:
         """*name* tells the carrier ids of attempts as `rescue` wants them."""
         self._engine = engine
         self._name = name
+        self._gauges = Gauges(engine)
         self._task: asyncio.Task[None] | None = None
         self._round = 0
         #: Where the walk through all queue rows stands.
@@ -363,25 +364,23 @@ class Sweeper:
         if began < self._count_at:
             return
         mark = engine.backlog.mark()
-        engine.backlog.counted(await engine.database.read(waiting_by_account()), mark)
+        waiting = await engine.database.read(waiting_by_account())
+        engine.backlog.counted(waiting, mark)
+        engine.metrics.waiting(sum(waiting.values()))
         self._count_at = clock() + COUNTING_PAUSE * (clock() - began)
 
     async def _look_at_queues(self) -> None:
-        """The net behind the hints in memory, and how old the oldest waiting row is."""
+        """The net behind the hints in memory, and how things stand for who watches them."""
         engine = self._engine
         engine.sending.forget()
         quiet = engine.book.quiet()
         # A lane that no sender claims is refuted by no claim either.
         left = [queue_id for queue_id, grace in self._lanes() if not grace]
-        counts = await engine.database.read(count_waiting([*quiet, *left])) if quiet or left else {}
+        counts = await engine.database.read(count_waiting(quiet)) if quiet else {}
+        held = await engine.database.read(count_waiting(left, most=1)) if left else {}
         for queue_id in quiet:
             engine.book.add(queue_id, counts.get(queue_id, 0))
         for queue_id in left:
-            if queue_id not in counts:
+            if queue_id not in held:
                 engine.book.empty(queue_id)
-        waiting = [queue_id for queue_id in list(engine.book.keys) if engine.book.waiting(queue_id)]
-        ages = dict(await engine.database.read(oldest_due(waiting))) if waiting else {}
-        oldest = (engine.clock.wall() - min(ages.values())) / 1e6 if ages else 0.0
-        engine.metrics.queue(engine.book.total(), max(0.0, oldest))
-        for link in engine.sending.links.values():
-            engine.metrics.in_flight(link.name).set(link.in_flight)
+        await self._gauges.show()

@@ -114,13 +114,13 @@ def insert_queues(rows: Sequence[tuple[int, QueueKey]]) -> Script[None]:
         raise QueueClash(others[0][0], others[0][1:])
 
 
-def count_waiting(queue_ids: Sequence[int]) -> Script[dict[int, int]]:
-    """How many rows these queues hold, those with none left out; counted no further than a million each."""
+def count_waiting(queue_ids: Sequence[int], most: int = 1_000_000) -> Script[dict[int, int]]:
+    """How many rows these queues hold, those with none left out; counted no further than *most* each."""
     rows = yield Bulk(
         "FROM v WHERE EXISTS (SELECT 1 FROM outq WHERE outq.queue_id = v.id)",
         (("id", "bigint"),),
         [(queue_id,) for queue_id in queue_ids],
-        ("v.id", "(SELECT count(*) FROM (SELECT 1 FROM outq WHERE outq.queue_id = v.id LIMIT 1000000) r)"),
+        ("v.id", f"(SELECT count(*) FROM (SELECT 1 FROM outq WHERE outq.queue_id = v.id LIMIT {int(most)}) r)"),
     )
     return dict(rows)
 
@@ -286,11 +286,16 @@ def next_due() -> Script[int | None]:
     return rows[0][0]  # type: ignore[no-any-return]
 
 
+#: Rows of a queue that are looked at for those that have waited too long.
+_NEAR_HEAD = 5_000
+
+
 def overdue_in_lane(queue_id: int, before: int, limit: int) -> Script[list[DueRow]]:
-    """Rows of one sender's lane that became due before *before* and still wait for it."""
+    """Rows near the head of a queue that became due before *before* and still wait there."""
+    # Where nothing is overdue the rest would be read for nothing, each time, and be it a million rows.
     rows: list[DueRow] = yield Query(
-        "FROM (SELECT * FROM outq WHERE queue_id = ? AND due < ? ORDER BY rank, message_id LIMIT ?) q"
-        " JOIN message m ON m.id = q.message_id",
+        f"FROM (SELECT * FROM (SELECT * FROM outq WHERE queue_id = ? ORDER BY rank, message_id LIMIT {_NEAR_HEAD}) h"
+        " WHERE due < ? ORDER BY rank, message_id LIMIT ?) q JOIN message m ON m.id = q.message_id",
         (queue_id, before, limit),
         _DUE_ROW,
         DueRow,

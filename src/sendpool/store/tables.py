@@ -291,6 +291,9 @@ chunk = Table(
     _required("body", Json),
     #: When they are to become rows; 0: as soon as it is their turn. Negative: their time has come, it was then.
     _required("due", Time, server_default="0"),
+    #: Segments of the first attempts of all of them, and first letters of their plans; None: from an earlier version.
+    Column("cost", Integer),
+    Column("letters", Text),
     sqlite_with_rowid=False,
 )
 
@@ -327,6 +330,13 @@ message = Table(
     Column("deleted_at", Time),
     #: Steps that it left without a failure there, each as its index and a letter for why ("0n 2t"), blanks between.
     Column("passed", Text),
+    # Few, if all is well. The condition names no column that changes as a message goes its way.
+    Index(
+        "message_ambiguous",
+        "id",
+        sqlite_where=Column("ambiguous") != 0,
+        postgresql_where=Column("ambiguous") != 0,
+    ),
 )
 
 queue = Table(

@@ -64,14 +64,35 @@ def waiting_by_account() -> Script[dict[int, int]]:
 
 def oldest_due(queue_ids: list[int]) -> Script[list[tuple[int, int]]]:
     """(queue, when the row at its head became due) of queues that hold rows."""
+    # One step into the index for each queue: as a join, PostgreSQL asks it anew for every row that waits.
     rows = yield Bulk(
-        "FROM v JOIN outq q ON q.queue_id = v.id AND (q.rank, q.message_id) ="
-        " (SELECT rank, message_id FROM outq WHERE queue_id = v.id ORDER BY rank, message_id LIMIT 1)",
+        "FROM v",
         (("id", "bigint"),),
         [(queue_id,) for queue_id in queue_ids],
-        ("v.id", "q.due"),
+        ("v.id", "(SELECT q.due FROM outq q WHERE q.queue_id = v.id ORDER BY q.rank, q.message_id LIMIT 1)"),
     )
-    return [tuple(row) for row in rows]
+    return [(queue_id, due) for queue_id, due in rows if due is not None]
+
+
+#: Receipts that are counted, at most.
+_COUNTED = 100_000
+
+
+class Doubts(NamedTuple):
+    """What nobody is sure of: messages that may have left, and receipts that have found no segment yet."""
+
+    ambiguous: int
+    receipts: int
+    #: When the oldest of them came; None: there is none.
+    oldest_receipt: int | None
+
+
+def count_doubts() -> Script[Doubts]:
+    """Messages of unknown fate, and receipts that wait for their segment, up to 100,000 of them."""
+    ambiguous = yield Query("SELECT count(*) FROM message WHERE ambiguous <> 0")
+    parked = yield Query(f"SELECT count(*) FROM (SELECT 1 FROM receipt LIMIT {_COUNTED}) r")
+    oldest = yield Query("SELECT received_at FROM receipt ORDER BY id LIMIT 1")
+    return Doubts(int(ambiguous[0][0]), int(parked[0][0]), oldest[0][0] if oldest else None)
 
 
 class Lingering(NamedTuple):

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +59,12 @@ def binaries() -> Path:
 class PostgresServer:
     """A server that is started, killed and started again on the same data."""
 
-    def __init__(self, folder: Path, port: int = 5432) -> None:
-        """Make a database cluster below *folder*, where any user may pass. *port* only names the socket."""
+    def __init__(self, folder: Path, port: int = 5432, settings: Mapping[str, str] | None = None) -> None:
+        """Make a database cluster below *folder*, where any user may pass. *port* only names the socket.
+
+        *settings* go before ours, which trade durability for speed.
+        """
+        self._options = {**_OPTIONS, **(settings or {})}
         self.folder = folder
         self.port = port
         self._data = folder / "data"
@@ -80,7 +84,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Run, and return when connections are taken. Raises `NoPostgres` if it does not come up."""
-        options = [part for name, value in _OPTIONS.items() for part in ("-c", f"{name}={value}")]
+        options = [part for name, value in self._options.items() for part in ("-c", f"{name}={value}")]
         place = ("-D", str(self._data), "-k", str(self.folder), "-p", str(self.port))
         with open(self.folder / "log", "ab") as log:
             command = [str(self._bin / "postgres"), *place, *options]
@@ -112,13 +116,13 @@ def _reachable(place: Path, folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_server(settings: Mapping[str, str] | None = None) -> Iterator[PostgresServer]:
     """A running server for the length of a block, in a temporary folder."""
     # Short, for the path of a socket may have about 100 characters; open, for another user has to pass.
     folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp" if os.geteuid() == 0 else None))  # noqa: S108
     folder.chmod(0o755)
     try:
-        server = PostgresServer(folder)
+        server = PostgresServer(folder, settings=settings)
         server.start()
         try:
             yield server

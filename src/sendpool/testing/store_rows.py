@@ -9,7 +9,7 @@ from typing import Any
 from sendpool.domain.states import AttemptState, MessageState, OperationState
 from sendpool.store import attempts, chunks, messages, queue, receipts, runs
 from sendpool.store.attempts import AttemptChange
-from sendpool.store.chunks import Expansion
+from sendpool.store.chunks import Expansion, NewChunk
 from sendpool.store.database import Query, Script, Unit
 from sendpool.store.messages import MessageChange, NewMessage, NewOperation
 from sendpool.store.outbox import write_events
@@ -122,7 +122,7 @@ async def a_chunk_becomes_rows_once(rig: Rig) -> None:
     def script() -> Script[None]:
         yield from queue.insert_queues([(1, QueueKey(7, "SMS", "")), (2, QueueKey(7, "RCS", ""))])
         yield from messages.insert_operations([operation(100, 3, unexpanded=3)])
-        yield from chunks.insert_chunks([(100, 100, 3, body, -AT)])
+        yield from chunks.insert_chunks([NewChunk(100, 100, 3, body, -AT, 7, "RS")])
 
     async with opened(rig) as database:
         await database.write(script())

@@ -1,0 +1,83 @@
+"""Show how things stand every few seconds: what waits and how long, what is in doubt, what holds the database up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from sendpool.domain import ids
+from sendpool.store.horizon import held_horizon
+from sendpool.store.upkeep import Doubts, count_doubts, oldest_due
+
+if TYPE_CHECKING:
+    from sendpool.pipeline.engine import Engine
+
+#: Pools that are shown by name: those with most waiting. A series for each of thousands would be too many.
+NAMED_POOLS = 20
+#: What pools without a name, which stand for a sender or an account, are together; and those that are not among the
+#: first.
+DIRECT, OTHER = "direct", "other"
+
+
+class Gauges:
+    """Sets what no event sets. Reads beside the writer."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        #: Labels of pools that were shown last.
+        self._pools: set[str] = set()
+
+    async def show(self) -> None:
+        """Look once. Raises `DatabaseAway`."""
+        engine, metrics = self._engine, self._engine.metrics
+        await self._show_queues()
+        for link in engine.sending.links.values():
+            metrics.in_flight(link.name).set(link.in_flight)
+        doubts: Doubts = await engine.database.read(count_doubts())
+        oldest = doubts.oldest_receipt
+        age = 0.0 if oldest is None else (engine.clock.wall() - oldest) / 1e6
+        metrics.doubts(doubts.ambiguous, doubts.receipts, max(0.0, age))
+        held = await held_horizon(engine.database)
+        if held is not None:
+            metrics.held(held.transactions, held.seconds)
+
+    async def _show_queues(self) -> None:
+        engine = self._engine
+        waiting = [queue_id for queue_id in list(engine.book.keys) if engine.book.waiting(queue_id)]
+        due = dict(await engine.database.read(oldest_due(waiting))) if waiting else {}
+        now = engine.clock.wall()
+        depths: Counter[int] = Counter()
+        ages: dict[int, float] = {}
+        for queue_id in waiting:
+            key = engine.book.keys.get(queue_id)
+            if key is not None:
+                depths[key.pool_id] += engine.book.waiting(queue_id)
+                age = max(0.0, (now - due.get(queue_id, now)) / 1e6)
+                ages[key.pool_id] = max(age, ages.get(key.pool_id, 0.0))
+        engine.metrics.queue(engine.book.total(), max(ages.values(), default=0.0))
+        self._show_pools(depths, ages)
+
+    def _show_pools(self, depths: Counter[int], ages: Mapping[int, float]) -> None:
+        metrics = self._engine.metrics
+        shown: Counter[str] = Counter()
+        oldest: dict[str, float] = {}
+        named = 0
+        for pool_id, depth in depths.most_common():
+            label = self._label(pool_id)
+            if label != DIRECT:
+                named += 1
+                label = label if named <= NAMED_POOLS else OTHER
+            shown[label] += depth
+            oldest[label] = max(ages[pool_id], oldest.get(label, 0.0))
+        for label in self._pools - shown.keys():
+            metrics.pool_depth.forget(label)
+            metrics.pool_age.forget(label)
+        for label, depth in shown.items():
+            metrics.pool_depth(label).set(depth)
+            metrics.pool_age(label).set(oldest[label])
+        self._pools = set(shown)
+
+    def _label(self, pool_id: int) -> str:
+        pool = self._engine.roster.pools.get(pool_id)
+        return DIRECT if pool is None or pool.hidden else ids.encode(ids.POOL, pool.uid)
