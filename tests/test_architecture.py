@@ -24,7 +24,8 @@ _BELOW_RUNTIME = ("admin", "api", "console", "config", "connectors", *_BELOW_API
 ALLOWED: dict[str, tuple[str, ...]] = {
     "__main__": ("cli",),
     "cli": ("runtime", "simulate", *_BELOW_RUNTIME),
-    "runtime": _BELOW_RUNTIME,
+    "runtime": ("notifying", *_BELOW_RUNTIME),
+    "notifying": _BELOW_RUNTIME,
     "admin": _BELOW_API,
     "api": _BELOW_API,
     "console": _BELOW_API,

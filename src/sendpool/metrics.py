@@ -123,6 +123,10 @@ class Metrics:
                 registry=registry,
             )
         )
+        #: By outcome: taken or refused (each time that they were offered).
+        self.events = Family(
+            Counter("sendpool_events_offered", "Events that sinks were offered.", ["outcome"], registry=registry)
+        )
         self._unmatched = Counter(
             "sendpool_receipts_unmatched", "Receipts that named no known segment when they came.", registry=registry
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import gc
 import signal
@@ -10,6 +11,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from ipaddress import ip_network
+from typing import Protocol
 
 import structlog
 import uvicorn
@@ -32,6 +34,7 @@ from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.explain import explain_message
 from sendpool.pipeline.health import HealthKeeper
 from sendpool.pipeline.inventory import UnknownAccount, Wanted, take_inventory
+from sendpool.pipeline.notify.process import NotifierProcess, Order
 from sendpool.pipeline.rehearse import rehearse
 from sendpool.pipeline.retain import Retention
 from sendpool.pipeline.revoke import Revoker
@@ -59,6 +62,13 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals alone."""
         yield
+
+
+class _Loop(Protocol):
+    """Something that goes on by itself until it is stopped."""
+
+    async def stop(self) -> None:
+        """End it."""
 
 
 class Runtime:
@@ -114,10 +124,12 @@ class Runtime:
         capability.start()
         retention.start()
         health.start()
+        notifier = NotifierProcess(engine, self._metrics, self._order(key))
+        notifier.start()
         commands = self._commands(database, key)
         await commands.open()
         listener = _listen(self._config.server.host, self._config.server.port)
-        web = _Server(self._uvicorn())
+        web = _Server(self._uvicorn(key))
         serving = asyncio.create_task(web.serve(sockets=[listener]))
         await _wait_started(web, serving)
         self._ready = True
@@ -125,7 +137,7 @@ class Runtime:
         await self._until_stopped(serving)
         self._ready = False
         await commands.close()
-        return await self._drain(web, serving, sweeper, retention, capability, revoker, health)
+        return await self._drain(web, serving, sweeper, retention, capability, revoker, health, notifier)
 
     async def _until_stopped(self, serving: asyncio.Task[None]) -> None:
         stopped = asyncio.create_task(self._stopped.wait())
@@ -137,12 +149,7 @@ class Runtime:
             ended.result()
         ended.cancel()
 
-    async def _drain(
-        self,
-        web: uvicorn.Server,
-        serving: asyncio.Task[None],
-        *loops: Sweeper | Retention | CapabilityLoop | Revoker | HealthKeeper,
-    ) -> int:
+    async def _drain(self, web: uvicorn.Server, serving: asyncio.Task[None], *loops: _Loop) -> int:
         """Answer what was asked, start nothing new, take in what is in flight, commit it, leave."""
         log.info("draining")
         web.should_exit = True
@@ -209,7 +216,20 @@ class Runtime:
         """Open, replace and close connections so that those of open accounts run."""
         await self._supervisor.apply({key: it for key, it in self._wanted.items() if it[1] in self._open_accounts})
 
-    def _uvicorn(self) -> uvicorn.Config:
+    def _order(self, key: bytes) -> Order:
+        """What the process that hands events over has to know."""
+        server = self._config.server
+        where = database_of(server.database)
+        return Order(
+            database=str(where),
+            file=not isinstance(where, str),
+            key=base64.b64encode(key).decode(),
+            allow_private_networks=server.allow_private_networks,
+            log_level=server.log_level,
+            log_json=server.log_json,
+        )
+
+    def _uvicorn(self, key: bytes) -> uvicorn.Config:
         server = self._config.server
         engine = self._engine
         services = Services(
@@ -221,6 +241,7 @@ class Runtime:
             rehearse=partial(rehearse, engine),
             has_pool=engine.has_pool,
             accounts=self._accounts,
+            key=key,
             now=self._now,
             ready=lambda: self._ready,
             metrics=self._metrics.render,

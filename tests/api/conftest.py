@@ -332,6 +332,7 @@ async def running(migrated: Path, folder: Path) -> AsyncIterator[World]:
         rehearse=partial(rehearse, engine),
         has_pool=engine.has_pool,
         accounts=Accounts([first, second]),
+        key=b"k" * 32,
         now=microseconds,
         ready=lambda: True,
         metrics=engine.metrics.render,

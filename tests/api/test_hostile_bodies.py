@@ -16,14 +16,22 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from bench.hostile import BODIES, ODD_TEXTS
 
-from sendpool.api.app import ROUTES
+from sendpool.api.app import ROUTES, STREAMS
 
 POOL, OPERATION, MESSAGE = (
     "comms_senderpool_01h9krwprkeee8fzqspvwy6nq8",
     "comms_operation_01h9krwprkeee8fzqspvwy6nq8",
     "comms_message_01h9krwprkeee8fzqspvwy6nq8",
 )
-_IDS = {"{pool_id}": POOL, "{operation_id}": OPERATION, "{message_id}": MESSAGE}
+_IDS = {
+    "{pool_id}": POOL,
+    "{operation_id}": OPERATION,
+    "{message_id}": MESSAGE,
+    "{sink_sid}": "DG" + "0" * 32,
+    "{subscription_sid}": "DF" + "0" * 32,
+}
+#: The last word of paths that take no body.
+_WITHOUT = ("Cancel", "Test", "Secret")
 PHONE = {"address": "+19143188062", "channel": "PHONE"}
 SEND = {"to": [PHONE], "content": {"text": "Hi"}}
 
@@ -34,8 +42,25 @@ def taking_bodies() -> list[tuple[str, str]]:
     for path, handlers in ROUTES.items():
         for name, value in _IDS.items():
             path = path.replace(name, value)
-        found += [(method, f"/v1{path}") for method in handlers if method in ("POST", "PATCH") and "Cancel" not in path]
+        taking = () if path.endswith(_WITHOUT) else ("POST", "PATCH")
+        found += [(method, f"/v1{path}") for method in handlers if method in taking]
     return found
+
+
+def is_form(path: str) -> bool:
+    """Whether what is sent there has to be a form."""
+    return any(path.startswith(f"/v1{one.partition('/{')[0]}") for one in STREAMS)
+
+
+@pytest.mark.parametrize("kind", BODIES)
+async def test_what_is_no_form_is_refused_wherever_one_is_sent(kind: str, still: Any, conforms: Any) -> None:
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    for method, path in filter(lambda route: is_form(route[1]), taking_bodies()):
+        answer = await still.post(path, BODIES[kind], method=method, headers=headers)
+
+        assert answer.status in (400, 404, 413), (path, answer.body[:300])
+        conforms(answer.json, "ErrorResponse")
+        assert len(answer.body) < 10_000
 
 
 @pytest.mark.parametrize("kind", BODIES)
@@ -43,7 +68,7 @@ async def test_what_is_no_json_is_a_400_wherever_it_is_sent(kind: str, still: An
     for method, path in taking_bodies():
         answer = await still.post(path, BODIES[kind], method=method)
 
-        assert answer.status == 400, (path, answer.body[:300])
+        assert answer.status == (415 if is_form(path) else 400), (path, answer.body[:300])
         conforms(answer.json, "ErrorResponse")
         assert len(answer.body) < 10_000
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlencode
 
 import pytest
 import uuid_utils
@@ -44,7 +45,11 @@ PARAMETERS = {
     ("SenderPools", "operation_id"): "pool_operation",
     ("SenderPools", "pool_id"): "pool",
     ("SenderPools", "sender_id"): "sender",
+    ("Sinks", "sink_sid"): "sink",
+    ("Subscriptions", "subscription_sid"): "subscription",
 }
+#: Parameters that name what every account has.
+COMMON = {"type": "com.twilio.comms-api.message.sent", "schema_id": "CommsApi.MessageSent", "version": "4"}
 
 #: Queries that name something, for every list that a path without ids answers.
 QUERIES: Mapping[str, Sequence[str]] = {
@@ -61,7 +66,19 @@ QUERIES: Mapping[str, Sequence[str]] = {
     "/Senders": (),
     "/SenderPools": ("operationId={pool_operation}",),
     "/SenderPools/Operations": (),
+    "/Events": (),
+    "/Sinks": (),
+    "/Subscriptions": ("SinkSid={sink}",),
+    "/Types": (),
 }
+
+
+class Form(dict[str, str]):
+    """A body that is sent as a form."""
+
+
+SINK = Form(Description="x", SinkType="webhook", SinkConfiguration='{"destination": "https://sink.example/"}')
+SUBSCRIBED = '{"type": "com.twilio.comms-api.message.sent"}'
 
 
 def _no_body(_: Owned) -> list[Any]:
@@ -92,6 +109,15 @@ BODIES: Mapping[str, Callable[[Owned], list[Any]]] = {
         ]
     ),
     **dict.fromkeys(CANCELS, _no_body),
+    "POST /Sinks": lambda own: [SINK],
+    "POST /Sinks/{sink_sid}": lambda own: [Form(Description="taken over")],
+    "POST /Sinks/{sink_sid}/Test": _no_body,
+    "POST /Sinks/{sink_sid}/Validate": lambda own: [Form(TestId="0")],
+    "POST /Sinks/{sink_sid}/Secret": _no_body,
+    "POST /Subscriptions": lambda own: [Form(Description="x", SinkSid=own["sink"], Types=SUBSCRIBED)],
+    "POST /Subscriptions/{subscription_sid}": lambda own: [Form(SinkSid=own["sink"])],
+    "POST /Subscriptions/{subscription_sid}/SubscribedEvents": lambda own: [Form(Type=COMMON["type"])],
+    "POST /Subscriptions/{subscription_sid}/SubscribedEvents/{type}": lambda own: [Form(SchemaVersion="4")],
     "POST /Content": lambda own: [TEMPLATE],
     "PUT /Content/{content_sid}": lambda own: [{**TEMPLATE, "friendly_name": "taken over"}],
     "POST /Emails": lambda own: [{"from": {"address": MAILBOX}, "to": [{"address": "a@b.test"}], "content": LETTER}],
@@ -118,17 +144,21 @@ class Ask(NamedTuple):
     async def by(self, client: Client) -> Answer:
         if self.body is None:
             return await client.request(self.method, self.target)
+        if isinstance(self.body, Form):
+            kind = {"content-type": "application/x-www-form-urlencoded"}
+            return await client.request(self.method, self.target, urlencode(self.body).encode(), headers=kind)
         return await client.post(self.target, self.body, method=self.method)
 
 
 def parameters(path: str) -> list[str]:
     """What the parameters of a path are, in order."""
-    return [PARAMETERS[path.split("/")[1], name] for name in re.findall(r"\{(\w+)\}", path)]
+    names = re.findall(r"\{(\w+)\}", path)
+    return [PARAMETERS[path.split("/")[1], name] for name in names if name not in COMMON]
 
 
 def filled(version: str, path: str, values: Sequence[str]) -> str:
     left = iter(values)
-    return f"/{version}" + re.sub(r"\{\w+\}", lambda _: next(left), path)
+    return f"/{version}" + re.sub(r"\{(\w+)\}", lambda found: COMMON.get(found[1]) or next(left), path)
 
 
 def routes() -> Iterator[tuple[str, str]]:
@@ -160,8 +190,8 @@ def unknown_like(one: str) -> str:
     uid = ids.clear(uuid_utils.uuid7().bytes)
     if one.startswith("SM"):
         return ids.attempt_id(uid, 0, 1)
-    if one.startswith("HX"):
-        return f"HX{uuid_utils.uuid4().hex}"
+    if one.startswith(("HX", "DG", "DF")):
+        return one[:2] + uuid_utils.uuid4().hex
     return ids.encode(one.rpartition("_")[0], uid)
 
 
@@ -170,6 +200,8 @@ def content(answer: Answer) -> Any:
     said = json.loads(answer.body) if answer.body else {}
     if isinstance(said, dict):
         said.pop("pagination", None)
+        said.pop("after", None)
+        said.pop("meta", None)
     return said
 
 
@@ -214,7 +246,13 @@ async def fill(world: World, number: int) -> Owned:
     uid, mail = ids.parse_operation(operation), ids.parse_operation(mailed)
     assert uid is not None
     assert mail is not None
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    sink = (await client.request("POST", "/v1/Sinks", urlencode(SINK).encode(), headers=kind)).json["sid"]
+    wanted = urlencode({"Description": "x", "SinkSid": sink, "Types": SUBSCRIBED}).encode()
+    subscription = (await client.request("POST", "/v1/Subscriptions", wanted, headers=kind)).json["sid"]
     return {
+        "sink": sink,
+        "subscription": subscription,
         "template": (await client.post("/v1/Content", TEMPLATE)).json["sid"],
         "profile": profile,
         "store": store,

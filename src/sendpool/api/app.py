@@ -25,11 +25,12 @@ from sendpool.api.addresses import possible_lengths
 from sendpool.api.callbacks import PATH, Callbacks
 from sendpool.api.exchange import Handler, Resource, nowhere
 from sendpool.api.services import Services
+from sendpool.api.streams import feed, sinks, subscriptions, types
 
 VERSIONS = ("v1", "preview")
 
 #: Paths below the version. The first is the hot one; fixed names stand before ids.
-ROUTES: Mapping[str, Mapping[str, Handler]] = {
+_COMMS: Mapping[str, Mapping[str, Handler]] = {
     "/Messages": {"POST": messages.post_messages, "GET": messages.get_messages},
     "/Messages/Operations": {"GET": messages.get_operations},
     "/Messages/Operations/{operation_id}": {"GET": messages.get_operation},
@@ -57,6 +58,7 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
         "PUT": templates.put_template,
         "DELETE": templates.delete_template,
     },
+    "/Events": {"GET": feed.get_events},
     "/SenderPools": {"POST": pools.post_pool, "GET": pools.get_pools},
     "/SenderPools/Operations": {"GET": pools.get_operations},
     "/SenderPools/Operations/{operation_id}": {"GET": pools.get_operation},
@@ -66,6 +68,37 @@ ROUTES: Mapping[str, Mapping[str, Handler]] = {
     "/SenderPools/{pool_id}/Senders/{sender_id}": {"DELETE": pools.delete_member},
     "/SenderPools/{pool_id}/Senders/Operations/{operation_id}": {"GET": pools.get_member_operation},
 }
+
+#: Event Streams: bodies are forms.
+STREAMS: Mapping[str, Mapping[str, Handler]] = {
+    "/Sinks": {"POST": sinks.post_sink, "GET": sinks.get_sinks},
+    "/Sinks/{sink_sid}": {"GET": sinks.get_sink, "POST": sinks.post_to_sink, "DELETE": sinks.delete_sink},
+    "/Sinks/{sink_sid}/Test": {"POST": sinks.test_sink},
+    "/Sinks/{sink_sid}/Validate": {"POST": sinks.validate_sink},
+    "/Sinks/{sink_sid}/Secret": {"POST": sinks.rotate_secret},
+    "/Subscriptions": {"POST": subscriptions.post_subscription, "GET": subscriptions.get_subscriptions},
+    "/Subscriptions/{subscription_sid}": {
+        "GET": subscriptions.get_subscription,
+        "POST": subscriptions.post_to_subscription,
+        "DELETE": subscriptions.delete_subscription,
+    },
+    "/Subscriptions/{subscription_sid}/SubscribedEvents": {
+        "GET": subscriptions.get_subscribed,
+        "POST": subscriptions.post_subscribed,
+    },
+    "/Subscriptions/{subscription_sid}/SubscribedEvents/{type}": {
+        "GET": subscriptions.get_subscribed_type,
+        "POST": subscriptions.post_to_subscribed_type,
+        "DELETE": subscriptions.delete_subscribed_type,
+    },
+    "/Types": {"GET": types.get_types},
+    "/Types/{type}": {"GET": types.get_type},
+    "/Schemas/{schema_id}": {"GET": types.get_schema},
+    "/Schemas/{schema_id}/Versions": {"GET": types.get_versions},
+    "/Schemas/{schema_id}/Versions/{version}": {"GET": types.get_version},
+}
+
+ROUTES = {**_COMMS, **STREAMS}
 
 
 class _Below:
@@ -93,6 +126,7 @@ def create_app(services: Services) -> ASGIApp:
         Route("/readyz", monitoring.readable(monitoring.readiness(services))),
         Route("/metrics", monitoring.readable(monitoring.figures(services))),
         *(Route(path, monitoring.readable(answer)) for path, answer in reference.pages().items()),
+        Route(types.RAW_PATH, types.raw_schema),
         Route(PATH, Callbacks(services)),
     ]
     router = Router(routes, redirect_slashes=False, default=nowhere)

@@ -77,7 +77,7 @@ async def _swallow(receive: Receive) -> None:
 
 
 def _too_large(limit: int) -> Refused:
-    message = f"the body is larger than {limit:,} bytes; send fewer recipients in one request"
+    message = f"the body is larger than {limit:,} bytes; send less in one request"
     return Refused(Problem(BODY_TOO_LARGE, message), status=413)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 import structlog
@@ -47,10 +48,18 @@ class Reply(NamedTuple):
     content_type: bytes = JSON
 
 
+class Streaming(NamedTuple):
+    """An answer that goes on until the client hangs up."""
+
+    status: int
+    chunks: AsyncGenerator[bytes, None]
+    content_type: bytes
+
+
 class Request:
     """A request of a known account. `version` is that of its path ("v1", "preview"), `actor` the sid it came with."""
 
-    __slots__ = ("_receive", "account_id", "actor", "headers", "scope", "services", "version")
+    __slots__ = ("account_id", "actor", "headers", "receive", "scope", "services", "version")
 
     def __init__(
         self,
@@ -66,7 +75,8 @@ class Request:
         self.account_id, self.actor = caller
         self.scope = scope
         self.headers = headers
-        self._receive = receive
+        #: Reads the body on, event by event (ASGI).
+        self.receive = receive
 
     @property
     def origin(self) -> str:
@@ -89,10 +99,10 @@ class Request:
         Raises Refused with 413 or 415, and ClientGone.
         """
         most = self.services.max_body
-        return await read_body(self.headers, self._receive, most if limit is None else min(limit, most))
+        return await read_body(self.headers, self.receive, most if limit is None else min(limit, most))
 
 
-Handler = Callable[[Request], Awaitable[Reply]]
+Handler = Callable[[Request], Awaitable[Reply | Streaming]]
 
 
 def refusal(refused: Refused, headers: Headers = ()) -> Reply:
@@ -119,6 +129,30 @@ async def respond(scope: Scope, send: Send, reply: Reply) -> None:
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})
 
 
+async def _stream(receive: Receive, send: Send, reply: Streaming) -> None:
+    """Send what comes until the client hangs up."""
+    headers = [(b"content-type", reply.content_type), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    gone = asyncio.ensure_future(_hung_up(receive))
+    try:
+        while not gone.done():
+            chunk = asyncio.ensure_future(anext(reply.chunks))
+            await asyncio.wait([chunk, gone], return_when=asyncio.FIRST_COMPLETED)
+            if not chunk.done():
+                chunk.cancel()
+                await asyncio.wait([chunk])
+                return
+            await send({"type": "http.response.body", "body": chunk.result(), "more_body": True})
+    finally:
+        gone.cancel()
+        await reply.chunks.aclose()
+
+
+async def _hung_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 class Resource:
     """The endpoint of one path: authenticates, picks the method's handler, and turns what it raises into an answer."""
 
@@ -137,11 +171,14 @@ class Resource:
         reply = await self._reply(scope, receive)
         if reply is None:
             return
-        await respond(scope, send, reply)
+        if isinstance(reply, Streaming):
+            await _stream(receive, send, reply)
+        else:
+            await respond(scope, send, reply)
         method = scope["method"] if reply.status != 405 else "other"
         self._services.observe(method, self._template, reply.status, time.perf_counter() - began)
 
-    async def _reply(self, scope: Scope, receive: Receive) -> Reply | None:
+    async def _reply(self, scope: Scope, receive: Receive) -> Reply | Streaming | None:
         method = scope["method"]
         handler = self._handlers.get(method)
         if handler is None:

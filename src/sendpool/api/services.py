@@ -75,6 +75,8 @@ class Services:
     metrics: Callable[[], bytes]
     #: What /metrics asks for as a Bearer token; None: nothing.
     metrics_token: str | None = None
+    #: Opens what is stored encrypted.
+    key: bytes = b""
     #: The base of absolute URLs, with a path prefix if there is one; None: what the request used.
     public_url: str | None = None
     #: Networks of the proxies that are believed about what clients used.

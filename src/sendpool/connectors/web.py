@@ -61,11 +61,11 @@ class WebClient(Protocol):
 class AiohttpClient:
     """A `WebClient` over aiohttp that keeps connections for the next request."""
 
-    def __init__(self, *, connect_timeout: float) -> None:
+    def __init__(self, *, connect_timeout: float, connector: aiohttp.TCPConnector | None = None) -> None:
         """*connect_timeout*: seconds for a connection to come up, TLS included. Make it inside the event loop."""
         self._connect_timeout = connect_timeout
         # Unlimited: the connector's window bounds the requests, and look-ups must not queue behind messages.
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE)
+        connector = connector or aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE)
         self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         # aiohttp repeats a DELETE by itself when a kept connection breaks; whether to repeat is our callers' decision.
         # It has no public switch: this is the one that its own test client uses.
@@ -84,6 +84,8 @@ class AiohttpClient:
                 method, encoded, headers=headers, data=body or None, timeout=timeout, allow_redirects=False
             ) as response:
                 return Reply(response.status, response.headers, await _read(response))
+        except aiohttp.InvalidURL:
+            raise NotSent("the URL leads nowhere") from None
         except aiohttp.ConnectionTimeoutError:
             raise NotSent(f"no connection within {connect:.3g} s") from None
         except aiohttp.ClientConnectorError as error:
@@ -249,7 +251,9 @@ def _in_words(error: aiohttp.ClientConnectorError) -> str:
         return "no TLS connection"
     if isinstance(error.os_error, socket.gaierror):
         return str(error.os_error.strerror)
-    return os.strerror(error.os_error.errno) if error.os_error.errno else "no connection"
+    if error.os_error.errno:
+        return os.strerror(error.os_error.errno)
+    return error.os_error.strerror or "no connection"
 
 
 _Options = TypeVar("_Options", bound=msgspec.Struct)

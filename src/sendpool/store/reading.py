@@ -34,9 +34,11 @@ class Reader(Protocol):
 class _SqliteReader:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._reading = asyncio.Lock()
 
     async def read(self, script: Script[T]) -> T:
-        return await asyncio.to_thread(self._snapshot, script)
+        async with self._reading:
+            return await asyncio.to_thread(self._snapshot, script)
 
     def _snapshot(self, script: Script[T]) -> T:
         try:

@@ -188,7 +188,8 @@ def transact(connection: sqlite3.Connection, script: Script[T]) -> T:
     return result
 
 
-def _snapshot(connection: sqlite3.Connection, script: Script[T]) -> T:
+def snapshot(connection: sqlite3.Connection, script: Script[T]) -> T:
+    """Run a script that only reads, on the database as it is now."""
     connection.execute("BEGIN")
     try:
         return run(connection, script)
@@ -263,7 +264,7 @@ class Sqlite:
         def work() -> T:
             connection = self._idle.get()
             try:
-                return _snapshot(connection, script)
+                return snapshot(connection, script)
             finally:
                 self._idle.put(connection)
 

@@ -12,10 +12,11 @@ from sendpool import __version__
 from sendpool.api import schemas
 from sendpool.api.fields import OperationId, Url
 from sendpool.api.problems import ErrorResponse
-from sendpool.api.reference.documented import TEMPLATE_DELETED, TEMPLATE_MADE, Documented
+from sendpool.api.reference.documented import GONE, TEMPLATE_DELETED, TEMPLATE_MADE, Documented
 from sendpool.api.reference.operations import OPERATIONS
 from sendpool.api.reference.parameters import PARAMETERS, PATH_PARAMETERS, Parameter, schema_of
 from sendpool.api.reference.requests import PARTS, REFERENCE, REQUESTS, ref
+from sendpool.api.reference.stream_requests import FORMS
 from sendpool.api.reference.system import SYSTEM, SystemRoute
 
 Json = dict[str, Any]
@@ -33,6 +34,7 @@ _TAGS = {
     "SenderPoolOperations": "What changed pools",
     "Emails": "The same for email",
     "Content": "Templates, which sends name by `contentId`",
+    "Events": "What happened, to be posted to sinks or to be pulled",
     "Server": "For operators and their tools, without a version in the path",
 }
 
@@ -128,18 +130,20 @@ def _operation(key: str, template: str, operation: Documented) -> Json:
     if in_path or referred:
         found["parameters"] = in_path + referred
     if operation.body is not None:
-        found["requestBody"] = _body(operation.body, operation.examples)
+        found["requestBody"] = _body(operation)
     if operation.ours:
         found["x-sendpool"] = True
     errors = {str(status): _error(status, ours=status in operation.our_errors) for status in errors_of(key, operation)}
     return {**found, "responses": {**dict([_success(operation)]), **errors}}
 
 
-def _body(name: str, examples: Mapping[str, Any]) -> Json:
-    content: Json = {"schema": ref(name)}
-    if examples:
-        content["examples"] = {title: {"value": value} for title, value in examples.items()}
-    return {"required": True, "content": {"application/json": content}}
+def _body(operation: Documented) -> Json:
+    assert operation.body is not None
+    content: Json = {"schema": ref(operation.body)}
+    if operation.examples:
+        content["examples"] = {title: {"value": value} for title, value in operation.examples.items()}
+    media_type = "application/x-www-form-urlencoded" if operation.form else "application/json"
+    return {"required": True, "content": {media_type: content}}
 
 
 def _response(name: str) -> Json:
@@ -149,7 +153,7 @@ def _response(name: str) -> Json:
 def _success(operation: Documented) -> tuple[str, Json]:
     if isinstance(operation.answer, str):
         return SUCCESSES[operation.answer][0], _response(operation.answer)
-    return "200", {"description": operation.summary, "content": _json(operation.answer.__name__)}
+    return str(operation.status), {"description": operation.summary, "content": _json(operation.answer.__name__)}
 
 
 def _error(status: int, *, ours: bool) -> Json:
@@ -197,6 +201,7 @@ SUCCESSES: Mapping[str, tuple[str, str, Json, str | None]] = {
         "OperationReference",
     ),
     TEMPLATE_MADE: ("201", "The template is there; sends may name it", {}, "ContentTemplate"),
+    GONE: ("204", "It is gone", {}, None),
     TEMPLATE_DELETED: ("204", "The template is gone", {}, None),
     "ResourceAccepted": ("202", "Done; a read that follows sees it", {}, "ResourceReference"),
     "MessageLocation": (
@@ -234,7 +239,7 @@ def _schemas() -> Json:
     """Every shape that is answered, and every body that is taken, in the order of their names."""
     shapes = sorted(_answers(), key=lambda shape: shape.__name__)
     _, components = msgspec.json.schema_components(shapes, ref_template=REFERENCE)
-    return dict(sorted({**components, **PARTS, **REQUESTS}.items()))
+    return dict(sorted({**components, **PARTS, **REQUESTS, **FORMS}.items()))
 
 
 def _system() -> Json:

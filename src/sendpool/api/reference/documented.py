@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sendpool.api import schemas
-from sendpool.domain.explanation import Explained
+import msgspec
 
 #: An answer of 202: the references of what was made or changed.
 OPERATION_ACCEPTED, RESOURCE_ACCEPTED = "OperationAccepted", "ResourceAccepted"
 #: Answers of 201 and 204.
 TEMPLATE_MADE, TEMPLATE_DELETED = "TemplateMade", "TemplateDeleted"
+#: An answer of 204.
+GONE = "Gone"
 #: An answer of 301.
 LOCATION = "MessageLocation"
 
@@ -23,12 +24,16 @@ class Documented(NamedTuple):
     tag: str
     summary: str
     #: The shape of its 200, or the name of a response in `document.RESPONSES`.
-    answer: type[schemas.Shape | Explained] | str
+    answer: type[msgspec.Struct] | str
     description: str = ""
     #: Names in `parameters.PARAMETERS`; those in the path need not be listed.
     parameters: tuple[str, ...] = ()
     #: A name in `requests.REQUESTS`.
     body: str | None = None
+    #: The body is a form.
+    form: bool = False
+    #: Of its success, where the answer is a shape.
+    status: int = 200
     #: Bodies to start from, by name.
     examples: Mapping[str, Any] = {}
     more_errors: tuple[int, ...] = ()

@@ -13,5 +13,6 @@ from sendpool.api.reference.of_content import CONTENT
 from sendpool.api.reference.of_emails import EMAILS
 from sendpool.api.reference.of_messages import MESSAGES
 from sendpool.api.reference.of_senders import POOLS, SENDERS
+from sendpool.api.reference.of_streams import STREAMS
 
-OPERATIONS: Mapping[str, Documented] = {**MESSAGES, **SENDERS, **POOLS, **EMAILS, **CONTENT}
+OPERATIONS: Mapping[str, Documented] = {**MESSAGES, **SENDERS, **POOLS, **EMAILS, **CONTENT, **STREAMS}

@@ -93,7 +93,7 @@ def _parameters(document: Json, operation: Json) -> str:
 def _body(operation: Json) -> str:
     if "requestBody" not in operation:
         return ""
-    content = operation["requestBody"]["content"]["application/json"]
+    content = next(iter(operation["requestBody"]["content"].values()))
     shown = "".join(listing(example["value"]) for example in content.get("examples", {}).values())
     return f"<h3>Body: {_kind(content['schema'])}</h3>{shown}"
 

@@ -9,6 +9,8 @@ import msgspec
 
 from sendpool.api import fields
 from sendpool.api.query import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
+from sendpool.api.streams.feed import DEFAULT_LIMIT, LONGEST_WAIT, MOST_EVENTS
+from sendpool.api.streams.shapes import SinkSid, SubscriptionSid
 
 #: Names of parameters that usually come together.
 CREATED = ("startDate", "endDate")
@@ -82,6 +84,23 @@ PARAMETERS: Mapping[str, Parameter] = {
         ours=True,
     ),
     "pageToken": _in_query("pageToken", _TEXT, "`pagination.next` (or `self`) of an earlier page, same filters."),
+    "PageSize": _in_query("PageSize", {"type": "integer", "minimum": 1, "maximum": 1_000, "default": 50}),
+    "Page": _in_query("Page", {"type": "integer", "minimum": 0, "maximum": 999_999_999}, "The first is 0."),
+    "sinkStatus": _in_query("Status", {**_TEXT, "examples": ["active"]}, "Only sinks that stand so."),
+    "InUse": _in_query("InUse", {"type": "boolean"}, "Only sinks that a subscription names, or only the others."),
+    "SinkSid": _in_query("SinkSid", schema_of(SinkSid), "Only subscriptions of this sink."),
+    "SchemaId": _in_query("SchemaId", _TEXT, "Only types with this schema."),
+    "after": _in_query("after", {"type": "integer", "minimum": 0}, "Only events after this position."),
+    "limit": _in_query("limit", {"type": "integer", "minimum": 0, "maximum": MOST_EVENTS, "default": DEFAULT_LIMIT}),
+    "wait": _in_query(
+        "wait",
+        {"type": "integer", "minimum": 0, "maximum": LONGEST_WAIT, "default": 0},
+        "Seconds to wait for the first event, where there is none yet.",
+    ),
+    "eventTypes": _in_query("type", _TEXT, "Only these types, with commas between."),
+    "Last-Event-ID": Parameter(
+        "Last-Event-ID", "header", {"type": "string", "maxLength": 18}, "Goes on after it, as `after` does."
+    ),
     "pageSize": _in_query(
         "pageSize", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE, "default": DEFAULT_PAGE_SIZE}
     ),
@@ -97,6 +116,11 @@ PATH_PARAMETERS: Mapping[str, Parameter] = {
     "email_id": Parameter("emailId", "path", schema_of(fields.EmailId)),
     "message_sid": Parameter("messageSid", "path", schema_of(fields.AttemptId), "The id of an attempt."),
     "code": Parameter("code", "path", {"type": "integer", "minimum": 1}, "An `error.code`."),
+    "sink_sid": Parameter("Sid", "path", schema_of(SinkSid)),
+    "subscription_sid": Parameter("SubscriptionSid", "path", schema_of(SubscriptionSid)),
+    "type": Parameter("Type", "path", {"type": "string", "maxLength": 100}, "The name of a type of event."),
+    "schema_id": Parameter("Id", "path", {"type": "string", "maxLength": 100}, "The id of a schema."),
+    "version": Parameter("SchemaVersion", "path", {"type": "integer", "minimum": 1}),
     "connection": Parameter("connection", "path", _TEXT, "The name of the connection."),
     "rest": Parameter("rest", "path", _TEXT, "What the connector names; see its README."),
 }

@@ -51,6 +51,13 @@ SYSTEM = (
         "string",
     ),
     SystemRoute(
+        "/schemas/{schema_id}/{version}",
+        "jsonSchema",
+        "The JSON Schema of the data of a type of event",
+        {200: "The schema", 404: "No such schema"},
+        "application/schema+json",
+    ),
+    SystemRoute(
         "/callbacks/{connection}/{rest:path}",
         "Callback",
         "Where a carrier reports by HTTP; its connector checks the carrier's signature",

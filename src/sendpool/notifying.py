@@ -1,0 +1,116 @@
+"""The process that hands events over, beside the one that sends: it gets what that leaves of the processors.
+
+The server starts it (`NotifierProcess`) and tells it on its standard input where the database is; it reads events
+from there, and says on its standard output how far sinks have come, which the server makes durable and acknowledges.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import structlog
+import uvloop
+
+from sendpool import logs
+from sendpool.connectors.guard import GuardedClient
+from sendpool.connectors.webhook import Target, Webhooks
+from sendpool.pipeline.claim import Clock
+from sendpool.pipeline.notify.notifier import Notifier
+from sendpool.pipeline.notify.process import LONGEST_LINE, Order, Report
+from sendpool.pipeline.notify.tell import ToldEvent
+from sendpool.store.deliveries import Progress
+from sendpool.store.reading import open_reader
+from sendpool.store.sinks import WantedEvents
+
+log = structlog.get_logger()
+
+#: Less of a processor than the process that sends, where both want it.
+_NICE = 10
+#: Seconds for a connection to a sink.
+_CONNECT = 3.0
+
+
+class _Lines:
+    """Lines of JSON to and from the server."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._waiting: dict[int, asyncio.Future[None]] = {}
+        self._number = 0
+        self.counts: Counter[str] = Counter()
+
+    async def save(self, progress: Progress) -> None:
+        """Have progress made durable; returns when it is."""
+        self._number += 1
+        done = self._waiting[self._number] = asyncio.get_running_loop().create_future()
+        counts, self.counts = self.counts, Counter()
+        report = Report(number=self._number, progress=progress, counts=dict(counts))
+        self._writer.write(msgspec.json.encode(report) + b"\n")
+        await self._writer.drain()
+        await done
+
+    async def listen(self) -> None:
+        """Take acknowledgements until the server has gone."""
+        while line := await self._reader.readline():
+            done = self._waiting.pop(int(line), None)
+            if done is not None and not done.done():
+                done.set_result(None)
+
+
+class _Handover:
+    """Hands batches to webhooks, and counts."""
+
+    def __init__(self, webhooks: Webhooks, counts: Callable[[], Counter[str]]) -> None:
+        self._webhooks = webhooks
+        self._counts = counts
+
+    async def __call__(self, sink: WantedEvents, batch: Sequence[ToldEvent]) -> str | None:
+        """None: the sink took the batch."""
+        configuration = sink.configuration
+        target = Target(configuration["destination"], configuration["method"], sink.token, sink.secrets)
+        webhook_id = f"{sink.sid}.{batch[0].position}.{batch[-1].position}"
+        why = await self._webhooks.post(target, (event.body for event in batch), webhook_id)
+        self._counts()["taken" if why is None else "refused"] += len(batch)
+        return why
+
+
+async def _main() -> None:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=LONGEST_LINE)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, os.fdopen(os.dup(1), "wb"))
+    writer = asyncio.StreamWriter(transport, protocol, None, loop)
+    order = msgspec.json.decode(await reader.readline(), type=Order)
+    logs.configure(order.log_level, json=order.log_json, secrets=())
+    lines = _Lines(reader, writer)
+    client = GuardedClient(order.allow_private_networks, connect_timeout=_CONNECT)
+    handover = _Handover(Webhooks(client, time.time), lambda: lines.counts)
+    clock = Clock(time.monotonic, lambda: time.time_ns() // 1000)
+    async with open_reader(Path(order.database) if order.file else order.database) as database:
+        notifier = Notifier(database.read, lines.save, handover, base64.b64decode(order.key), clock)
+        running = loop.create_task(notifier.run())
+        await lines.listen()
+        running.cancel()
+        await asyncio.wait([running])
+    await client.close()
+
+
+def main() -> None:
+    """Run until the server has gone."""
+    os.nice(_NICE)
+    with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_main())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""Tell: stored events as the bytes that are handed over (CloudEvents 1.0, JSON), a page at a time.
+
+Written by hand: there are three events to each message, and an encoder over dictionaries took four times as long.
+What the events of an operation, a sender or a type share is encoded once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import NamedTuple
+
+import msgspec
+
+from sendpool.domain import ids
+from sendpool.domain.delivery import LANES
+from sendpool.domain.event_types import NOTICE_EVENT, OPERATION_EVENT, EventKind, kind_of
+from sendpool.domain.message import at_step, space_at_step
+from sendpool.domain.sender import AddressSpace
+from sendpool.pipeline.render import say_tags
+from sendpool.store.database import Script
+from sendpool.store.feed import (
+    FeedNotice,
+    FeedOperation,
+    FeedRow,
+    feed_accounts,
+    feed_notices,
+    feed_operations,
+    feed_senders,
+)
+
+_SPACE = {space[0]: space.value for space in AddressSpace}
+#: Operations and senders that are remembered.
+_MOST_KEPT = 20_000
+
+
+class ToldEvent(NamedTuple):
+    """An event as it is handed over."""
+
+    position: int
+    account_id: int
+    kind: EventKind
+    #: Events of one message have the same.
+    lane: int
+    #: When it happened (microseconds since 1970).
+    at: int
+    #: The operation that it is about, as its key.
+    operation_id: int | None
+    body: bytes
+
+
+class _Operation(NamedTuple):
+    """What the events of an operation share, encoded."""
+
+    row: FeedOperation
+    uid: bytes
+    account_sid: str
+    #: "operation_id":"..."
+    named: str
+    pool: str | None
+    #: None: they are filled in for each recipient.
+    tags: str | None
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+@lru_cache(maxsize=256)
+def _head(kind: EventKind, account_sid: str) -> str:
+    """What stands between an event's id and its time."""
+    source = _json(f"urn:sendpool:{account_sid}")
+    return f'","source":{source},"type":"{kind.name}","datacontenttype":"application/json","dataschema":"{kind.schema}"'
+
+
+@lru_cache(maxsize=1024)
+def _instant(milliseconds: int) -> str:
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def _party(uid: str, prefix: str, more: str = "") -> str:
+    return f'{{"id":"{ids.encode(prefix, bytes.fromhex(uid))}"{more}}}'
+
+
+class Teller:
+    """Turns rows of the feed into what is handed over."""
+
+    def __init__(self) -> None:
+        self._operations: dict[int, _Operation | None] = {}
+        self._senders: dict[int, str] = {}
+        self._accounts: dict[int, str] = {}
+
+    def tell(self, rows: Sequence[FeedRow]) -> Script[list[ToldEvent]]:
+        """Events as they are handed over. Those of emails, of which the contract tells none, are left out, and those
+        of what has been removed.
+        """
+        notices = yield from self._look_up(rows)
+        told = []
+        for row in rows:
+            one = self._notice(row, notices.get(row.subject_id)) if row.number >= NOTICE_EVENT else self._about(row)
+            if one is not None:
+                told.append(one)
+        return told
+
+    def _about(self, row: FeedRow) -> ToldEvent | None:
+        key = row.subject_id if row.number >= OPERATION_EVENT else row.operation_id
+        operation = self._operations.get(key) if key is not None else None
+        if operation is None:
+            return None
+        kind = kind_of(row.number)
+        if row.number >= OPERATION_EVENT:
+            subject, data = ids.operation_id(operation.uid), operation.named
+        else:
+            index = row.subject_id - operation.row.id
+            subject = ids.message_id(operation.uid, index)
+            data = self._of_message(row, operation, subject, index)
+        at = _instant(row.at // 1000)
+        body = (
+            f'{{"specversion":"1.0","id":"{subject}.{row.number}{_head(kind, operation.account_sid)},"time":"{at}"'
+            f',"data":{{{data}}}}}'
+        )
+        lane = row.subject_id % LANES
+        return ToldEvent(row.position, operation.row.account_id, kind, lane, row.at, operation.row.id, body.encode())
+
+    def _of_message(self, row: FeedRow, operation: _Operation, subject: str, index: int) -> str:
+        parts = [operation.named, f'"message_id":"{subject}"', f'"account_sid":{_json(operation.account_sid)}']
+        n = row.number // 16
+        if n:
+            parts.append(f'"downstream_id":"{ids.attempt_id(operation.uid, index, n)}","attempt":"{n}"')
+        if row.error_code:
+            parts.append(f'"error_code":"{row.error_code}"')
+        inbound = operation.row.kind == "inbound"
+        parts += self._inbound(row, operation) if inbound else self._outbound(row, operation, n)
+        tags = operation.tags
+        if tags is None:
+            variables = msgspec.json.decode(row.variables) if row.variables else {}
+            tags = _json(say_tags(msgspec.json.decode(operation.row.tags), variables, operation.row.accepted_at))
+        parts.append(f'"tags":{tags}')
+        return ",".join(parts)
+
+    def _outbound(self, row: FeedRow, operation: _Operation, n: int) -> list[str]:
+        sender = self._senders.get(row.sender_id or 0) if n else None
+        origin = sender or operation.pool
+        found = [f'"from":{origin}'] if origin else []
+        if not row.address:
+            return [*found, '"to":{}']
+        step = row.step or 0
+        channel = _SPACE.get(space_at_step(row.space or "", step))
+        to = f'"to":{{"address":{_json(at_step(row.address, step))}'
+        return [*found, to + (f',"channel":"{channel}"}}' if channel else "}")]
+
+    def _inbound(self, row: FeedRow, operation: _Operation) -> list[str]:
+        sender = msgspec.json.decode(self._senders.get(row.sender_id or 0, "{}"))
+        ours = msgspec.json.decode(operation.row.origin).get("to", "")
+        theirs = {"address": row.address, "channel": sender.get("channel")}
+        origin = {name: value for name, value in theirs.items() if value is not None}
+        return [f'"from":{_json(origin)}', f'"to":{_json({**sender, "address": ours})}']
+
+    def _notice(self, row: FeedRow, notice: FeedNotice | None) -> ToldEvent | None:
+        account_sid = None if notice is None else self._accounts.get(notice.account_id)
+        if notice is None or account_sid is None:
+            return None
+        kind = kind_of(row.number, notice.type)
+        data = {"account_sid": account_sid, "subject": notice.subject, **msgspec.json.decode(notice.data)}
+        body = (
+            f'{{"specversion":"1.0","id":"notice-{notice.id}.{row.number}{_head(kind, account_sid)}'
+            f',"time":"{_instant(row.at // 1000)}","data":{_json(data)}}}'
+        )
+        return ToldEvent(row.position, notice.account_id, kind, notice.id % LANES, row.at, None, body.encode())
+
+    # ------------------------------------------------------------ what events share
+
+    def _look_up(self, rows: Sequence[FeedRow]) -> Script[dict[int, FeedNotice]]:
+        if len(self._operations) > _MOST_KEPT:
+            self._operations.clear()
+        wanted = {row.operation_id for row in rows if row.operation_id is not None}
+        wanted |= {row.subject_id for row in rows if OPERATION_EVENT <= row.number < NOTICE_EVENT}
+        notices = {row.subject_id for row in rows if row.number >= NOTICE_EVENT}
+        yield from self._know_operations(wanted - self._operations.keys(), notices)
+        yield from self._know_senders({row.sender_id for row in rows if row.sender_id} - self._senders.keys())
+        found = (yield from feed_notices(notices)) if notices else []
+        return {notice.id: notice for notice in found}
+
+    def _know_operations(self, missing: Collection[int], notices: Collection[int]) -> Script[None]:
+        found = (yield from feed_operations(missing)) if missing else []
+        if found or notices:
+            unknown = {one.account_id for one in found} - self._accounts.keys()
+            if unknown or notices:
+                self._accounts = yield from feed_accounts()
+        self._operations.update(dict.fromkeys(missing))
+        for one in found:
+            if one.kind != "email":
+                self._operations[one.id] = self._encoded(one)
+
+    def _encoded(self, row: FeedOperation) -> _Operation:
+        uid = bytes.fromhex(row.uid)
+        tags = None if "{" in row.tags[1:] else row.tags
+        return _Operation(
+            row=row,
+            uid=uid,
+            account_sid=self._accounts[row.account_id],
+            named=f'"operation_id":"{ids.operation_id(uid)}"',
+            pool=_party(row.pool, ids.POOL) if row.pool else None,
+            tags=tags,
+        )
+
+    def _know_senders(self, missing: Collection[int]) -> Script[None]:
+        if len(self._senders) > _MOST_KEPT:
+            self._senders.clear()
+        for one in (yield from feed_senders(missing)) if missing else []:
+            more = f',"address":{_json(one.address)},"channel":"{one.channel}"'
+            self._senders[one.id] = _party(one.uid, ids.SENDER, more)
