@@ -19,9 +19,9 @@ async def rehearse(request: Request) -> Reply:
     channels.
     """
     uid = ids.decode(ids.POOL, request.path("pool_id"))
+    asked = await read_request(request, await request.body())
     if uid is None or not request.services.has_pool(request.account_id, uid):
         raise not_found("sender pool")
-    asked = await read_request(request, await request.body())
     if isinstance(asked.origin, AccountOrigin):
         asked = replace(asked, origin=PoolOrigin(uid))
     elif not isinstance(asked.origin, PoolOrigin) or asked.origin.uid != uid:
