@@ -22,7 +22,7 @@ ifneq ($(shell cat .venv/.made-in 2>/dev/null),$(CURDIR))
 .PHONY: .venv/.made-in
 endif
 
-.PHONY: help setup demo test quick lint peers fuzz chaos bench show-main-job show-rcs show-contract show-pools show-nothing-lost
+.PHONY: help setup demo test quick lint peers fuzz chaos bench simulation show-main-job show-rcs show-contract show-pools show-nothing-lost
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -56,6 +56,9 @@ chaos: .venv/.dev ## break disks, clocks and networks under whole servers; needs
 
 bench: .venv/.dev build/smsc ## measure whole processes, from the first HTTP byte to the last receipt
 	$(BIN)/python -m bench.run $(ARGS)
+
+simulation: .venv/.dev ## let an hour of a pool's traffic pass in virtual time, under three ways of choosing a sender
+	$(BIN)/python -m bench.simulation $(ARGS)
 
 show-main-job: .venv/.dev build/smsc ## print the figures of the main job as JSON
 	@$(BIN)/python -m bench.show_main_job $(ARGS)
