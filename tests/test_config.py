@@ -137,7 +137,7 @@ def test_whole_file_is_read(read: Read) -> None:
         (b"name = '\xff'", "it is not UTF-8; save it as UTF-8"),
         ("a = " + "[" * 2000, "it is nested too deeply; write tables instead"),
         ("[sever]\nport = 1", "sever: no such table; did you mean server?"),
-        ("port = 1", "port: no such table; known are server, connections, pools"),
+        ("port = 1", "port: no such table; known are server, connections, pools, scopes"),
         ("server = 3", "server: expected a table, got 3; write [server] above it"),
         ("[server]\nprot = 1", "server.prot: no such setting; did you mean port?"),
         (

@@ -14,6 +14,7 @@ from sendpool.config import (
     CONNECTION_SETTINGS,
     MEMBER_SETTINGS,
     POOL_SETTINGS,
+    SCOPE_SETTINGS,
     SENDER_SETTINGS,
     SERVER_SETTINGS,
     Setting,
@@ -26,7 +27,14 @@ SOURCE = ROOT / "src" / "sendpool"
 EXAMPLE = ROOT / "sendpool.example.toml"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-ALL_SETTINGS = (*SERVER_SETTINGS, *CONNECTION_SETTINGS, *SENDER_SETTINGS, *POOL_SETTINGS, *MEMBER_SETTINGS)
+ALL_SETTINGS = (
+    *SERVER_SETTINGS,
+    *CONNECTION_SETTINGS,
+    *SENDER_SETTINGS,
+    *POOL_SETTINGS,
+    *MEMBER_SETTINGS,
+    *SCOPE_SETTINGS,
+)
 
 
 def prose(text: str) -> str:

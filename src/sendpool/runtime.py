@@ -106,6 +106,7 @@ class Runtime:
         self._account_id = account.id
         sweeper = Sweeper(engine)
         await sweeper.recover()
+        self._scopes = self._config.scopes
         self._wanted = await self._inventory(self._config, lambda script: database.write(script()))
         engine.use_roster(await database.read(load_roster()))
         self._accounts = Accounts()
@@ -118,7 +119,7 @@ class Runtime:
         await health.recover()
         engine.start()
         self._supervisor = Supervisor(engine)
-        await self._supervisor.apply(self._wanted)
+        await self._supervisor.apply(self._wanted, self._scopes)
         # What an earlier run left to ask or to take back needs the connections.
         sweeper.start()
         capability.start()
@@ -198,7 +199,7 @@ class Runtime:
         """Every declared sender is stored, and every sender has the hidden pool that stands for it."""
         try:
             wanted = await write(
-                lambda: take_inventory(config.connections, self._account_id, self._now(), config.pools)
+                lambda: take_inventory(config.connections, self._account_id, self._now(), config.pools, config.scopes)
             )
         except UnknownAccount as error:
             raise ConfigError(str(config.source), f"{error.table}.account", str(error)) from None
@@ -214,7 +215,8 @@ class Runtime:
 
     async def _run_connections(self) -> None:
         """Open, replace and close connections so that those of open accounts run."""
-        await self._supervisor.apply({key: it for key, it in self._wanted.items() if it[1] in self._open_accounts})
+        wanted = {key: it for key, it in self._wanted.items() if it[1] in self._open_accounts}
+        await self._supervisor.apply(wanted, self._scopes)
 
     def _order(self, key: bytes) -> Order:
         """What the process that hands events over has to know."""
@@ -288,6 +290,7 @@ class Runtime:
         try:
             async with self._applying:
                 self._wanted = await self._inventory(config, self._engine.change)
+                self._scopes = config.scopes
                 await self._run_connections()
         except Exception as error:  # noqa: BLE001 - the server goes on with what it has
             log.error("configuration not applied", error=str(error))

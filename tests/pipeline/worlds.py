@@ -18,9 +18,11 @@ from tests.pipeline.carriers import Carrier
 from tests.pipeline.stores import Watched
 
 from sendpool.connectors.base import ConnectionSettings, NamesAttempts, SenderSettings
+from sendpool.domain.limits import Limits
 from sendpool.domain.message import Category, Content
 from sendpool.domain.request import Accepted, Origin, PoolOrigin, Recipient, SendRequest
 from sendpool.domain.schedule import Moment
+from sendpool.domain.scopes import ScopeSettings
 from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.states import AttemptState, MessageState
 from sendpool.domain.throughput import Bucket
@@ -29,6 +31,7 @@ from sendpool.pipeline.capability import CapabilityLoop
 from sendpool.pipeline.claim import Clock
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.health import HealthKeeper
+from sendpool.pipeline.limiting import connection_key
 from sendpool.pipeline.links import Link
 from sendpool.pipeline.revoke import Revoker
 from sendpool.pipeline.roster import load_roster
@@ -69,18 +72,29 @@ class Line(NamedTuple):
     channel: Channel = Channel.SMS
     mps: float | None = None
     burst: float | None = None
+    #: Named scopes of the connection, and of senders by address.
+    scopes: tuple[str, ...] = ()
+    sender_scopes: Mapping[str, tuple[str, ...]] = {}
+    #: Lasting limits of the connection, and of senders by address.
+    limits: Limits = Limits()
+    sender_limits: Mapping[str, Limits] = {}
 
 
 class World:
     """A server without HTTP: store, engine, sweep and the connections that a test gives it."""
 
-    def __init__(self, store: Watched, lines: Mapping[str, Line]) -> None:
+    def __init__(self, store: Watched, lines: Mapping[str, Line], scopes: Sequence[ScopeSettings] = ()) -> None:
         self.store = store
         self.lines = dict(lines)
+        self.scopes = scopes
         loop = asyncio.get_running_loop()
-        self.engine = Engine(store, Metrics(), Clock(loop.time, lambda: EPOCH + int(loop.time() * 1e6)))
+        #: Seconds by which the wall clock was set ahead.
+        self.ahead = 0.0
+        clock = Clock(loop.time, lambda: EPOCH + int((loop.time() + self.ahead) * 1e6))
+        self.engine = Engine(store, Metrics(), clock)
         self.sweeper = Sweeper(self.engine, lambda _, public_id: self._carrier_id(public_id))
         self.capability = CapabilityLoop(self.engine)
+        self.supervisor = Supervisor(self.engine)
         self.revoker = Revoker(self.engine)
         self.health = HealthKeeper(self.engine)
         self.engine.revoke = self.revoker.ask
@@ -136,8 +150,16 @@ class World:
                 type="scripted",
                 mps=line.mps,
                 burst=line.burst,
+                scopes=line.scopes,
+                limits=line.limits,
                 senders=tuple(
-                    SenderSettings(channel=line.channel, address=address, mps=mps or 100.0)
+                    SenderSettings(
+                        channel=line.channel,
+                        address=address,
+                        mps=mps or 100.0,
+                        scopes=line.sender_scopes.get(address, ()),
+                        limits=line.sender_limits.get(address, Limits()),
+                    )
                     for address, mps in line.senders.items()
                 ),
             )
@@ -149,7 +171,10 @@ class World:
             yield from ensure_hidden_pools(self.account_id, self.engine.clock.wall())
 
         await self._change(script)
-        Supervisor(self.engine).gates(self.engine.roster)
+        keys = await self.store.read(load_connections())
+        self.supervisor._settings = {keys[self.account_id, one.name]: one for one in settings}
+        self.engine.limiter.configure(self.scopes, self.now, self.engine.clock.wall())
+        self.supervisor.gates(self.engine.roster)
 
     async def make_pool(self, sender_uids: Sequence[bytes], **settings: Any) -> bytes:
         """A pool of these senders with these settings; its uid."""
@@ -170,10 +195,10 @@ class World:
         keys = await self.store.read(load_connections())
         key = keys[self.account_id, name]
         link = Link(key, name, "scripted", line.carrier, Bucket(line.mps, line.burst))
-        link.bucket.empty(self.now)
+        self.engine.limiter.begin(link.bucket, connection_key(key), self.now, self.engine.clock.wall())
         self.engine.sending.links[key] = link
         await line.carrier.open(ConnectionInbox(self.engine, link, self.account_id))
-        Supervisor(self.engine).gates(self.engine.roster)
+        self.supervisor.gates(self.engine.roster)
         return link
 
     async def stop(self) -> None:
@@ -292,13 +317,15 @@ def everyone(number: int, first: int = 0) -> list[str]:
 
 
 @contextlib.asynccontextmanager
-async def world(path: Path, audit: bool = True, /, **lines: Line) -> AsyncIterator[World]:
+async def world(
+    path: Path, audit: bool = True, scopes: Sequence[ScopeSettings] = (), /, **lines: Line
+) -> AsyncIterator[World]:
     """A running world on a file; at the end nothing may have been wrong after any of its commits."""
     database = Sqlite(path, readers=1)
     # A crash here is a copy of the files, not a power cut: nothing has to wait for the disk.
     database._writer.connection.execute("PRAGMA synchronous=OFF")
     store = Watched(database, audit=audit)
-    made = World(store, lines)
+    made = World(store, lines, scopes)
     try:
         await made.start()
         yield made

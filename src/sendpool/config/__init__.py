@@ -12,10 +12,12 @@ import msgspec
 
 from sendpool.config.connections import CONNECTION_SETTINGS, SENDER_SETTINGS, read_connections
 from sendpool.config.pools import MEMBER_SETTINGS, POOL_SETTINGS, read_pools
+from sendpool.config.scopes import SCOPE_SETTINGS, read_scopes
 from sendpool.config.server import SERVER_SETTINGS, ServerSettings, read_server
-from sendpool.config.setting import ConfigError, Setting, as_toml, did_you_mean, substitute
+from sendpool.config.setting import ConfigError, Setting, as_toml, did_you_mean, substitute, tables_in
 from sendpool.connectors.base import ConnectionSettings
 from sendpool.domain.pool import DeclaredPool
+from sendpool.domain.scopes import ScopeSettings
 
 __all__ = [
     "CONNECTION_SETTINGS",
@@ -23,6 +25,7 @@ __all__ = [
     "FILE_VARIABLE",
     "MEMBER_SETTINGS",
     "POOL_SETTINGS",
+    "SCOPE_SETTINGS",
     "SENDER_SETTINGS",
     "SERVER_SETTINGS",
     "Config",
@@ -35,7 +38,7 @@ __all__ = [
 
 #: The file that is read where none is named and this one is there.
 DEFAULT_FILE = Path("sendpool.toml")
-_TABLES = ("server", "connections", "pools")
+_TABLES = ("server", "connections", "pools", "scopes")
 #: The environment variable that names another one.
 FILE_VARIABLE = "SENDPOOL_CONFIG"
 
@@ -48,6 +51,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     server: ServerSettings = ServerSettings()
     connections: tuple[ConnectionSettings, ...] = ()
     pools: tuple[DeclaredPool, ...] = ()
+    #: Limits that senders share.
+    scopes: tuple[ScopeSettings, ...] = ()
     #: The file that was read, if any.
     source: Path | None = None
     #: What the command line said, kept for `reload`.
@@ -75,10 +80,13 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, str]
     server = tables.get("server", {})
     if not isinstance(server, dict):
         raise ConfigError(str(source), f"server: expected a table, got {as_toml(server)}; write [server] above it")
+    scopes = read_scopes(str(source), tables_in(str(source), "scopes", tables.get("scopes", []), "scopes"))
+    names = [scope.name for scope in scopes]
     return Config(
         server=read_server(str(source), server, environ, flags or {}),
-        connections=read_connections(str(source), tables.get("connections", [])),
+        connections=read_connections(str(source), tables.get("connections", []), names),
         pools=read_pools(str(source), tables.get("pools", [])),
+        scopes=scopes,
         source=source,
         flags=dict(flags or {}),
     )

@@ -10,15 +10,25 @@ from typing import Annotated, Any
 import msgspec
 
 from sendpool.config.countries import check_countries, check_country
+from sendpool.config.scopes import (
+    BURST,
+    DAILY,
+    RECIPIENTS,
+    SCOPES,
+    ZONE,
+    check_known,
+    check_zone,
+    limits_of,
+)
 from sendpool.config.setting import (
     ConfigError,
     FromEnvironment,
     Setting,
-    as_toml,
+    check_printable,
     described,
-    did_you_mean,
-    read_setting,
+    read_table,
     settings_of,
+    tables_in,
 )
 from sendpool.connectors.base import ConnectionSettings, SenderSettings
 from sendpool.connectors.registry import connector_type
@@ -26,7 +36,6 @@ from sendpool.domain.segments import is_gsm
 from sendpool.domain.sender import Channel
 
 CHANNEL_HELP = ('"SMS", "RCS", "WHATSAPP" or "EMAIL"', "How its messages travel.", "SMS")
-_BURST = "Segments that may leave at once after a pause. Else what 50 ms allow, at least 1."
 
 
 class _ConnectionTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +64,7 @@ class _ConnectionTable(msgspec.Struct, frozen=True, kw_only=True):
         float | None,
         described("a number above 0", "Segments a second over all its senders. Else only theirs count.", 500, gt=0),
     ] = None
-    burst: Annotated[float | None, described("a number of at least 1", _BURST, 25, ge=1)] = None
+    burst: Annotated[float | None, described("a number of at least 1", BURST, 25, ge=1)] = None
     window: Annotated[
         int | None,
         described(
@@ -70,6 +79,9 @@ class _ConnectionTable(msgspec.Struct, frozen=True, kw_only=True):
             ["US"],
         ),
     ] = ()
+    scopes: Annotated[tuple[str, ...], described("a list of names", SCOPES, ["account-a"])] = ()
+    daily_limit: Annotated[int | None, described("a whole number of at least 1", DAILY, 100_000, ge=1)] = None
+    day_zone: Annotated[str | None, described("a time zone", ZONE, "Europe/Amsterdam")] = None
 
 
 class _SenderTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +104,31 @@ class _SenderTable(msgspec.Struct, frozen=True, kw_only=True):
         float | None,
         described("a number above 0", "Segments a second. Else SMS 1, WHATSAPP 80, RCS 20, EMAIL 10.", 10, gt=0),
     ] = None
-    burst: Annotated[float | None, described("a number of at least 1", _BURST, 3, ge=1)] = None
+    burst: Annotated[float | None, described("a number of at least 1", BURST, 3, ge=1)] = None
+    scopes: Annotated[tuple[str, ...], described("a list of names", SCOPES, ["campaign-x"])] = ()
+    daily_limit: Annotated[int | None, described("a whole number of at least 1", DAILY, 2_000, ge=1)] = None
+    day_zone: Annotated[
+        str | None, described("a time zone", "Where the day begins and ends. Else as for its connection.", "UTC")
+    ] = None
+    recipient_limit: Annotated[int | None, described("a whole number of at least 1", RECIPIENTS, 1_000, ge=1)] = None
+    pair_seconds: Annotated[
+        float | None,
+        described(
+            "a number above 0",
+            "Seconds between two messages to one recipient, in the long run. Else 6 on `whatsapp`, others no limit.",
+            6,
+            gt=0,
+        ),
+    ] = None
+    pair_burst: Annotated[
+        int | None,
+        described(
+            "a whole number of at least 1",
+            "Messages to one recipient that may follow at once, borrowed from later. Else 45 on `whatsapp`, others 1.",
+            45,
+            ge=1,
+        ),
+    ] = None
     country: Annotated[
         str | None,
         described(
@@ -128,40 +164,45 @@ _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 _SHORT_CODE = re.compile(r"[0-9]{3,8}")
 
 
-def read_connections(source: str, tables: object) -> tuple[ConnectionSettings, ...]:
-    """Every connection, each checked by its own connector. Raises `ConfigError`."""
+def read_connections(source: str, tables: object, scopes: Sequence[str] = ()) -> tuple[ConnectionSettings, ...]:
+    """Every connection, each checked by its own connector; *scopes* are those there are. Raises `ConfigError`."""
     connections = tuple(
         _connection(source, f"connections[{i}]", table)
         for i, table in enumerate(tables_in(source, "connections", tables, "connections"))
     )
     _check_names(source, connections)
     _check_addresses(source, connections)
+    _check_scopes(source, connections, scopes)
     return connections
-
-
-def tables_in(source: str, path: str, tables: object, header: str) -> Sequence[dict[str, Any]]:
-    """The tables that have to be a list. Raises `ConfigError`."""
-    if isinstance(tables, list) and all(isinstance(table, dict) for table in tables):
-        return tables
-    raise ConfigError(source, f"{path}: expected a list of tables; write [[{header}]], in two brackets, above each")
 
 
 def _connection(source: str, path: str, table: Mapping[str, Any]) -> ConnectionSettings:
     common, options = _split(source, path, table, CONNECTION_SETTINGS)
+    limits = limits_of(common)
     senders = tuple(
-        _sender(source, f"{path}.senders[{i}]", sender)
+        _sender(source, f"{path}.senders[{i}]", sender, common["type"], limits.zone)
         for i, sender in enumerate(
             tables_in(source, f"{path}.senders", options.pop("senders", []), "connections.senders")
         )
     )
-    return _checked_by_connector(source, path, ConnectionSettings(**common, senders=senders, options=options))
+    return _checked_by_connector(
+        source, path, ConnectionSettings(**common, limits=limits, senders=senders, options=options)
+    )
 
 
-def _sender(source: str, path: str, table: Mapping[str, Any]) -> SenderSettings:
+def _sender(source: str, path: str, table: Mapping[str, Any], kind: str, zone: str) -> SenderSettings:
     common, options = _split(source, path, table, SENDER_SETTINGS)
     if common["channel"] is Channel.SMS and (problem := _wrong_sms_address(common["address"])):
         raise ConfigError(source, f"{path}.address: {problem}")
-    return SenderSettings(**common, options=options)
+    for key, usual in _USUAL.get(kind, {}).items():
+        common.setdefault(key, usual)
+    common.setdefault("day_zone", zone)
+    return SenderSettings(limits=limits_of(common), **common, options=options)
+
+
+#: By type of connection. A WhatsApp number may send one message in six seconds to one user, 45 of them borrowed from
+#: later (Meta's pair rate limit).
+_USUAL: Mapping[str, Mapping[str, Any]] = {"whatsapp": {"pair_seconds": 6.0, "pair_burst": 45}}
 
 
 def _split(
@@ -171,35 +212,6 @@ def _split(
     rest = dict(table)
     given = {setting.key: rest.pop(setting.key) for setting in settings if setting.key in rest}
     return read_table(source, path, given, settings, _CHECKS), rest
-
-
-def read_table(
-    source: str,
-    path: str,
-    table: Mapping[str, Any],
-    settings: Sequence[Setting],
-    checks: Mapping[str, Callable[[Any], Any]],
-) -> dict[str, Any]:
-    """What a table says, each setting checked; nothing else may stand in it. Raises `ConfigError`."""
-    known = {setting.key: setting for setting in settings}
-    for key in table:
-        if key not in known:
-            raise ConfigError(source, f"{path}.{key}: not a setting here; {did_you_mean(key, tuple(known))}")
-    found = {}
-    for key, setting in known.items():
-        if key in table:
-            found[key] = read_setting(setting, table[key], source, f"{path}.{key}", f"{key} = ", checks)
-        elif setting.required:
-            example = f"{key} = {as_toml(setting.example)}"
-            raise ConfigError(source, f"{path}.{key}: it is missing; write for example {example}")
-    return found
-
-
-def check_printable(text: str) -> str:
-    """A text without control characters, and not blank. Raises ValueError."""
-    if not text.isprintable() or not text.strip():
-        raise ValueError
-    return text.strip()
 
 
 def check_channel(channel: str) -> str:
@@ -222,6 +234,7 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "not_countries": check_countries,
     "require_campaign": check_countries,
     "campaign": check_printable,
+    "day_zone": check_zone,
 }
 
 
@@ -293,3 +306,10 @@ def _check_addresses(source: str, connections: Sequence[ConnectionSettings]) -> 
                 taken = f'{sender.channel} sender {sender.address} stands in connection "{seen[identity]}" already'
                 raise ConfigError(source, f"connections[{i}].senders[{j}].address: {taken}; leave one of the two out")
             seen[identity] = connection.name
+
+
+def _check_scopes(source: str, connections: Sequence[ConnectionSettings], known: Sequence[str]) -> None:
+    for i, connection in enumerate(connections):
+        check_known(source, f"connections[{i}].scopes", connection.scopes, known)
+        for j, sender in enumerate(connection.senders):
+            check_known(source, f"connections[{i}].senders[{j}].scopes", sender.scopes, known)

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from sendpool.config.connections import CHANNEL_HELP, check_channel, check_printable, read_table, tables_in
+from sendpool.config.connections import CHANNEL_HELP, check_channel
 from sendpool.config.countries import check_countries
-from sendpool.config.setting import ConfigError, described, settings_of
+from sendpool.config.setting import ConfigError, check_printable, described, read_table, settings_of, tables_in
 from sendpool.domain.message import Category
 from sendpool.domain.pool import (
     LEAST_FALLBACK_AFTER,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
@@ -197,3 +197,39 @@ def did_you_mean(word: str, known: tuple[str, ...]) -> str:
     """A remedy for an unknown *word*: the known one that looks like it, else all of them."""
     close = get_close_matches(word, known, n=1)
     return f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+
+
+def tables_in(source: str, path: str, tables: object, header: str) -> Sequence[dict[str, Any]]:
+    """The tables that have to be a list. Raises `ConfigError`."""
+    if isinstance(tables, list) and all(isinstance(table, dict) for table in tables):
+        return tables
+    raise ConfigError(source, f"{path}: expected a list of tables; write [[{header}]], in two brackets, above each")
+
+
+def read_table(
+    source: str,
+    path: str,
+    table: Mapping[str, Any],
+    settings: Sequence[Setting],
+    checks: Mapping[str, Callable[[Any], Any]],
+) -> dict[str, Any]:
+    """What a table says, each setting checked; nothing else may stand in it. Raises `ConfigError`."""
+    known = {setting.key: setting for setting in settings}
+    for key in table:
+        if key not in known:
+            raise ConfigError(source, f"{path}.{key}: not a setting here; {did_you_mean(key, tuple(known))}")
+    found = {}
+    for key, setting in known.items():
+        if key in table:
+            found[key] = read_setting(setting, table[key], source, f"{path}.{key}", f"{key} = ", checks)
+        elif setting.required:
+            example = f"{key} = {as_toml(setting.example)}"
+            raise ConfigError(source, f"{path}.{key}: it is missing; write for example {example}")
+    return found
+
+
+def check_printable(text: str) -> str:
+    """A text without control characters, and not blank. Raises ValueError."""
+    if not text.isprintable() or not text.strip():
+        raise ValueError
+    return text.strip()

@@ -17,6 +17,7 @@ import msgspec
 import structlog
 
 from sendpool.domain.failures import FailureClass
+from sendpool.domain.limits import Limits
 from sendpool.domain.message import Category, Content
 from sendpool.domain.sender import Channel
 
@@ -39,6 +40,9 @@ class SenderSettings(msgspec.Struct, frozen=True, kw_only=True):
     not_countries: tuple[str, ...] = ()
     #: The registered campaign that it belongs to.
     campaign: str | None = None
+    #: The named scopes that it is in, beside those of its connection.
+    scopes: tuple[str, ...] = ()
+    limits: Limits = Limits()
     #: Whatever else the `[[connections.senders]]` table holds (for example `ton`, `npi`).
     options: Mapping[str, Any] = {}
 
@@ -53,6 +57,9 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
     #: Segments a second over all senders of the connection; None: no limit of its own.
     mps: float | None = None
     burst: float | None = None
+    #: The named scopes that all its senders are in.
+    scopes: tuple[str, ...] = ()
+    limits: Limits = Limits()
     #: Submits in flight; None takes the connector's default (10 for SMPP).
     window: int | None = None
     #: Countries in which it takes nothing from a sender without a campaign.
@@ -117,7 +124,8 @@ class Rejected(NamedTuple):
 class Throttled(NamedTuple):
     """Too fast; surely not accepted. Not a failure of the message: its scope pauses."""
 
-    #: "sender" or "connection" ("pair" for one recipient).
+    #: What was too fast: "sender", "connection", "pair" (this recipient), "segment" (this text alone), or a named scope
+    #: of the sender; "scope" is all of those that it has.
     scope: str
     #: Seconds the carrier asked for, or None.
     retry_after: float | None

@@ -171,12 +171,12 @@ def _deal_by_health(
             continue
         held_back = [offer for offer in restrained if offer.trickles and country in offer.trickles]
         if held_back:
-            _hold_back(held_back, taken[0], country, row.cost, weight, now)
+            hold_back(held_back, taken[0], country, row.cost, weight, now)
         dealt.append(Dealt(place, *taken))
     return dealt
 
 
-def _hold_back(held_back: Sequence[Offer], taker: Offer, country: str, cost: int, weight: float, now: float) -> None:
+def hold_back(held_back: Sequence[Offer], taker: Offer, country: str, cost: int, weight: float, now: float) -> None:
     """Note a message to a country in which these get little: they are not to make up for it with other countries'."""
     others = weight - sum(offer.weight for offer in held_back)
     for offer in held_back:

@@ -72,6 +72,11 @@ class Reason(StrEnum):
         Verdict.WAITED,
         "The limit that it shares with others[ ({about})] is used up[ until {until}].",
     )
+    RECIPIENT_LIMIT = (
+        "recipient_limit",
+        Verdict.WAITED,
+        "It has written to as many new recipients as it may in 24 hours[; it goes on at {until}].",
+    )
     PAIR_LIMIT = "pair_limit", Verdict.WAITED, "It may not send to this recipient again[ before {until}]."
     QUIET_HOURS = "quiet_hours", Verdict.WAITED, "It is a quiet hour where the recipient is[, until {until}]."
     NEXT = "next", Verdict.WAITED, "It is about to take it."

@@ -220,6 +220,17 @@ class Bucket:
         if self._interval:
             self._full = max(self._full, now + self._burst_time + debt * self._interval)
 
+    def begin_at(self, rate: float | None, now: float, wait: float = 0.0) -> None:
+        """Begin no faster than *rate* segments a second, after *wait* seconds: what a throttle answer has taught.
+
+        The rate comes back as after that answer.
+        """
+        self.paused_until = max(self.paused_until, now + wait)
+        self._pauses = max(1, self._pauses)
+        if self._mps is not None and rate is not None:
+            self._resumed_share = min(self._share, max(LOWEST_SHARE, rate / self._mps))
+            self._change_share(self._resumed_share, now)
+
     def state(self, now: float) -> BucketState:
         """Return the condition at *now*, to be handed over to another process."""
         share = 1.0 if self._mps is None else self.rate(now) / self._mps

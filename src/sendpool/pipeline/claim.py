@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import ceil
 from operator import attrgetter
 from typing import NamedTuple
 
+from sendpool.domain.bounded import Asked, BoundOffer, Held, deal_bounded
 from sendpool.domain.dealing import Dealt, Offer, References, deal
 from sendpool.domain.message import at_step
 from sendpool.domain.quiet import QuietHours
+from sendpool.domain.scopes import Moment
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import OPEN_ATTEMPTS, SETTLED_MESSAGES, AttemptState
 from sendpool.pipeline.countries import country_of
+from sendpool.pipeline.limiting import Limiter
 from sendpool.pipeline.settle import SUPERSEDED
 from sendpool.pipeline.zones import zones_of
 from sendpool.store.attempts import PastAttempt, load_past
 from sendpool.store.database import Script
+from sendpool.store.limits import hold
 from sendpool.store.messages import Context, load_contexts, load_names, load_variables
 from sendpool.store.queue import DueRow, NewAttempt, head, postpone, remove, remove_up_to, start_attempts
 
@@ -65,6 +70,10 @@ class Claim(NamedTuple):
     tiers: Sequence[Tier] = ()
     #: Microseconds that a row waits for a better tier.
     grace: int = 0
+    #: Where named scopes or lasting limits bound an offer: what counts them.
+    limiter: Limiter | None = None
+    #: Nobody but the offers could take a row of the pool, so that one which limits refuse to them all has to wait.
+    all_in: bool = False
 
 
 class Started(NamedTuple):
@@ -117,19 +126,24 @@ def claim_due(claim: Claim, contexts: dict[int, Context], references: References
 
     *contexts* holds what is known of operations; what is missing is read and added.
     """
+    if claim.limiter is not None:
+        yield from claim.limiter.prepare(clock.wall())
     started: list[Started] = []
     expired: list[DueRow] = []
     postponed: list[DueRow] = []
     taken: list[tuple[int, int, bool]] = []
-    for queue_id, rows, offers, look in (yield from _heads(claim)):
+    for queue_id, lane, rows, offers, look in (yield from _heads(claim)):
         room = _room(offers)
         if room <= 0:
             continue  # Another queue, whose head is before its own, has had it.
-        outcome = yield from _start(claim, queue_id, rows, room, offers, contexts, references, clock)
+        table = _Table(claim, offers, room, all_in=claim.all_in and not lane)
+        outcome = yield from _start(table, queue_id, rows, contexts, references, clock)
         started += outcome[0]
         expired += outcome[1]
         postponed += outcome[3]
         taken.append((queue_id, outcome[2], outcome[2] == len(rows) < look))
+    if claim.limiter is not None:
+        yield from claim.limiter.save()
     if claim.channel is Channel.EMAIL:
         started = yield from _named(started)
     if any(one.context.content.liquid for one in started):
@@ -143,6 +157,8 @@ class _Head(NamedTuple):
     """The first rows of a queue, as many as were looked at, and who could take them."""
 
     queue_id: int
+    #: It is for one sender alone.
+    lane: bool
     rows: list[DueRow]
     offers: list[Offer]
     look: int
@@ -157,14 +173,14 @@ def _heads(claim: Claim) -> Script[list[_Head]]:
         if room <= 0:
             continue
         look = room + LOOK_IN_LANE if queue.lane else max(room, _least(offers))
-        found.append(_Head(queue.id, (yield from head(queue.id, look)), offers, look))
+        found.append(_Head(queue.id, queue.lane, (yield from head(queue.id, look)), offers, look))
     if len(found) > 1:
         found.sort(key=lambda one: one.rows[0].rank if one.rows else 0)
     return found
 
 
 def _least(offers: Sequence[Offer]) -> int:
-    return LOOK_PAST if any(offer.trickles for offer in offers) else LOOK
+    return LOOK_PAST if any(offer.trickles or isinstance(offer, BoundOffer) for offer in offers) else LOOK
 
 
 def _room(offers: Sequence[Offer]) -> int:
@@ -192,28 +208,67 @@ def _new_attempt(claim: Claim, one: Started, at: int) -> NewAttempt:
     return NewAttempt(*key, row.cost, one.reference, claim.scene, at, row.step, one.epoch)
 
 
+class _Table(NamedTuple):
+    """Who takes rows of one queue: the offers, together for this many segments."""
+
+    claim: Claim
+    offers: Sequence[Offer]
+    room: int
+    #: Nobody but the offers could take a row.
+    all_in: bool
+
+    def deal(self, rows: Sequence[DueRow], clock: Clock) -> tuple[list[Dealt], list[Held]]:
+        """Give rows to senders; those that limits refuse are passed by, or held where that goes for everybody."""
+        now = clock.monotonic()
+        if self.claim.limiter is not None:
+            asked = [Asked(row.cost, address := at_step(row.address, row.step), country_of(address)) for row in rows]
+            return deal_bounded(asked, self.offers, Moment(now, clock.wall()), HORIZON, all_in=self.all_in)
+        if len(self.offers) > 1 and any(offer.trickles for offer in self.offers):
+            # What one country's senders cannot take for now must not hold up the others.
+            return deal(rows, self.offers, now, HORIZON, _country), []
+        return deal(rows[: self.room] if len(rows) > self.room else rows, self.offers, now, HORIZON), []
+
+    def deal_tiers(self, rows: Sequence[DueRow], now: int, clock: Clock) -> tuple[list[Dealt], list[Held]]:
+        """Deal to the best tier first, and to the next ones what it cannot take within the grace of the rows.
+
+        Nothing is held: what limits refuse in one tier waits for another.
+        """
+        dealt: list[Dealt] = []
+        left = list(range(len(rows)))
+        for i, tier in enumerate(self.claim.tiers):
+            theirs = [offer for offer in self.offers if offer.sender_id in tier.sender_ids]
+            table = self._replace(offers=theirs, room=_room(theirs), all_in=False)
+            if table.room <= 0:
+                continue
+            places = left if not i else _due_below(rows, left, tier.spare, now - self.claim.grace)
+            found, _ = table.deal([rows[place] for place in places], clock)
+            dealt += [one._replace(place=places[one.place]) for one in found]
+            taken = {one.place for one in dealt}
+            left = [place for place in left if place not in taken]
+        dealt.sort(key=attrgetter("place"))
+        return dealt, []
+
+
 def _start(
-    claim: Claim,
+    table: _Table,
     queue_id: int,
     rows: list[DueRow],
-    room: int,
-    offers: list[Offer],
     contexts: dict[int, Context],
     references: References,
     clock: Clock,
 ) -> Script[tuple[list[Started], list[DueRow], int, list[DueRow]]]:
     """Brings what was started, what needs no attempt any more, how many rows have left the queue, and those of them
-    that wait for the end of a quiet hour.
+    that wait for the end of a quiet hour or for a limit.
     """
     missing = {row.operation_id for row in rows} - contexts.keys()
     if missing:
         for context in (yield from load_contexts(missing)):
             contexts[context.operation_id] = context
-    now = clock.wall()
+    now, claim = clock.wall(), table.claim
     past = yield from _past(rows)
     ended, expired, live = _sort(rows, past, contexts, now)
     live, quiet = _loud(claim.quiet, live, contexts, now) if claim.quiet is not None else (live, [])
-    dealt = _deal_tiers(claim, live, offers, now, clock) if claim.tiers else _deal(live, offers, room, clock)
+    dealt, held = table.deal_tiers(live, now, clock) if claim.tiers else table.deal(live, clock)
     started = [
         Started(
             row := live[one.place],
@@ -228,40 +283,17 @@ def _start(
         )
         for one in dealt
     ]
-    gone = len(dealt) + len(ended) + len(expired) + len(quiet)
+    gone = len(dealt) + len(held) + len(ended) + len(expired) + len(quiet)
     if gone == len(rows) and rows:
         yield from remove_up_to(queue_id, rows[-1].rank, rows[-1].message_id)
     elif gone:
-        leaving = [*ended, *expired, *(one.row for one in started), *(row for _, row in quiet)]
+        waiting = [*(row for _, row in quiet), *(live[one.place] for one in held)]
+        leaving = [*ended, *expired, *(one.row for one in started), *waiting]
         yield from remove([(queue_id, row.rank, row.message_id) for row in leaving])
     # Without a rank: it would be before all others when the window opens, however urgent they are.
     yield from postpone([(opens, row.message_id, queue_id, None, row.cost) for opens, row in quiet])
-    return started, expired, gone, [row for _, row in quiet]
-
-
-def _deal(live: Sequence[DueRow], offers: Sequence[Offer], room: int, clock: Clock) -> list[Dealt]:
-    if any(offer.trickles for offer in offers) and len(offers) > 1:
-        # What one country's senders cannot take for now must not hold up the others.
-        return deal(live, offers, clock.monotonic(), HORIZON, _country)
-    return deal(live[:room] if len(live) > room else live, offers, clock.monotonic(), HORIZON)
-
-
-def _deal_tiers(claim: Claim, live: Sequence[DueRow], offers: Sequence[Offer], now: int, clock: Clock) -> list[Dealt]:
-    """Deal to the best tier first, and to the next ones what it cannot take within the grace of the rows."""
-    dealt: list[Dealt] = []
-    left = list(range(len(live)))
-    for i, tier in enumerate(claim.tiers):
-        theirs = [offer for offer in offers if offer.sender_id in tier.sender_ids]
-        room = _room(theirs)
-        if room <= 0:
-            continue
-        places = left if not i else _due_below(live, left, tier.spare, now - claim.grace)
-        found = _deal([live[place] for place in places], theirs, room, clock)
-        dealt += [one._replace(place=places[one.place]) for one in found]
-        taken = {one.place for one in dealt}
-        left = [place for place in left if place not in taken]
-    dealt.sort(key=attrgetter("place"))
-    return dealt
+    yield from _hold(live, held, clock)
+    return started, expired, gone, [*(row for _, row in quiet), *(live[one.place] for one in held)]
 
 
 def _due_below(live: Sequence[DueRow], left: Sequence[int], spare: float, old: int) -> list[int]:
@@ -295,6 +327,20 @@ def _loud(
 
 def _country(row: DueRow) -> str:
     return country_of(at_step(row.address, row.step))
+
+
+def _hold(rows: Sequence[DueRow], held: Sequence[Held], clock: Clock) -> Script[None]:
+    """Keep what limits refuse until its time comes, at its rank."""
+    now, wall = clock.monotonic(), clock.wall()
+    # Up: a microsecond early, the limit would refuse it again.
+    dues = [wall + 1 + ceil((one.until - now) * 1e6) for one in held]
+    yield from hold(
+        [
+            (due, row.message_id, row.queue_id, row.rank, row.cost, one.reason.value)
+            for one, due in zip(held, dues, strict=True)
+            for row in (rows[one.place],)
+        ]
+    )
 
 
 def _holds(attempt: PastAttempt) -> bool:

@@ -27,7 +27,11 @@ def condition(gate: Gate | None, link: Link | None, now: float) -> Remark:
     flights = gate.flights
     if flights.stopped:
         return Remark(Reason.STOPPED, flights.stopped_until) if now < flights.stopped_until else Remark(Reason.PROBING)
+    if gate.capped_until > now:
+        return Remark(Reason.DAILY_LIMIT, gate.capped_until)
     paused = max(gate.bucket.paused_until, link.bucket.paused_until)
+    if gate.bounds is not None:
+        paused = max(paused, gate.bounds.paused_until)
     return Remark(Reason.PAUSED, paused) if paused > now else _READY
 
 
@@ -36,6 +40,10 @@ def momentary(gate: Gate, link: Link, now: float, horizon: float) -> Remark:
     if link.room() <= 0 or gate.flights.room(now, link.window) <= 0:
         return Remark(Reason.WINDOW_FULL)
     own, shared = gate.bucket.free_at(now), link.bucket.free_at(now)
+    if gate.bounds is not None and gate.bounds.scopes:
+        name, free = gate.bounds.slowest(now)
+        if free > max(own, shared, now + horizon):
+            return Remark(Reason.SCOPE_FULL, free, name)
     if max(own, shared) <= now + horizon:
         return _READY
     return Remark(Reason.USED_UP, own) if own >= shared else Remark(Reason.CONNECTION_USED_UP, shared)

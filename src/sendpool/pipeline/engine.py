@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -155,7 +155,8 @@ class Engine:
         self.roster = Roster()
         self.acceptor = Acceptor(self.book, clock.wall)
         self.sending = Sending(self.book, self.wake, clock.monotonic, clock.wall)
-        self.planner = Planner(self.book, self.sending.links, self.sending.gates, self.wake, clock.monotonic)
+        self.limiter = self.sending.limiter
+        self.planner = Planner(self.book, self.sending.links, self.sending.gates, self.limiter, self.wake, clock)
         self.expander = Expander(self.acceptor)
         self.backlog = Backlog()
         self.codes = CodeBook(metrics, self._link_name)
@@ -173,6 +174,8 @@ class Engine:
         self._parked = True
         self._draining = False
         self._stopping = False
+        #: When to look again at what nobody could take.
+        self._again: asyncio.TimerHandle | None = None
         #: Commits that failed since the last good one, and when (monotonic seconds) the log has said so.
         self._failures, self._said_at = 0, 0.0
         self.idle = asyncio.Event()
@@ -389,12 +392,8 @@ class Engine:
         expanded = []
         for expansion in batch.expansions:
             expanded.append((expansion, *(yield from expand_chunk(expansion, now))))
-        claimed = []
-        for claim in usable(batch.claims, held) if self.fence.shared else batch.claims:
-            one = yield from claim_due(claim, self.sending.contexts, self.sending.references, self.clock)
-            if one.expired:
-                yield from self._settle(partial(expire, [row.message_id for row in one.expired]), bench, due)
-            claimed.append(one)
+        claims = usable(batch.claims, held) if self.fence.shared else batch.claims
+        claimed = yield from self._claim_all(claims, bench, due)
         # Decisions above may have opened lanes; a row in a queue without a name would be lost by a restart.
         opened = self.book.unsaved()
         if opened:
@@ -403,6 +402,20 @@ class Engine:
         if ARMED:
             _reach_all(batch, claimed, "applied")
         return Brought(units, keyed, roster, expanded, claimed, due, unmatched, bench.revokes, block)
+
+    def _claim_all(self, claims: Iterable[Claim], bench: Bench, due: list[QueueRow]) -> Script[list[Claimed]]:
+        """Start what the claims may, end what is past its time, and note how long the longest text is."""
+        claimed = []
+        longest = 1
+        for claim in claims:
+            one = yield from claim_due(claim, self.sending.contexts, self.sending.references, self.clock)
+            if one.expired:
+                yield from self._settle(partial(expire, [row.message_id for row in one.expired]), bench, due)
+            if one.started:
+                longest = max(longest, *[start.row.cost for start in one.started])
+            claimed.append(one)
+        yield from self.limiter.started(longest, bench.now)
+        return claimed
 
     def _settle_all(self, batch: Batch, held: Collection[int], bench: Bench, due: list[QueueRow]) -> Script[int]:
         """Results before receipts, so that a receipt finds its segment. Brings how many receipts found none."""
@@ -487,13 +500,17 @@ class Engine:
             self._woken.set()
         elif batch.claims:
             # Nobody could take what waits (a long message, say): look again when its time may have come.
-            asyncio.get_running_loop().call_later(HORIZON / 2, self.wake)
+            # One timer, whatever else wakes the engine meanwhile: each would keep itself going.
+            if self._again is not None:
+                self._again.cancel()
+            self._again = asyncio.get_running_loop().call_later(HORIZON / 2, self.wake)
 
     def _fail(self, batch: Batch, error: Exception) -> None:
         """Tell who waits; keep what cannot be refused, since the carrier has already done it."""
         refused = StoreUnavailable(f"the database did not take it: {error}")
         self.book.unsave(batch.queues)
         self.planner.scenes.unsave(batch.scenes)
+        self.limiter.undone()
         for future in (*(w.done for w in batch.units), *batch.acknowledge):
             _resolve(future, refused)
         for acceptance in batch.accepted():
@@ -521,6 +538,7 @@ class Engine:
 
     def use_roster(self, roster: Roster) -> None:
         """Take over a new picture of senders and pools."""
+        self.limiter.release = True
         self.roster = self.acceptor.roster = self.sending.roster = self.planner.roster = roster
         # What waits for a sender that takes nothing any more is planned anew at once.
         self.soon.set()

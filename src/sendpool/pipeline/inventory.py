@@ -7,12 +7,15 @@ from typing import TypeVar
 
 from sendpool.connectors.base import ConnectionSettings
 from sendpool.domain.pool import DeclaredPool
+from sendpool.domain.scopes import ScopeSettings
+from sendpool.pipeline.limiting import limits_declared
 from sendpool.store.accounts import AccountRow, list_accounts
 from sendpool.store.admin_log import CONFIGURATION, record
 from sendpool.store.database import Script
 from sendpool.store.declared_pools import store_pools
+from sendpool.store.limits import replace_declared
 from sendpool.store.pools import ensure_hidden_pools
-from sendpool.store.roster import load_connections
+from sendpool.store.roster import load_connections, load_senders
 from sendpool.store.senders import store_inventory
 
 #: What is to run: settings and account by connection key.
@@ -28,9 +31,14 @@ class UnknownAccount(Exception):
 
 
 def take_inventory(
-    connections: Sequence[ConnectionSettings], first_id: int, now: int, pools: Sequence[DeclaredPool] = ()
+    connections: Sequence[ConnectionSettings],
+    first_id: int,
+    now: int,
+    pools: Sequence[DeclaredPool] = (),
+    scopes: Sequence[ScopeSettings] = (),
 ) -> Script[Wanted]:
-    """Store every connection and sender in its account, the hidden pools that stand for them, and declared *pools*.
+    """Store every connection and sender in its account, the hidden pools that stand for them, declared *pools* and
+    what limits there are.
 
     A connection or pool that names no account belongs to the first, whose key is *first_id*. What belongs to a closed
     account is switched off. Brings what is to run. Raises UnknownAccount, SenderDeclaredTwice and UnknownMember.
@@ -52,12 +60,14 @@ def take_inventory(
                 detail["pools"] = [one.name for one in pooled[account.id]]
             yield from record(now, CONFIGURATION, "configuration.applied", account.sid, **detail)
     keys = yield from load_connections()
-    return {
+    wanted = {
         keys[account.id, settings.name]: (settings, account.id)
         for account in accounts
         if account.closed_at is None
         for settings in owned[account.id]
     }
+    yield from replace_declared(limits_declared(scopes, wanted, (yield from load_senders())))
+    return wanted
 
 
 Owned = TypeVar("Owned", ConnectionSettings, DeclaredPool)

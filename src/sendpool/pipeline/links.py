@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from sendpool.connectors.base import Connector, KnowsCapabilities, NamesAttempts
@@ -10,6 +11,7 @@ from sendpool.domain.fairness import RoundRobin
 from sendpool.domain.inflight import Flights
 from sendpool.domain.message import Content
 from sendpool.domain.ownership import FOREVER, Tenure
+from sendpool.domain.scopes import Bounds
 from sendpool.domain.sender import Sender
 from sendpool.domain.throughput import Bucket
 from sendpool.domain.vitals import Watch
@@ -93,9 +95,20 @@ class Gate:
         self.bucket = bucket
         self.options = options
         self.flights = Flights()
+        #: What bounds it beside its bucket and its connection's; None: nothing.
+        self.bounds: Bounds | None = None
+        #: When its limit of the day is reset, where it has reached it (monotonic seconds).
+        self.capped_until = -inf
         self.turns: RoundRobin[int] = RoundRobin()
         #: Segments given so far over its weight, by pool: its place in the pool's spread.
         self.served: dict[int, float] = {}
+
+    def free_at(self, link: Link, now: float) -> float:
+        """When it could take a message, its stops and the room in flight apart."""
+        at = max(self.bucket.free_at(now), link.bucket.free_at(now))
+        if self.bounds is None:
+            return at
+        return max(at, self.bounds.earliest(1, now), self.capped_until)
 
 
 class Flight:

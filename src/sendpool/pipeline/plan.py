@@ -9,17 +9,20 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from sendpool.domain.bounded import BoundOffer
 from sendpool.domain.dealing import LinkOffer, Offer
 from sendpool.domain.preference import spare
 from sendpool.domain.reasons import Reason, Remark
+from sendpool.domain.scopes import Moment
 from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.trickle import Trickles
 from sendpool.pipeline.book import QueueBook, is_one_senders
-from sendpool.pipeline.claim import HORIZON, Claim, Queue, Tier
+from sendpool.pipeline.claim import HORIZON, Claim, Clock, Queue, Tier
 from sendpool.pipeline.conditions import condition, momentary
 from sendpool.pipeline.lanes import Lanes
+from sendpool.pipeline.limiting import Limiter
 from sendpool.pipeline.links import Gate, Link
 from sendpool.pipeline.restraint import Able, Restraint
 from sendpool.pipeline.roster import Roster
@@ -44,16 +47,18 @@ class Planner:
         book: QueueBook,
         links: Mapping[int, Link],
         gates: Mapping[int, Gate],
+        limiter: Limiter,
         wake: Callable[[], None],
-        clock: Callable[[], float],
+        clock: Clock,
     ) -> None:
-        """*links* by connection and *gates* by sender are those that the send stage keeps."""
+        """*links* by connection, *gates* by sender and the *limiter* are those that the send stage keeps."""
         self.book = book
         self.roster = Roster()
         self.scenes = Scenes()
         self.restraint = Restraint()
         self.links = links
         self.gates = gates
+        self._limiter = limiter
         self._wake = wake
         self._clock = clock
         #: Messages of a pool that are no rows yet.
@@ -63,7 +68,7 @@ class Planner:
 
     def plan(self) -> list[Claim]:
         """The claims that the next commit should carry out: every pool with due rows and a sender that is free."""
-        now = self._clock()
+        now = self._clock.monotonic()
         waiting = self.book.pools()
         if not waiting:
             return []
@@ -83,7 +88,8 @@ class Planner:
             offers = self._offers(pool_id, channel, rooms, links)
             if offers:
                 scene = self.scenes.number(pool_id, channel, self._standings(pool_id, channel, rooms, now))
-                claims.append(self._claim(pool_id, channel, queues, offers, now)._replace(scene=scene))
+                claim = self._claim(pool_id, channel, queues, offers, now)
+                claims.append(claim._replace(scene=scene, **self._bounded(pool_id, channel, offers, now)))
         if not claims:
             self._wake_at(now, self._next_free(waiting, now))
         return claims
@@ -122,7 +128,24 @@ class Planner:
         gate, link = self.gates.get(sender.id), self.links.get(sender.connection_id)
         if gate is None or link is None or not link.up or link.draining or sender.drained:
             return inf
-        return max(gate.bucket.free_at(now), link.bucket.free_at(now), gate.flights.stopped_until)
+        return max(gate.free_at(link, now), gate.flights.stopped_until)
+
+    def _bounded(self, pool_id: int, channel: Channel, offers: Sequence[Offer], now: float) -> dict[str, Any]:
+        """The limiter, where some offer is bounded; and whether nobody but the offers could take a row of the pool."""
+        if not any(isinstance(offer, BoundOffer) for offer in offers):
+            return {}
+        offered = {offer.sender_id for offer in offers}
+        others = (sender for sender, _ in self.roster.members(pool_id, channel) if sender.id not in offered)
+        return {"limiter": self._limiter, "all_in": not any(self._may_take(sender, now) for sender in others)}
+
+    def _may_take(self, sender: Sender, now: float) -> bool:
+        """Whether a sender that has no offer now may have one soon. Rows that wait for one that comes back otherwise,
+        because its link comes up, are looked at again then.
+        """
+        gate, link = self.gates.get(sender.id), self.links.get(sender.connection_id)
+        if gate is None or link is None or sender.drained:
+            return False
+        return link.up and not link.draining and gate.capped_until <= now
 
     def _standings(
         self, pool_id: int, channel: Channel, rooms: Collection[tuple[int, int]], now: float
@@ -176,6 +199,8 @@ class Planner:
                 continue
             room = min(link.room, gate.flights.room(now, self.links[link.connection_id].window))
             slots = min(gate.bucket.slots(now, HORIZON), link.bucket.slots(now, HORIZON), room)
+            if gate.bounds is not None and slots > 0:
+                slots = min(slots, self._bounded_slots(gate, now))
             if slots <= 0:
                 continue
             rows = {pool_id: number for pool_id, (_, number) in pools.items()}
@@ -185,6 +210,13 @@ class Planner:
                     rooms[pool_id, sender_id] = _Room(gate, room, shares[pool_id], weight)
         return rooms
 
+    def _bounded_slots(self, gate: Gate, now: float) -> int:
+        """Segments that named scopes and lasting limits leave to a sender."""
+        assert gate.bounds is not None
+        moment = Moment(now, self._clock.wall())
+        gate.capped_until = gate.bounds.capped_until(moment)
+        return gate.bounds.slots(moment, HORIZON)
+
     def _offers(
         self,
         pool_id: int,
@@ -192,7 +224,7 @@ class Planner:
         rooms: Mapping[tuple[int, int], _Room],
         links: Mapping[int, LinkOffer],
     ) -> list[Offer]:
-        offers = []
+        offers: list[Offer] = []
         members = self.roster.members(pool_id, channel)
         gates = [gate for sender, _ in members if (gate := self.gates.get(sender.id)) is not None]
         # A sender that was away does not catch up: it starts level with the others.
@@ -206,19 +238,12 @@ class Planner:
                 trickle = trickles.get(sender.id)
                 served = max(gate.served.get(pool_id, floor), level if trickle else floor)
                 link = links[sender.connection_id]
-                offers.append(
-                    Offer(
-                        sender.id,
-                        room,
-                        gate.bucket,
-                        link,
-                        served,
-                        weight,
-                        idle=gate.flights.in_flight == 0,
-                        slots=slots,
-                        trickles=trickle,
-                    )
-                )
+                offer = (sender.id, room, gate.bucket, link, served, weight)
+                idle = gate.flights.in_flight == 0
+                if gate.bounds is None:
+                    offers.append(Offer(*offer, idle=idle, slots=slots, trickles=trickle))
+                else:
+                    offers.append(BoundOffer(*offer, gate.bounds, idle=idle, slots=slots, trickles=trickle))
         return offers
 
     def _trickles(self, pool_id: int, channel: Channel) -> dict[int, Trickles]:
@@ -241,7 +266,7 @@ class Planner:
                     continue
                 stopped = gate.flights.stopped_until
                 if gate.flights.room(max(now, stopped), link.window) > 0:
-                    times.append(max(gate.bucket.free_at(now), link.bucket.free_at(now), stopped + HORIZON))
+                    times.append(max(gate.free_at(link, now), stopped + HORIZON))
         return min(times, default=None)
 
     def _wake_at(self, now: float, when: float | None) -> None:

@@ -34,12 +34,15 @@ from sendpool.domain.inflight import is_route_fault
 from sendpool.domain.message import Category, Content, at_step, on_channel
 from sendpool.domain.policy import policy_for
 from sendpool.domain.routing import PAIR_BACKOFF
+from sendpool.domain.scopes import Moment
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import AttemptState, MessageState
+from sendpool.domain.throughput import Bucket
 from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.claim import Claimed, Started
 from sendpool.pipeline.departures import Departures
 from sendpool.pipeline.fence import WriteBacks
+from sendpool.pipeline.limiting import Limiter, connection_key, scope_key, sender_key
 from sendpool.pipeline.links import Flight, Gate, Link
 from sendpool.pipeline.pulse import Pulse, Taken
 from sendpool.pipeline.reach import Reachability
@@ -103,6 +106,7 @@ class Sending:
         self.references = References()
         self.reach = Reachability(clock)
         self.pulse = Pulse(clock)
+        self.limiter = Limiter()
         self.results: list[Result] = []
         self.said = WriteBacks()
         self._wake = wake
@@ -411,13 +415,44 @@ class Sending:
         return _ambiguous(started)._replace(carrier_id=name, expires_at=flight.expires_at)
 
     def _pause(self, flight: Flight, throttled: Throttled, now: float) -> None:
-        if throttled.scope == "connection":
-            flight.link.bucket.pause(now, throttled.retry_after)
-        elif throttled.scope == "sender":
-            self.gates[flight.started.sender_id].bucket.pause(now, throttled.retry_after)
-        else:
+        scope, gate, wait = throttled.scope, self.gates[flight.started.sender_id], throttled.retry_after
+        scopes = gate.bounds.scopes if gate.bounds is not None else {}
+        if scope in ("pair", "segment", "message"):
             # Only this recipient is to wait: no bucket is held up for it.
-            flight.wait = max(flight.wait, throttled.retry_after or PAIR_BACKOFF)
+            flight.wait = max(flight.wait, wait or PAIR_BACKOFF)
+            self._pause_pair(flight, gate, now)
+        elif scope in scopes or (scope == "scope" and scopes):
+            for name in [scope] if scope in scopes else scopes:
+                sharing = partial(_is_in, name)
+                self._pause_shared(scope_key(name), scopes[name], sharing, now, wait)
+        elif scope == "connection":
+            key = flight.link.connection_id
+            self._pause_shared(connection_key(key), flight.link.bucket, partial(_is_carried, key), now, wait)
+        else:
+            self._pause_one(sender_key(gate.sender.id), gate.bucket, now, wait)
+
+    def _pause_pair(self, flight: Flight, gate: Gate, now: float) -> None:
+        """Count the pause in the sender's pace to this recipient, so that its other messages wait too."""
+        if gate.bounds is not None and gate.bounds.pairs is not None:
+            row = flight.started.row
+            recipient = at_step(row.address, row.step)
+            self.limiter.note(partial(gate.bounds.pairs.pause, recipient, now, flight.wait))
+
+    def _pause_shared(
+        self, key: str, bucket: Bucket, shares: Callable[[Gate], bool], now: float, retry_after: float | None
+    ) -> None:
+        """Pause what several senders share. Where it has no pace of its own to be halved, theirs are."""
+        before = bucket.paused_until
+        self._pause_one(key, bucket, now, retry_after)
+        if bucket.mps is None and bucket.paused_until > before:
+            for gate in filter(shares, self.gates.values()):
+                gate.bucket.pause(now, bucket.paused_until - now)
+
+    def _pause_one(self, key: str, bucket: Bucket, now: float, retry_after: float | None) -> None:
+        paused = bucket.paused_until > now
+        bucket.pause(now, retry_after)
+        if not paused:
+            self.limiter.learn(key, bucket, now, self._wall())
 
     def _land(self, key: AttemptKey, flight: Flight) -> None:
         """Every part has an outcome: say what became of the attempt, or send again only what did not get through."""
@@ -430,8 +465,17 @@ class Sending:
         elif flight.accepted:
             self._send_parts_again(key, flight)
         else:
+            self._give_back(flight)
             withdrawn = _withdrawn(flight.started, FailureClass.THROTTLED, "throttled")
             self.results.append(withdrawn._replace(wait=flight.wait) if flight.wait else withdrawn)
+
+    def _give_back(self, flight: Flight) -> None:
+        """What no carrier took does not count for the day."""
+        started = flight.started
+        bounds = self.gates[started.sender_id].bounds
+        if bounds is not None and bounds.days:
+            left = Moment(self._clock(), self._wall()).wall_of(started.departure)
+            self.limiter.note(partial(bounds.give_back, started.row.cost, left))
 
     def _send_parts_again(self, key: AttemptKey, flight: Flight) -> None:
         """Some parts are at the carrier: the others follow by the same sender with the same reference.
@@ -442,7 +486,10 @@ class Sending:
         count = parts.bit_count()
         gate = self.gates[flight.started.sender_id]
         now = self._clock()
+        bounds = gate.bounds
         soonest = max(gate.bucket.earliest(count, now), flight.link.bucket.earliest(count, now))
+        if bounds is not None:
+            soonest = max(soonest, bounds.earliest(count, now))
         if self._wall() + int((soonest - now) * 1e6) >= flight.started.context.deadline:
             # A text that lacks a part is no text, and its time is over: no part is sent late.
             late = (AttemptState.EXPIRED, FailureClass.EXPIRED, "deadline", EXPIRED_RULE)
@@ -451,7 +498,11 @@ class Sending:
             return
         flight.missing = parts
         self.flights[key] = flight
-        when = max(gate.bucket.take(count, now), flight.link.bucket.take(count, now), now + max(0.05, flight.wait))
+        when = max(soonest, now + max(0.05, flight.wait))
+        gate.bucket.take_at(count, when)
+        flight.link.bucket.take_at(count, when)
+        if bounds is not None:
+            bounds.take_at(count, when)
         gate.flights.started(count)
         flight.link.in_flight += count
         submission = self._submission(flight, parts, self._terms(flight.started, gate.sender.channel, flight.link))
@@ -479,6 +530,7 @@ class Sending:
         link.window = window if up else 0
         link.detail = detail
         if up:
+            self.limiter.release = True
             for gate in self.gates.values():
                 if gate.sender.connection_id == link.connection_id:
                     gate.flights.lift()
@@ -511,7 +563,7 @@ class Sending:
         if gate is None or link is None:
             return float("inf")
         now = self._clock()
-        at = max(gate.bucket.free_at(now), link.bucket.free_at(now), gate.flights.stopped_until)
+        at = max(gate.free_at(link, now), gate.flights.stopped_until)
         # A sender whose link is down is the last choice but for one that is drained, and neither an impossible one.
         at += 0.0 if link.up else 3600.0
         return at + 7200.0 if self._is_drained(sender_id) else at
@@ -519,6 +571,14 @@ class Sending:
     def _is_drained(self, sender_id: int) -> bool:
         sender = self.roster.senders.get(sender_id)
         return sender is not None and sender.drained
+
+
+def _is_in(scope: str, gate: Gate) -> bool:
+    return gate.bounds is not None and scope in gate.bounds.scopes
+
+
+def _is_carried(connection_id: int, gate: Gate) -> bool:
+    return gate.sender.connection_id == connection_id
 
 
 def _public_id(started: Started) -> str:

@@ -22,9 +22,11 @@ from sendpool.connectors.base import (
     Unavailable,
 )
 from sendpool.connectors.registry import connector_type
+from sendpool.domain.scopes import ScopeSettings
 from sendpool.domain.throughput import Bucket
 from sendpool.failpoints import reach
 from sendpool.pipeline.engine import Engine
+from sendpool.pipeline.limiting import connection_key, sender_key
 from sendpool.pipeline.links import Gate, Link
 from sendpool.pipeline.numbers import OutOfNumbers
 from sendpool.pipeline.receive import Arrival
@@ -91,12 +93,17 @@ class Supervisor:
         self._engine = engine
         self._settings: dict[int, ConnectionSettings] = {}
 
-    async def apply(self, wanted: Mapping[int, tuple[ConnectionSettings, int]]) -> None:
+    async def apply(
+        self, wanted: Mapping[int, tuple[ConnectionSettings, int]], scopes: Sequence[ScopeSettings] = ()
+    ) -> None:
         """Open, replace and close connections so that these run: settings and account by connection key.
+
+        *scopes* are all the named scopes there are.
 
         A connection whose own settings are the same stays open; its senders' rates are taken over all the same.
         """
-        sending = self._engine.sending
+        sending, clock = self._engine.sending, self._engine.clock
+        sending.limiter.configure(scopes, clock.monotonic(), clock.wall())
         gone = [key for key in self._settings if key not in wanted]
         changed = [
             key
@@ -114,11 +121,15 @@ class Supervisor:
 
     async def _open(self, key: int, settings: ConnectionSettings, account_id: int) -> None:
         connector = connector_type(settings.type)(settings)
-        link = Link(key, settings.name, settings.type, connector, Bucket(settings.mps, settings.burst))
-        # What left just before the last end of this process is not known: the bucket starts empty (design §7).
-        link.bucket.empty(self._engine.clock.monotonic())
+        bucket = self._begin(Bucket(settings.mps, settings.burst), connection_key(key))
+        link = Link(key, settings.name, settings.type, connector, bucket)
         self._engine.sending.links[key] = link
         await connector.open(ConnectionInbox(self._engine, link, account_id))
+
+    def _begin(self, bucket: Bucket, key: str) -> Bucket:
+        # What left just before the last end of this process is not known: the bucket starts empty (design §7).
+        clock = self._engine.clock
+        return self._engine.limiter.begin(bucket, key, clock.monotonic(), clock.wall())
 
     async def _close(self, key: int) -> None:
         link = self._engine.sending.links[key]
@@ -133,20 +144,23 @@ class Supervisor:
         """Give every active sender a gate; one that is known keeps its bucket and only takes over a changed rate."""
         gates = self._engine.sending.gates
         now = self._engine.clock.monotonic()
-        options = {
-            (key, sender.channel, sender.address): sender.options
+        declared = {
+            (key, sender.channel, sender.address): sender
             for key, settings in self._settings.items()
             for sender in settings.senders
         }
         for sender in roster.senders.values():
             gate = gates.get(sender.id)
-            chosen = options.get((sender.connection_id, sender.channel, sender.address), {})
+            own = declared.get((sender.connection_id, sender.channel, sender.address))
+            options = own.options if own is not None else {}
             if gate is None:
-                gates[sender.id] = gate = Gate(sender, Bucket(sender.mps, sender.burst), chosen)
-                gate.bucket.empty(now)
+                bucket = self._begin(Bucket(sender.mps, sender.burst), sender_key(sender.id))
+                gates[sender.id] = gate = Gate(sender, bucket, options)
             elif (gate.sender.mps, gate.sender.burst) != (sender.mps, sender.burst):
                 gate.bucket.resize(sender.mps, sender.burst, now)
-            gate.sender, gate.options = sender, chosen
+            gate.sender, gate.options = sender, options
+            settings = self._settings.get(sender.connection_id)
+            gate.bounds = None if settings is None else self._engine.limiter.bounds_of(sender, own, settings, now)
         drained = Counter(
             sender.connection_id for sender in roster.senders.values() if sender.active and sender.drained
         )

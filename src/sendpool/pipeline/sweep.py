@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -31,6 +31,7 @@ from sendpool.store.attempts import BegunAttempt, started_attempts
 from sendpool.store.chunks import chunks_of, expanding_operations
 from sendpool.store.database import Script
 from sendpool.store.idempotency import forget_keys
+from sendpool.store.limits import Learned, forget_counts, load_learned, release_held, save_learned
 from sendpool.store.numbers import first_block
 from sendpool.store.queue import (
     QueueRow,
@@ -157,6 +158,21 @@ def end_overdue(changes: Changes, engine: Engine) -> Script[None]:
             return
 
 
+def keep_learned(changes: Changes, learned: Mapping[str, Learned]) -> Script[None]:
+    """What throttle answers have taught outlives a restart."""
+    yield from save_learned(learned)
+
+
+def look_at_held(changes: Changes) -> Script[None]:
+    """Who may send has changed: rows that limits hold have their chance again."""
+    yield from release_held(changes.now)
+
+
+def forget_old_counts(changes: Changes) -> Script[None]:
+    """What lasting limits look back on no more goes."""
+    yield from forget_counts(changes.now)
+
+
 def forget_old_keys(changes: Changes) -> Script[None]:
     """Keys of requests are free again after a day."""
     yield from forget_keys(changes.now, AT_ONCE)
@@ -227,6 +243,7 @@ class Sweeper:
         if engine.book.keys:
             for queue_id, rows in (await engine.database.read(count_waiting(list(engine.book.keys)))).items():
                 engine.book.add(queue_id, rows)
+        engine.limiter.learned = await engine.database.read(load_learned())
         # A new message starts level with what waits, not before all of it.
         for pool_id, rank in await engine.database.read(lowest_ranks()):
             engine.acceptor.fair_clock(pool_id).claimed(rank)
@@ -282,12 +299,18 @@ class Sweeper:
         timed = timed_queues(engine.book, engine.roster)
         if timed:
             steps.append(partial(_leave, engine=engine, queues=timed))
+        limiter = engine.limiter
+        if limiter.release:
+            limiter.release = False
+            steps.insert(0, look_at_held)
+        if limiter.unsaved:
+            steps.append(partial(keep_learned, learned=limiter.take_unsaved()))
         engine.expander.hurry_orphans()
         orphans = self._orphans()
         if orphans:
             steps.append(partial(end_orphans, queue_ids=orphans))
         if self._round % RARELY == 0:
-            steps += [match_again, partial(end_overdue, engine=engine), forget_old_keys]
+            steps += [match_again, partial(end_overdue, engine=engine), forget_old_keys, forget_old_counts]
             await self._look_at_queues()
             await self._look_at_rows()
         if self._round % RARELY == 0 or engine.backlog.refused:

@@ -381,7 +381,64 @@ later = Table(
     #: The rank it had; None for a row that has never been due.
     Column("rank", BigInteger),
     _required("cost", SmallInteger),
+    #: The reason's code where a limit holds it, whoever might take it.
+    Column("held", Text),
+    Index(
+        "later_held",
+        "held",
+        sqlite_where=Column("held").is_not(None),
+        postgresql_where=Column("held").is_not(None),
+    ),
     sqlite_with_rowid=False,
+)
+
+#: Segments that lasting limits have counted. A scope is "sender:<id>", "connection:<id>" or "scope:<name>".
+scope_day = Table(
+    "scope_day",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    #: When the day began where the limit counts it.
+    Column("day", Time, primary_key=True, autoincrement=False),
+    _required("used", BigInteger),
+    sqlite_with_rowid=False,
+)
+
+#: First contacts in 24 hours.
+scope_contact = Table(
+    "scope_contact",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    #: A digest: nobody learns the address from it.
+    Column("recipient", Text, primary_key=True),
+    _required("at", Time),
+    Index("scope_contact_age", "at"),
+    sqlite_with_rowid=False,
+)
+
+#: What carriers' throttle answers have said.
+scope_learned = Table(
+    "scope_learned",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    #: Segments a second with which it went on after the last one; None: unlimited by itself.
+    Column("mps", Float),
+    _required("at", Time),
+    _required("paused_until", Time),
+    _required("throttles", BigInteger),
+)
+
+#: Limits as the configuration declares them, for those who ask.
+scope_declared = Table(
+    "scope_declared",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("mps", Float),
+    Column("burst", Float),
+    Column("daily_limit", BigInteger),
+    _required("day_zone", Text),
+    Column("recipient_limit", BigInteger),
+    Column("pair_seconds", Float),
+    Column("pair_burst", BigInteger),
 )
 
 attempt = Table(
