@@ -6,8 +6,15 @@ from typing import Any
 
 import pytest
 
+from sendpool.domain.destinations import Countries
 from sendpool.domain.message import Category
+from sendpool.domain.pool import Choice
+from sendpool.domain.preference import Preference
+from sendpool.domain.quiet import QuietHours
+from sendpool.domain.sender import Channel
 from sendpool.store.roster import load_pools
+
+SETTINGS = ("category", "fallbackAfter", "preference", "grace", "reach", "countries", "quietHours")
 
 
 async def made(client: Any, body: Any) -> dict[str, Any]:
@@ -19,7 +26,7 @@ async def made(client: Any, body: Any) -> dict[str, Any]:
 
 
 def settings(pool: dict[str, Any]) -> dict[str, Any]:
-    return {name: pool[name] for name in ("category", "fallbackAfter") if name in pool}
+    return {name: pool[name] for name in SETTINGS if name in pool}
 
 
 @pytest.mark.parametrize(
@@ -31,6 +38,17 @@ def settings(pool: dict[str, Any]) -> dict[str, Any]:
         ({"fallbackAfter": 5}, {"fallbackAfter": 5}),
         ({"fallbackAfter": 86_400}, {"fallbackAfter": 86_400}),
         ({"category": "Transactional", "fallbackAfter": 7.5}, {"category": "transactional", "fallbackAfter": 7.5}),
+        ({"preference": "Sticky"}, {"preference": "sticky"}),
+        ({"preference": "spread"}, {"preference": "spread"}),
+        ({"grace": 1, "reach": ["rcs", "SMS"]}, {"grace": 1, "reach": ["RCS", "SMS"]}),
+        ({"reach": ["WHATSAPP"]}, {"reach": ["WHATSAPP"]}),
+        ({"countries": {"allow": ["us", "CA", "US"]}}, {"countries": {"allow": ["US", "CA"]}}),
+        ({"countries": {"deny": []}}, {"countries": {"deny": []}}),
+        ({"quietHours": {"start": "21:00", "end": "08:00"}}, {"quietHours": {"start": "21:00", "end": "08:00"}}),
+        (
+            {"quietHours": {"start": "00:00", "end": "23:59", "exempt": ["OTP", "bulk"]}},
+            {"quietHours": {"start": "00:00", "end": "23:59", "exempt": ["otp", "bulk"]}},
+        ),
     ],
 )
 async def test_settings_of_a_new_pool_are_shown_where_it_has_them(
@@ -87,8 +105,29 @@ async def test_taking_away_what_is_not_set_changes_nothing(client: Any) -> None:
         ({"fallbackAfter": []}, ["$.fallbackAfter"]),
         ({"fallbackAfter": 10**300}, ["$.fallbackAfter"]),
         ({"category": "", "fallbackAfter": 0}, ["$.category", "$.fallbackAfter"]),
-        ({"preference": "sticky"}, ["$.preference"]),
+        ({"preference": "best"}, ["$.preference"]),
+        ({"preference": ["sticky"]}, ["$.preference"]),
+        ({"grace": 0.5}, ["$.grace"]),
+        ({"grace": 301}, ["$.grace"]),
+        ({"grace": "10"}, ["$.grace"]),
         ({"reach": []}, ["$.reach"]),
+        ({"reach": "SMS"}, ["$.reach"]),
+        ({"reach": ["SMS", "sms"]}, ["$.reach"]),
+        ({"reach": ["EMAIL"]}, ["$.reach"]),
+        ({"reach": [{}]}, ["$.reach"]),
+        ({"countries": {}}, ["$.countries"]),
+        ({"countries": ["US"]}, ["$.countries"]),
+        ({"countries": {"only": ["US"]}}, ["$.countries", "$.countries"]),
+        ({"countries": {"allow": ["US", "UK"], "deny": "FR"}}, ["$.countries.allow[1]", "$.countries.deny"]),
+        ({"countries": {"allow": ["US", 1]}}, ["$.countries.allow[1]"]),
+        ({"countries": {"allow": ["US"] * 301}}, ["$.countries.allow"]),
+        ({"quietHours": "night"}, ["$.quietHours"]),
+        ({"quietHours": {}}, ["$.quietHours.start", "$.quietHours.end"]),
+        ({"quietHours": {"start": "9 pm", "end": "24:00"}}, ["$.quietHours.start", "$.quietHours.end"]),
+        ({"quietHours": {"start": "08:00", "end": "08:00"}}, ["$.quietHours"]),
+        ({"quietHours": {"start": "21:00", "end": "08:00", "zone": "UTC"}}, ["$.quietHours"]),
+        ({"quietHours": {"start": "21:00", "end": "08:00", "exempt": ["news"]}}, ["$.quietHours.exempt"]),
+        ({"quietHours": {"start": "21:00", "end": "08:00", "exempt": ["otp", "OTP"]}}, ["$.quietHours.exempt"]),
     ],
 )
 async def test_any_other_setting_is_refused(method: str, body: Any, contexts: Any, client: Any) -> None:
@@ -100,9 +139,41 @@ async def test_any_other_setting_is_refused(method: str, body: Any, contexts: An
     assert (answer.status, answer.contexts, set(answer.codes)) == (400, contexts, {60701})
 
 
-@pytest.mark.parametrize("body", [{"category": None}, {"fallbackAfter": None}])
+@pytest.mark.parametrize("body", [{name: None} for name in SETTINGS])
 async def test_a_new_pool_has_nothing_to_take_away(body: Any, client: Any) -> None:
     assert (await client.post("/v1/SenderPools", body)).contexts == [f"$.{next(iter(body))}"]
+
+
+async def test_what_a_pool_chooses_by_is_replaced_and_taken_away(client: Any) -> None:
+    pool = await made(client, {"preference": "match", "countries": {"allow": ["US"]}, "grace": 5})
+    path = f"/v1/SenderPools/{pool['id']}"
+
+    assert (await client.patch(path, {"countries": {"deny": ["FR"]}, "grace": None})).status == 202
+
+    assert settings((await client.get(path)).json) == {"preference": "match", "countries": {"deny": ["FR"]}}
+
+
+async def test_choosing_follows_the_settings(world: Any) -> None:
+    await made(
+        world.client,
+        {
+            "preference": "sticky",
+            "grace": 3,
+            "reach": ["SMS", "WHATSAPP"],
+            "countries": {"allow": ["US"], "deny": ["CA"]},
+            "quietHours": {"start": "21:00", "end": "08:30", "exempt": []},
+        },
+    )
+
+    (pool,) = [pool for pool in await world.services.database.read(load_pools()) if not pool.hidden]
+
+    assert pool.choice == Choice(
+        preference=Preference.STICKY,
+        grace=3,
+        reach=(Channel.SMS, Channel.WHATSAPP),
+        countries=Countries(only=frozenset({"US"}), never=frozenset({"CA"})),
+        quiet=QuietHours(start=1260, end=510, exempt=frozenset()),
+    )
 
 
 async def test_sending_follows_the_settings(world: Any) -> None:

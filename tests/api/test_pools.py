@@ -72,9 +72,15 @@ async def test_everything_about_a_new_pool_is_optional(body: Any, client: Any) -
         ({"senders": [{"senderId": UNKNOWN_SENDER}]}, ["$.senders[0].senderId"]),
         ({"senders": [{"senderId": UNKNOWN_SENDER + "000"}]}, ["$.senders[0].senderId"]),
         ({"senders": [{"senderId": UNKNOWN_SENDER}] * 2}, ["$.senders[1].senderId"]),
-        ({"senders": [{"senderId": UNKNOWN_SENDER, "weight": 2}]}, ["$.senders[0].weight"]),
+        ({"senders": [{"senderId": UNKNOWN_SENDER, "weight": 0}]}, ["$.senders[0].weight"]),
+        ({"senders": [{"senderId": UNKNOWN_SENDER, "weight": 1001}]}, ["$.senders[0].weight"]),
+        ({"senders": [{"senderId": UNKNOWN_SENDER, "weight": "2"}]}, ["$.senders[0].weight"]),
+        ({"senders": [{"senderId": UNKNOWN_SENDER, "tier": -1}]}, ["$.senders[0].tier"]),
+        ({"senders": [{"senderId": UNKNOWN_SENDER, "tier": 100}]}, ["$.senders[0].tier"]),
+        ({"senders": [{"senderId": UNKNOWN_SENDER, "tier": 1.5}]}, ["$.senders[0].tier"]),
+        ({"senders": [{"senderId": UNKNOWN_SENDER, "tier": True}]}, ["$.senders[0].tier"]),
         ({"senders": [{"sender": UNKNOWN_SENDER}]}, ["$.senders[0]", "$.senders[0].senderId"]),
-        ({"preference": "sticky"}, ["$.preference"]),
+        ({"preference": "stickier"}, ["$.preference"]),
         ({"category": "otp", "reach": []}, ["$.reach"]),
         ({"nmae": "x", "tags": 1}, [None, "$.tags"]),
     ],
@@ -121,6 +127,25 @@ async def test_members_that_cannot_be_added_change_nothing(body: Any, client: An
 
     assert (await client.post(f"/v1/SenderPools/{pool['id']}/Senders", body)).status == 400
     assert await members(client, pool) == {senders[0]}
+
+
+async def test_members_have_weights_and_tiers_that_adding_again_changes(client: Any, senders: Any) -> None:
+    first = {"senderId": senders[0], "weight": 2.5, "tier": 1}
+    pool = await made(client, {"senders": [first, {"senderId": senders[1]}]})
+    path = f"/v1/SenderPools/{pool['id']}/Senders"
+
+    async def shares() -> dict[str, Any]:
+        answer = await client.get(path)
+        return {one["id"]: (one["weight"], one["tier"]) for one in answer.json["senders"]}
+
+    assert await shares() == {senders[0]: (2.5, 1), senders[1]: (1.0, 0)}
+
+    assert (await client.post(path, [{"senderId": senders[0], "tier": 0}, {"senderId": senders[1]}])).status == 202
+    assert await shares() == {senders[0]: (2.5, 0), senders[1]: (1.0, 0)}
+
+    assert (await client.post(path, {"senderId": senders[1], "weight": 4})).status == 202
+    assert await shares() == {senders[0]: (2.5, 0), senders[1]: (4.0, 0)}
+    assert "weight" not in (await client.get(f"/v1/Senders/{senders[0]}")).json
 
 
 async def test_one_unknown_sender_among_known_ones_adds_none(client: Any, senders: Any) -> None:

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sendpool.api.bodies import decode_json, decode_object, kind_of
 from sendpool.api.checks import check_category, check_fields, check_tags, check_text, entries, wrong_kind
+from sendpool.api.pool_choices import check_number, read_choice, read_share
 from sendpool.api.problems import INVALID, NOT_FOUND, Findings
 from sendpool.api.references import in_body
 from sendpool.domain import ids
+from sendpool.domain.pool import LEAST_FALLBACK_AFTER, LEAST_GRACE, MOST_FALLBACK_AFTER, MOST_GRACE
 from sendpool.domain.request import Problem, Refused
-from sendpool.store.pools import NewPool, Setting, UnknownSenders
+from sendpool.store.pools import NewPool, Setting, Share, UnknownSenders
 
 MAX_NAME = 256
 MAX_SENDERS = 10_000
 #: Senders that one request may add.
 MAX_ADDED = 1_000
 
-#: Seconds to stay on a channel: below, receipts have no time to arrive; above, no carrier goes on trying.
-LEAST_FALLBACK_AFTER, MOST_FALLBACK_AFTER = 5, 86_400
-
-#: Our own fields that are settings of a pool, and those that a later version brings.
-_SETTINGS = ("category", "fallbackAfter")
-_NOT_BUILT = ("preference", "reach")
-_MEMBER_NOT_BUILT = ("weight", "tier")
+#: Our own fields that are settings of a pool.
+_SETTINGS = ("category", "fallbackAfter", "preference", "grace", "reach", "countries", "quietHours")
 
 
 class PoolChange(NamedTuple):
@@ -39,12 +37,12 @@ def read_new_pool(body: bytes) -> NewPool:
     """The pool to be made. A name is optional. Raises Refused with everything that is wrong."""
     findings = Findings()
     fields = decode_object(body)
-    check_fields(fields, ("name", "tags", "senders", *_SETTINGS), findings, not_built=_NOT_BUILT)
+    check_fields(fields, ("name", "tags", "senders", *_SETTINGS), findings)
     name, tags = _name_and_tags(fields, findings)
     settings = _settings(fields, findings)
-    senders = _senders(fields["senders"], findings, least=0, most=MAX_SENDERS) if "senders" in fields else []
+    shares = _senders(fields["senders"], findings, least=0, most=MAX_SENDERS) if "senders" in fields else {}
     findings.refuse()
-    return NewPool(name or "", tags or {}, senders, settings)
+    return NewPool(name or "", tags or {}, list(shares), settings, _given(shares))
 
 
 def read_pool_change(body: bytes) -> PoolChange:
@@ -54,25 +52,32 @@ def read_pool_change(body: bytes) -> PoolChange:
     """
     findings = Findings()
     fields = decode_object(body)
-    check_fields(fields, ("name", "tags", *_SETTINGS), findings, not_built=_NOT_BUILT)
+    check_fields(fields, ("name", "tags", *_SETTINGS), findings)
     name, tags = _name_and_tags(fields, findings)
     removed: dict[str, Setting | None] = {field: None for field in _SETTINGS if fields.get(field, "") is None}
     settings = _settings({field: value for field, value in fields.items() if field not in removed}, findings)
     if not fields:
-        findings.add("the body changes nothing; give name, tags, category or fallbackAfter")
+        findings.add(f"the body changes nothing; give name, tags, {', '.join(_SETTINGS[:-1])} or {_SETTINGS[-1]}")
     findings.refuse()
     return PoolChange(name, tags, {**removed, **settings})
 
 
-def read_added_senders(body: bytes) -> list[bytes]:
-    """The senders to be added: an array, or one object. Raises Refused with everything that is wrong."""
+def read_added_senders(body: bytes) -> tuple[list[bytes], Mapping[bytes, Share]]:
+    """The senders to be added (an array, or one object), and the places of those that are given one.
+
+    Raises Refused with everything that is wrong.
+    """
     findings = Findings()
     value = decode_json(body)
     if not isinstance(value, dict | list):
         raise Refused(Problem(INVALID, f"the body must be an array or an object, not {kind_of(value)}"))
-    senders = _senders([value] if isinstance(value, dict) else value, findings, least=1, most=MAX_ADDED)
+    shares = _senders([value] if isinstance(value, dict) else value, findings, least=1, most=MAX_ADDED)
     findings.refuse()
-    return senders
+    return list(shares), _given(shares)
+
+
+def _given(shares: Mapping[bytes, Share]) -> dict[bytes, Share]:
+    return {uid: share for uid, share in shares.items() if share != Share()}
 
 
 def _name_and_tags(fields: dict[str, Any], findings: Findings) -> tuple[str | None, dict[str, str] | None]:
@@ -84,30 +89,31 @@ def _settings(fields: dict[str, Any], findings: Findings) -> dict[str, Setting]:
     found: dict[str, Setting] = {}
     if "category" in fields and (category := check_category(fields["category"], findings)) is not None:
         found["category"] = category.value
-    if "fallbackAfter" in fields:
-        after = fields["fallbackAfter"]
-        number = isinstance(after, int | float) and not isinstance(after, bool)
-        if number and LEAST_FALLBACK_AFTER <= after <= MOST_FALLBACK_AFTER:
-            found["fallbackAfter"] = after
-        else:
-            wanted = f"a number of seconds from {LEAST_FALLBACK_AFTER} to {MOST_FALLBACK_AFTER:,}"
-            findings.add(f"fallbackAfter must be {wanted}", "$.fallbackAfter")
-    return found
+    for field, least, most in (
+        ("fallbackAfter", LEAST_FALLBACK_AFTER, MOST_FALLBACK_AFTER),
+        ("grace", LEAST_GRACE, MOST_GRACE),
+    ):
+        if field in fields:
+            number = check_number(fields[field], field, f"$.{field}", findings, least=least, most=most, of="seconds")
+            if number is not None:
+                found[field] = number
+    return {**found, **read_choice(fields, findings)}
 
 
-def _senders(value: object, findings: Findings, *, least: int, most: int) -> list[bytes]:
-    uids: dict[bytes, None] = {}
+def _senders(value: object, findings: Findings, *, least: int, most: int) -> dict[bytes, Share]:
+    uids: dict[bytes, Share] = {}
     for _, context, entry in entries(value, "senders", "$.senders", findings, least=least, most=most):
         if not isinstance(entry, dict):
             wrong_kind("a member", "an object with a senderId", entry, context, findings)
             continue
-        check_fields(entry, ("senderId",), findings, context, not_built=_MEMBER_NOT_BUILT)
+        check_fields(entry, ("senderId", "weight", "tier"), findings, context)
+        share = read_share(entry, context, findings)
         uid = in_body(ids.SENDER, entry.get("senderId"), "sender", f"{context}.senderId", findings)
         if uid in uids:
             findings.add("each sender may be listed once", f"{context}.senderId")
         elif uid is not None:
-            uids[uid] = None
-    return list(uids)
+            uids[uid] = share
+    return uids
 
 
 def unknown_senders(error: UnknownSenders) -> Refused:

@@ -5,11 +5,11 @@ Changes are applied before they are answered, so that a read that follows sees t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from sendpool.api import schemas
 from sendpool.api.accepted import operation_accepted, resource_accepted
@@ -33,6 +33,7 @@ from sendpool.store.pools import NewPool, PoolOperationRow, PoolRow, UnknownSend
 from sendpool.store.slices import Slice
 
 T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
 _POOL = "sender pool"
 #: Senders of one change that its note names.
@@ -56,7 +57,17 @@ def _shown(row: PoolRow) -> schemas.SenderPool:
         updated_at=instant(row.updated_at),
         category=settings.get("category", UNSET),
         fallback_after=settings.get("fallbackAfter", UNSET),
+        preference=settings.get("preference", UNSET),
+        grace=settings.get("grace", UNSET),
+        reach=settings.get("reach", UNSET),
+        countries=_shape(settings.get("countries"), schemas.PoolCountries),
+        quiet_hours=_shape(settings.get("quietHours"), schemas.PoolQuietHours),
     )
+
+
+def _shape(value: object, shape: type[S]) -> S | UnsetType:
+    """A setting that is an object, as it is shown."""
+    return UNSET if value is None else msgspec.convert(value, shape)
 
 
 def _operation(row: PoolOperationRow) -> schemas.SenderPoolOperation:
@@ -216,21 +227,23 @@ async def post_members(request: Request) -> Reply:
     body = await request.body()
 
     async def act(key: Key | None) -> bytes:
-        return await _add(request, uid, read_added_senders(body), key)
+        return await _add(request, uid, *read_added_senders(body), key)
 
     operation_id = ids.operation_id(await once(request, body, act))
     members = f"{request.base}/SenderPools/{ids.encode(ids.POOL, uid)}/Senders"
     return operation_accepted(operation_id, f"{members}/Operations/{operation_id}", members)
 
 
-async def _add(request: Request, uid: bytes, senders: Sequence[bytes], key: Key | None) -> bytes:
+async def _add(
+    request: Request, uid: bytes, senders: Sequence[bytes], shares: Mapping[bytes, pools.Share], key: Key | None
+) -> bytes:
     """Add senders to a pool; the uid of the operation."""
     account = request.account_id
     try:
         operation_uid = await _write(
             request,
             "pool.senders_added",
-            lambda now: _keeping(pools.add_members(account, uid, senders, now), lambda made: made, key, now),
+            lambda now: _keeping(pools.add_members(account, uid, senders, now, shares), lambda made: made, key, now),
             lambda _: uid,
             senders=[ids.encode(ids.SENDER, one) for one in senders[:_LISTED]],
             count=len(senders),

@@ -74,7 +74,7 @@ class ResourceReference(Shape, frozen=True, kw_only=True):
 
 
 class Sender(Shape, frozen=True, kw_only=True):
-    """A sender."""
+    """A sender. `weight` and `tier` are our extensions, present where the senders of a pool are listed."""
 
     id: SenderId
     display_name: str | None
@@ -84,6 +84,8 @@ class Sender(Shape, frozen=True, kw_only=True):
     tags: Tags
     created_at: Timestamp
     updated_at: Timestamp
+    weight: Annotated[float, OURS] | UnsetType = UNSET
+    tier: Annotated[int, OURS] | UnsetType = UNSET
 
 
 class SenderPage(Shape, frozen=True, kw_only=True):
@@ -123,8 +125,23 @@ class ResolveSendersResponse(Shape, frozen=True, kw_only=True):
     results: list[ResolvedPair]
 
 
+class PoolCountries(Shape, frozen=True, kw_only=True):
+    """Countries that a pool sends to, by their ISO codes."""
+
+    allow: list[str] | UnsetType = UNSET
+    deny: list[str] | UnsetType = UNSET
+
+
+class PoolQuietHours(Shape, frozen=True, kw_only=True):
+    """When a pool sends nothing, by the recipient's clock; and the categories that it sends all the same."""
+
+    start: str
+    end: str
+    exempt: list[str] | UnsetType = UNSET
+
+
 class SenderPool(Shape, frozen=True, kw_only=True):
-    """A pool. `category` and `fallback_after` (seconds) are our extensions, present only when set."""
+    """A pool. What says how it chooses and for how long (seconds) are our extensions, present only when set."""
 
     id: PoolId
     name: str
@@ -133,6 +150,11 @@ class SenderPool(Shape, frozen=True, kw_only=True):
     updated_at: Timestamp
     category: Annotated[str, OURS] | UnsetType = UNSET
     fallback_after: Annotated[float, OURS] | UnsetType = UNSET
+    preference: Annotated[str, OURS] | UnsetType = UNSET
+    grace: Annotated[float, OURS] | UnsetType = UNSET
+    reach: Annotated[list[str], OURS] | UnsetType = UNSET
+    countries: Annotated[PoolCountries, OURS] | UnsetType = UNSET
+    quiet_hours: Annotated[PoolQuietHours, OURS] | UnsetType = UNSET
 
 
 class SenderPoolPage(Shape, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from sendpool.api import schemas
 from sendpool.api.exchange import Reply, Request
@@ -46,6 +46,8 @@ def _shown(row: SenderRow) -> schemas.Sender:
         tags=Raw(row.tags.encode()),
         created_at=instant(row.created_at),
         updated_at=instant(row.updated_at),
+        weight=UNSET if row.weight is None else row.weight,
+        tier=UNSET if row.tier is None else row.tier,
     )
 
 

@@ -26,17 +26,26 @@ class UnknownSenders(Exception):
         self.positions = positions
 
 
-#: A category's name, or seconds.
-Setting = str | int | float
+#: Anything that JSON can say: a category's name, seconds, countries.
+Setting = Any
+
+
+class Share(NamedTuple):
+    """A member's place in its pool; None leaves it as it is, a new member's at weight 1 in tier 0."""
+
+    weight: float | None = None
+    tier: int | None = None
 
 
 class NewPool(NamedTuple):
-    """A pool to be made. `settings` are by the names that `roster.PoolSettings` has in JSON."""
+    """A pool to be made. `settings` are by the names that `roster.PoolSettings` and `ChoiceSettings` have in JSON."""
 
     name: str
     tags: Mapping[str, str]
     sender_uids: Sequence[bytes]
     settings: Mapping[str, Setting] = {}
+    #: The places of those members that have one of their own.
+    shares: Mapping[bytes, Share] = {}
 
 
 class Created(NamedTuple):
@@ -104,6 +113,19 @@ def _insert_members(pool_id: int, sender_ids: Sequence[int], now: int) -> Script
     )
 
 
+def _set_shares(
+    pool_id: int, sender_ids: Sequence[int], uids: Sequence[bytes], shares: Mapping[bytes, Share]
+) -> Script[None]:
+    rows = [(pool_id, key, *shares[uid]) for key, uid in zip(sender_ids, uids, strict=True) if uid in shares]
+    if rows:
+        yield Bulk(
+            "UPDATE pool_member SET weight = coalesce(v.weight, pool_member.weight), tier = coalesce(v.tier,"
+            " pool_member.tier) FROM v WHERE pool_member.pool_id = v.pool_id AND pool_member.sender_id = v.sender_id",
+            (("pool_id", "bigint"), ("sender_id", "bigint"), ("weight", "double precision"), ("tier", "int")),
+            rows,
+        )
+
+
 def _record_operation(account_id: int, pool_id: int, uid: bytes, memberships: int, now: int) -> Script[None]:
     """Write the operation of a change that this transaction has already made. A repeated member counts as created."""
     yield insert(pool_operation).values(
@@ -134,6 +156,7 @@ def create_pool(account_id: int, new: NewPool, now: int) -> Script[Created]:
     }
     pool_id = yield from _insert_pool(account_id, pool_uid, values, now)
     yield from _insert_members(pool_id, sender_ids, now)
+    yield from _set_shares(pool_id, sender_ids, new.sender_uids, new.shares)
     yield from _record_operation(account_id, pool_id, operation_uid, len(sender_ids), now)
     return Created(pool_uid, operation_uid)
 
@@ -244,16 +267,23 @@ def delete_all_pools(account_id: int, now: int) -> Script[None]:
     )
 
 
-def add_members(account_id: int, pool_uid: bytes, sender_uids: Sequence[bytes], now: int) -> Script[bytes | None]:
+def add_members(
+    account_id: int,
+    pool_uid: bytes,
+    sender_uids: Sequence[bytes],
+    now: int,
+    shares: Mapping[bytes, Share] = MappingProxyType({}),
+) -> Script[bytes | None]:
     """Add senders to a pool; the uid of the operation, or None where there is no such pool. Raises UnknownSenders.
 
-    A sender that is a member already stays one: asking twice is harmless.
+    A sender that is a member already stays one, and takes the place that *shares* gives it: asking twice is harmless.
     """
     pool_id = yield from _find(account_id, pool_uid)
     if pool_id is None:
         return None
     sender_ids = yield from _known_senders(account_id, sender_uids)
     yield from _insert_members(pool_id, sender_ids, now)
+    yield from _set_shares(pool_id, sender_ids, sender_uids, shares)
     yield update(sender_pool).where(sender_pool.c.id == pool_id).values(updated_at=now)
     operation_uid = ids.clear(uuid_utils.uuid7().bytes)
     yield from _record_operation(account_id, pool_id, operation_uid, len(sender_ids), now)
@@ -315,12 +345,14 @@ def list_members(account_id: int, pool_uid: bytes, wanted: SenderFilter, part: S
     found = yield from fetch_pool(account_id, pool_uid)
     if found is None:
         return None
-    statement = select(*SENDER_COLUMNS).where(sender.c.account_id == account_id, *wanted.conditions())
+    conditions = (sender.c.account_id == account_id, *wanted.conditions())
     if found.everyone:
-        statement = statement.where(sender.c.active == 1)
+        statement: Select[Any] = select(*SENDER_COLUMNS).where(*conditions, sender.c.active == 1)
     else:
-        statement = statement.join(pool_member, pool_member.c.sender_id == sender.c.id).where(
-            pool_member.c.pool_id == found.id
+        statement = (
+            select(*SENDER_COLUMNS, pool_member.c.weight, pool_member.c.tier)
+            .join(pool_member, pool_member.c.sender_id == sender.c.id)
+            .where(*conditions, pool_member.c.pool_id == found.id)
         )
     rows = yield part.applied_to(statement, sender)
     return [SenderRow(*row) for row in rows]

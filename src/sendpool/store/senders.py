@@ -110,6 +110,9 @@ class SenderRow(NamedTuple):
     tags: str
     created_at: int
     updated_at: int
+    #: Its place in the pool whose senders are listed.
+    weight: float | None = None
+    tier: int | None = None
 
 
 class SenderFilter(NamedTuple):
@@ -131,8 +134,8 @@ class SenderFilter(NamedTuple):
         return wanted
 
 
-#: The columns of a `SenderRow`, in its order.
-SENDER_COLUMNS = tuple(sender.c[name] for name in SenderRow._fields)
+#: The columns of a `SenderRow`, in its order, without those of a member.
+SENDER_COLUMNS = tuple(sender.c[name] for name in SenderRow._fields if name not in ("weight", "tier"))
 
 #: Who a sender of an account is, for ever: (channel, address).
 _Identity = tuple[str, str]

@@ -15,12 +15,11 @@ from sendpool.api.email_sending import LEAST_POOL_NAME, MOST_POOL_NAME
 from sendpool.api.fields import TAGS
 from sendpool.api.origins import LONGEST_ADDRESS
 from sendpool.api.pool_bodies import (
-    LEAST_FALLBACK_AFTER,
     MAX_ADDED,
     MAX_NAME,
     MAX_SENDERS,
-    MOST_FALLBACK_AFTER,
 )
+from sendpool.api.pool_choices import MAX_COUNTRIES
 from sendpool.api.query import MAX_PAGE_SIZE
 from sendpool.api.recipients import MAX_ADDRESSES
 from sendpool.api.reference.parameters import schema_of
@@ -29,6 +28,17 @@ from sendpool.api.sending import MAX_RECIPIENTS, MAX_VALIDITY
 from sendpool.api.variables import LONGEST_NAME, LONGEST_VALUE, MAX_VARIABLES
 from sendpool.domain.email_content import LONGEST_SUBJECT
 from sendpool.domain.message import LONGEST_TEXT, LONGEST_WITH_MEDIA, Category
+from sendpool.domain.pool import (
+    LEAST_FALLBACK_AFTER,
+    LEAST_GRACE,
+    LEAST_WEIGHT,
+    MOST_FALLBACK_AFTER,
+    MOST_GRACE,
+    MOST_TIER,
+    MOST_WEIGHT,
+    REACHABLE,
+)
+from sendpool.domain.preference import Preference
 from sendpool.domain.rcs_content import RcsModule
 from sendpool.domain.schedule import HORIZON_DAYS
 from sendpool.domain.template import Types
@@ -122,8 +132,37 @@ _NAME: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_NAME}
 _ORDER = an_object(("channel", "priority"), channel=_CHANNELS, priority={"type": "integer", "minimum": 0})
 
 
+_COUNTRIES = an_array({"type": "string", "pattern": "^[A-Z]{2}$", "examples": ["US"]}, 0, MAX_COUNTRIES)
+_TIME_OF_DAY: Schema = {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$", "examples": ["21:00"]}
+
+
 def _settings() -> Schema:
-    return {"category": _CATEGORY, "fallbackAfter": _FALLBACK_AFTER}
+    return {
+        "category": _CATEGORY,
+        "fallbackAfter": _FALLBACK_AFTER,
+        "preference": ours({"type": "string", "enum": list(Preference)}, "How the pool chooses among its senders."),
+        "grace": ours(
+            {"type": "number", "minimum": LEAST_GRACE, "maximum": MOST_GRACE},
+            "Seconds that a message waits for the sender or tier that should have it, before others may take it.",
+        ),
+        "reach": ours(
+            an_array({"type": "string", "enum": list(REACHABLE)}, 1, len(REACHABLE), uniqueItems=True),
+            "Channels that a PHONE recipient is tried on, in this order; else RCS, then SMS.",
+        ),
+        "countries": ours(
+            {**an_object((), allow=_COUNTRIES, deny=_COUNTRIES), "minProperties": 1},
+            "Countries that the pool sends to: none of deny, and only those in allow, if it is given.",
+        ),
+        "quietHours": ours(
+            an_object(
+                ("start", "end"),
+                start=_TIME_OF_DAY,
+                end=_TIME_OF_DAY,
+                exempt=an_array({"type": "string", "enum": list(Category)}, 0, len(Category), uniqueItems=True),
+            ),
+            "From start to end nothing is sent, by the recipient's own clock, but what is exempt (else: otp).",
+        ),
+    }
 
 
 def _nullable(schema: Schema) -> Schema:
@@ -392,5 +431,16 @@ PARTS: Mapping[str, Schema] = {
         contentId={"type": "string"},
         modules=an_array({"type": "object"}),
     ),
-    "SenderPoolMember": an_object(("senderId",), senderId=schema_of(fields.SenderId)),
+    "SenderPoolMember": an_object(
+        ("senderId",),
+        senderId=schema_of(fields.SenderId),
+        weight=ours(
+            {"type": "number", "minimum": LEAST_WEIGHT, "maximum": MOST_WEIGHT},
+            "Its share of the pool's messages, relative to the others; else 1.",
+        ),
+        tier=ours(
+            {"type": "integer", "minimum": 0, "maximum": MOST_TIER},
+            "The lowest is used; a higher one only while no lower one can take a message within the grace. Else 0.",
+        ),
+    ),
 }
