@@ -107,7 +107,7 @@ class Runtime:
         sweeper = Sweeper(engine)
         await sweeper.recover()
         self._scopes = self._config.scopes
-        self._wanted = await self._inventory(self._config, lambda script: database.write(script()))
+        self._wanted = await self._inventory(self._config, database.write)
         engine.use_roster(await database.read(load_roster()))
         self._accounts = Accounts()
         await self._know_accounts(key)
@@ -184,7 +184,9 @@ class Runtime:
     async def _first_account(self, database: Database, key: bytes) -> FirstAccount:
         server = self._config.server
         try:
-            return await database.write(ensure_first_account(server.account_sid, server.auth_token, key, self._now()))
+            return await database.write(
+                lambda: ensure_first_account(server.account_sid, server.auth_token, key, self._now())
+            )
         except ValueError as error:
             raise ConfigError("server.account_sid", str(error)) from None
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TypeVar, cast
 
 from sendpool.domain.states import ATTEMPT_MOVES, MESSAGE_MOVES, AttemptState, MessageState
-from sendpool.store.database import Query, Script
+from sendpool.store.database import Query, Script, Work
 from sendpool.store.sqlite import Sqlite
 from sendpool.testing.clock import VirtualTimeLoop
 from sendpool.testing.invariants import contradictions
@@ -26,6 +26,7 @@ class Watched:
 
     def __init__(self, inner: Sqlite, *, audit: bool = True) -> None:
         self.inner = inner
+        self.shared = False
         #: Commits that will fail at their very end.
         self.failures = 0
         self.commits = 0
@@ -42,11 +43,11 @@ class Watched:
         with _standing_still():
             return await self.inner.read(script)
 
-    async def write(self, script: Script[T]) -> T:
+    async def write(self, work: Work[T]) -> T:
         """As the store inside, with a look at what the commit leaves."""
         await self._notice_spinning()
         with _standing_still():
-            return await self.inner.write(self._watched(script))
+            return await self.inner.write(self._watched(work() if callable(work) else work))
 
     async def close(self) -> None:
         """As the store inside."""

@@ -39,6 +39,8 @@ A = AttemptState
 M = MessageState
 R = ReceiptState
 
+#: Where the ledger's messages wait.
+QUEUE = queue_number(QueueKey(7, "SMS", ""))
 KEY = 1000
 NAME = f"{KEY}.1.1"
 
@@ -50,8 +52,7 @@ def result(state: AttemptState, *, n: int = 1, failure: FailureClass = FailureCl
     if state is A.AMBIGUOUS:
         return Result(KEY, n, state, FailureClass.AMBIGUOUS, "unknown")
     if state is A.WITHDRAWN:
-        queue_id = queue_number(QueueKey(7, "SMS", ""))
-        return Result(KEY, n, state, FailureClass.THROTTLED, "0x58", queue_id=queue_id, rank=5, due=1)
+        return Result(KEY, n, state, FailureClass.THROTTLED, "0x58", queue_id=QUEUE, rank=5, due=1)
     return Result(KEY, n, state)
 
 

@@ -117,7 +117,7 @@ async def test_recovery_knows_the_queues_and_keys_of_the_earlier_run(fresh: Path
     async with world(fresh, a=Line(carrier, {NUMBER: 100})) as w:
         following = await w.send(*everyone(1, first=100))
 
-        assert following.operation_id == operation.operation_id + 3
+        assert following.operation_id >= operation.operation_id + 3
         assert keys.items() <= w.engine.book.keys.items()
         await w.until_states(DELIVERED=4)
 

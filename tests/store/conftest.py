@@ -72,6 +72,8 @@ async def database(request: pytest.FixtureRequest, migrated: Path, tmp_path: Pat
         shutil.copyfile(migrated, path)
         opened: Database = Sqlite(path)
     else:
-        opened = await Postgres.connect(await empty_database(request.getfixturevalue("postgres")), readers=1)
+        opened = await Postgres.connect(
+            await empty_database(request.getfixturevalue("postgres")), readers=1, shared=True
+        )
     yield opened
     await opened.close()

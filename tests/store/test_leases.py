@@ -15,7 +15,7 @@ from sendpool.store import leases as store
 from sendpool.store.attempts import started_attempts
 from sendpool.store.database import Database, Script
 from sendpool.store.leases import Taken
-from sendpool.store.postgres import run
+from sendpool.store.postgres_run import run
 from sendpool.store.queue import NewAttempt, start_attempts
 from sendpool.store.receipts import insert_fenced_segments, match
 from sendpool.testing.store_rows import AT, accept

@@ -67,7 +67,7 @@ def test_a_queue_is_a_sorted_list_whatever_comes_and_goes(connection: object, st
         found = [(row.rank, row.message_id) for row in head]
         assert found == sorted(model)[: step.take]
         if step.whole and found:
-            transact(connection, queue.remove_up_to(1, *found[-1]))  # type: ignore[arg-type]
+            transact(connection, queue.remove_head(1, head))  # type: ignore[arg-type]
             model -= set(found)
         else:
             transact(connection, queue.remove([(1, *row) for row in found[::2]]))  # type: ignore[arg-type]

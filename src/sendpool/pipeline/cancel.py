@@ -77,8 +77,9 @@ def _carry_out(changes: Changes, wish: Wish, outcome: _Outcome) -> Script[None]:
 
 
 def _cancel_operation(operation_id: int, total: int, changes: Changes) -> Script[None]:
-    taken = yield from cancel_messages(operation_id, operation_id + total - 1, changes.now)
+    # Chunks first: what another process makes rows of meanwhile is found among the messages.
     chunks = yield from cancel_chunks(operation_id, changes.now)
+    taken = yield from cancel_messages(operation_id, operation_id + total - 1, changes.now)
     for states in (taken.states, chunks):
         _note(operation_id, states, changes)
 

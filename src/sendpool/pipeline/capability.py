@@ -28,7 +28,7 @@ from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.settle import Changes
 from sendpool.store.attempts import PastAttempt, load_past_of_several
 from sendpool.store.database import Script
-from sendpool.store.queue import AskingRow, enqueue, head_addresses, remove, take_step
+from sendpool.store.queue import AskingRow, enqueue, head_addresses, remove, still_there, take_step
 
 if TYPE_CHECKING:
     from sendpool.pipeline.engine import Engine
@@ -202,7 +202,10 @@ def sort_rows(queue_id: int, turns: Sequence[Turn], book: QueueBook, roster: Ros
     They are named one by one: rows of other operations, which nobody has asked about, may have come in between.
     """
     pool_id, channel = book.keys[queue_id].pool_id, Channel(book.keys[queue_id].channel)
-    yield from remove([(queue_id, row.rank, row.message_id) for row, _, _ in turns])
+    rows = [(queue_id, row.rank, row.message_id) for row, _, _ in turns]
+    there = yield from still_there(rows)
+    turns = [turn for turn in turns if turn[0].message_id in there]
+    yield from remove(rows if len(turns) == len(rows) else [row for row in rows if row[2] in there])
     numbers = {lane: book.number(pool_id, channel, lane) for _, _, lane in turns if lane is not None}
     yield from enqueue(
         [(numbers[lane], row.rank, row.message_id, row.cost, row.due) for row, _, lane in turns if lane is not None]

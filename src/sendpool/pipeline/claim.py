@@ -22,7 +22,7 @@ from sendpool.store.attempts import PastAttempt, load_past
 from sendpool.store.database import Script
 from sendpool.store.limits import hold
 from sendpool.store.messages import Context, load_contexts, load_names, load_variables
-from sendpool.store.queue import DueRow, NewAttempt, head, postpone, remove, remove_up_to, start_attempts
+from sendpool.store.queue import DueRow, NewAttempt, head, postpone, remove, remove_head, start_attempts
 
 #: Seconds before its time that a row may be claimed: shorter, and late wake-ups lose throughput.
 HORIZON = 0.05
@@ -285,7 +285,7 @@ def _start(
     ]
     gone = len(dealt) + len(held) + len(ended) + len(expired) + len(quiet)
     if gone == len(rows) and rows:
-        yield from remove_up_to(queue_id, rows[-1].rank, rows[-1].message_id)
+        yield from remove_head(queue_id, rows)
     elif gone:
         waiting = [*(row for _, row in quiet), *(live[one.place] for one in held)]
         leaving = [*ended, *expired, *(one.row for one in started), *waiting]

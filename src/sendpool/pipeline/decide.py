@@ -38,6 +38,7 @@ from sendpool.pipeline.settle import ONCE_AMBIGUOUS, SUBMITTED, Changes, Ending,
 from sendpool.store.attempts import AttemptChange, PastAttempt, load_past
 from sendpool.store.codes import Code
 from sendpool.store.database import Script
+from sendpool.store.locks import lock_messages
 from sendpool.store.messages import Standing, load_standing
 from sendpool.store.queue import AskingRow
 
@@ -382,6 +383,7 @@ def expire(
     keys = list(message_ids)
     if not keys:
         return
+    yield from lock_messages(keys)
     standing = yield from load_standing(keys)
     past = yield from load_past(keys)
     found = by_rule(rule)

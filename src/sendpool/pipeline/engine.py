@@ -7,16 +7,19 @@ hundreds of messages. One future per request or receipt batch, nothing per messa
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import structlog
 
 from sendpool.connectors.base import Receipt, ReceiptState
+from sendpool.domain.failures import FailureClass
 from sendpool.domain.request import Accepted, SendRequest
+from sendpool.domain.states import AttemptState
 from sendpool.failpoints import ARMED, reach
 from sendpool.metrics import Metrics
 from sendpool.pipeline.accept import Acceptance, Acceptor, insert_acceptances, insert_keyed
@@ -49,7 +52,7 @@ from sendpool.pipeline.settle import (
 from sendpool.pipeline.wait import decide_waits
 from sendpool.store.chunks import Expansion, expand_chunk
 from sendpool.store.codes import count_codes
-from sendpool.store.database import Database, Script, Unit
+from sendpool.store.database import Database, FateUnknown, Script, Unit
 from sendpool.store.idempotency import Key
 from sendpool.store.numbers import take_block
 from sendpool.store.queue import QueueKey, QueueRow, insert_queues
@@ -63,8 +66,14 @@ log = structlog.get_logger()
 AFTER_FAILURE = 0.5
 #: Seconds between two lines in the log while commits go on failing.
 SAY_AGAIN = 60.0
+#: Seconds that a commit may take before whoever waits is answered that the database does not.
+PATIENCE = 5.0
+#: Such spans of patience for which a server that is to stop waits for a commit.
+LAST_WAITS = 3
 #: Failed commits after which a server that is to stop gives up.
 LAST_TRIES = 10
+#: The code of attempts that may have been begun by a commit of which nobody knows what became.
+UNKNOWN_COMMIT = "commit"
 #: Microseconds ahead within which what is scheduled wakes the sweep, which may be asleep for as long.
 SOON = 1_000_000
 
@@ -74,6 +83,10 @@ SYSTEM_CLOCK = Clock(time.monotonic, lambda: time.time_ns() // 1000)
 
 class StoreUnavailable(Exception):
     """The commit failed; what waited for it was not stored. Try again later."""
+
+
+def _not_answered() -> StoreUnavailable:
+    return StoreUnavailable("the database does not answer")
 
 
 class _Waiting(NamedTuple):
@@ -178,6 +191,8 @@ class Engine:
         self._again: asyncio.TimerHandle | None = None
         #: Commits that failed since the last good one, and when (monotonic seconds) the log has said so.
         self._failures, self._said_at = 0, 0.0
+        #: A commit has had no answer for too long.
+        self._stalled = False
         self.idle = asyncio.Event()
         #: Set when something was accepted that is due before the sweep would look again.
         self.soon = asyncio.Event()
@@ -206,6 +221,8 @@ class Engine:
         readings = await read_each(request, self.clock.wall()) if request.personal else None
         if self._draining:
             raise StoreUnavailable("the server is shutting down")
+        if self._stalled:
+            raise _not_answered()
         done: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
         self.backlog.admit(request.account_id)
         try:
@@ -222,6 +239,8 @@ class Engine:
 
     async def change(self, script: Callable[[], Script[T]]) -> T:
         """Run a cold change in the next commit. The roster is read again before this returns."""
+        if self._stalled:
+            raise _not_answered()
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._batch.units.append(_Waiting(Unit(script), done))
         self._woken.set()
@@ -229,6 +248,8 @@ class Engine:
 
     def receipts(self, link: Link, receipts: Sequence[Receipt]) -> asyncio.Future[None]:
         """Store receipts; the future resolves when they are durable."""
+        if self._stalled:
+            return self._acknowledged()
         batch = self._batch
         connection_id, awaiting = link.connection_id, link.awaiting
         for receipt in receipts:
@@ -264,6 +285,10 @@ class Engine:
 
     def _acknowledged(self) -> asyncio.Future[None]:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._stalled:
+            # Carriers say it again; what is in the batch already is no news then.
+            done.set_exception(_not_answered())
+            return done
         self._batch.acknowledge.append(done)
         self._woken.set()
         return done
@@ -292,8 +317,14 @@ class Engine:
         """Commit what is there, and end. What a disk that stays full does not take is of unknown fate afterwards."""
         self._draining = self._stopping = True
         self._woken.set()
-        if self._running is not None:
-            await self._running
+        waits = LAST_WAITS
+        while self._running is not None and not self._running.done():
+            await asyncio.wait([self._running], timeout=PATIENCE)
+            waits -= self._stalled
+            if waits <= 0:
+                self._running.cancel()
+        if self._running is not None and not self._running.cancelled():
+            self._running.result()
 
     async def _run(self) -> None:
         tries = LAST_TRIES
@@ -341,9 +372,12 @@ class Engine:
         """False: it failed."""
         began = time.monotonic()
         try:
-            brought = await self.database.write(self._apply(batch))
+            with self._watched(batch):
+                brought = await self.database.write(partial(self._apply, batch))
         except Exception as error:  # noqa: BLE001 - whatever the database says, nobody may wait for ever
             self._note_failure(error)
+            if isinstance(error, FateUnknown):
+                self._doubt(error.result)
             self._fail(batch, error)
             await asyncio.sleep(AFTER_FAILURE)
             return False
@@ -355,6 +389,43 @@ class Engine:
             _reach_all(batch, brought.claimed, "committed")
         self._give_back(batch, brought)
         return True
+
+    @contextlib.contextmanager
+    def _watched(self, batch: Batch) -> Iterator[None]:
+        """Let nobody wait long for a database that does not answer."""
+        timer = asyncio.get_running_loop().call_later(PATIENCE, self._stall, batch)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self._stalled = False
+
+    def _stall(self, batch: Batch) -> None:
+        """A commit takes too long: whoever waits for it or comes after it is answered at once.
+
+        What the commit carries may still be stored. What waits behind it is not, and is dropped.
+        """
+        self._stalled = True
+        log.error("the database does not answer", seconds=PATIENCE)
+        self._answer(batch, _not_answered())
+        waiting, self._batch = self._batch, Batch()
+        self._keep(waiting)
+        self._answer(waiting, _not_answered())
+        for acceptance in waiting.accepted():
+            self._not_stored(acceptance, _not_answered())
+
+    def _answer(self, batch: Batch, error: Exception) -> None:
+        for future in (*(w.done for w in batch.units), *batch.acknowledge, *(a.done for a in batch.accepted())):
+            _resolve(future, error)
+
+    def _doubt(self, brought: Brought) -> None:
+        """Nobody knows whether these attempts were begun; none has left. Those that were are of unknown fate now."""
+        doubt = (AttemptState.AMBIGUOUS, FailureClass.AMBIGUOUS, UNKNOWN_COMMIT)
+        for claimed in brought.claimed:
+            for one in claimed.started:
+                self._batch.results.append(
+                    Result(one.row.message_id, one.n, *doubt, rank=one.row.rank, epoch=one.epoch)
+                )
 
     def _note_failure(self, error: Exception) -> None:
         """Count it, and say it once a minute: a disk that is full stays so for a while."""
@@ -516,9 +587,13 @@ class Engine:
         for acceptance in batch.accepted():
             self._not_stored(acceptance, refused)
         self.expander.failed(batch.expansions)
+        self._keep(batch)
+        self._woken.set()
+
+    def _keep(self, batch: Batch) -> None:
+        """Put into the next commit what a carrier has done already."""
         self._batch.results = batch.results + self._batch.results
         self._batch.said.put_back(batch.said)
-        self._woken.set()
 
     def settled(self, stage: Callable[[Changes], Script[T]]) -> Script[T]:
         """A stage with the decisions that follow from it, as one script: for what runs before the engine does."""

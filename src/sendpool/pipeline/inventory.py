@@ -14,6 +14,7 @@ from sendpool.store.admin_log import CONFIGURATION, record
 from sendpool.store.database import Script
 from sendpool.store.declared_pools import store_pools
 from sendpool.store.limits import replace_declared
+from sendpool.store.locks import alone
 from sendpool.store.pools import ensure_hidden_pools
 from sendpool.store.roster import load_connections, load_senders
 from sendpool.store.senders import store_inventory
@@ -43,6 +44,7 @@ def take_inventory(
     A connection or pool that names no account belongs to the first, whose key is *first_id*. What belongs to a closed
     account is switched off. Brings what is to run. Raises UnknownAccount, SenderDeclaredTwice and UnknownMember.
     """
+    yield from alone("inventory")
     accounts = yield from list_accounts()
     owned = _by_owner("connections", connections, accounts, first_id)
     pooled = _by_owner("pools", pools, accounts, first_id)

@@ -34,6 +34,7 @@ from sendpool.store.attempts import (
 )
 from sendpool.store.codes import Code
 from sendpool.store.database import Script, Unit
+from sendpool.store.locks import lock_messages, lock_reported
 from sendpool.store.messages import COUNTER, MessageChange, Standing, change_messages, count, load_deadlines
 from sendpool.store.outbox import EventRow, write_events
 from sendpool.store.queue import QueueRow, enqueue, postpone, take_step
@@ -254,6 +255,7 @@ def settle_usual(usual: Usual, now: int) -> Script[tuple[list[Result], list[Told
 def settle_results(results: Sequence[Result], changes: Changes) -> Script[None]:
     """Apply results of submits; endings that need a decision are left in `changes.endings`."""
     by_key = {(result.message_id, result.n): result for result in results}
+    yield from lock_messages({result.message_id for result in results})
     attempts = (yield from load_attempts(list(by_key))) if by_key else []
     for attempt in attempts:
         result = by_key[attempt.message_id, attempt.n]
@@ -343,7 +345,9 @@ def settle_receipts(told: Sequence[Told], changes: Changes) -> Script[int]:
     for connection_id, receipt in told:
         by_connection[connection_id].append(receipt)
     for connection_id, receipts in by_connection.items():
-        found = yield from match(connection_id, [receipt.carrier_id for receipt in receipts])
+        carrier_ids = [receipt.carrier_id for receipt in receipts]
+        yield from lock_reported(connection_id, carrier_ids)
+        found = yield from match(connection_id, carrier_ids)
         yield from _note_closed(found, changes.now)
         yield from _apply(receipts, found, changes)
         matched = {one.place for one in found}

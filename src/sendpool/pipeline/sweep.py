@@ -237,7 +237,7 @@ class Sweeper:
     async def recover(self) -> None:
         """Before anything is sent: know the queues and open operations of an earlier run, settle what it left."""
         engine = self._engine
-        engine.acceptor.numbers.add(await engine.database.write(first_block()))
+        engine.acceptor.numbers.add(await engine.database.write(first_block))
         await self._count_backlog()
         engine.book.load(await engine.database.read(all_queues()))
         if engine.book.keys:
@@ -247,7 +247,10 @@ class Sweeper:
         # A new message starts level with what waits, not before all of it.
         for pool_id, rank in await engine.database.read(lowest_ranks()):
             engine.acceptor.fair_clock(pool_id).claimed(rank)
-        while rescued := await engine.database.write(engine.settled(partial(rescue, name=self._name))):
+        # Where others write too, what is started may be under way at one of them: the end of its lease tells.
+        while not engine.database.shared and (
+            rescued := await engine.database.write(lambda: engine.settled(partial(rescue, name=self._name)))
+        ):
             log.warning("attempts of unknown fate found after an unclean end", attempts=rescued)
         for key, pool_id, *_ in await engine.database.read(expanding_operations()):
             letters, chunks = await engine.database.read(chunks_of(key))

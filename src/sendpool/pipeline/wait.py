@@ -24,6 +24,7 @@ from sendpool.pipeline.decide import (
 from sendpool.pipeline.settle import SUPERSEDED, Ask, Changes, Revoke
 from sendpool.store.attempts import PastAttempt, load_past
 from sendpool.store.database import Script
+from sendpool.store.locks import lock_messages
 from sendpool.store.messages import Standing, load_standing
 
 #: Seconds after which a carrier that was asked to take an attempt back, and has not answered, is asked again.
@@ -39,6 +40,7 @@ def decide_waits(changes: Changes, bench: Bench) -> Script[None]:
     if not asks:
         return
     keys = {ask.message_id for ask in asks}
+    yield from lock_messages(keys)
     standing = yield from load_standing(keys)
     past = yield from load_past(keys)
     for ask in asks:

@@ -15,6 +15,7 @@ from sqlalchemy import insert, select, update
 
 from sendpool.store.admin_log import CONFIGURATION, record
 from sendpool.store.database import Script
+from sendpool.store.locks import alone
 from sendpool.store.tables import account
 
 
@@ -103,6 +104,7 @@ def ensure_first_account(sid: str | None, token: str | None, key: bytes, now: in
         raise ValueError("the account sid must be printable ASCII without a colon, for example AC and 32 hex digits")
     if token is not None and not token:
         raise ValueError("the auth token is empty; leave SENDPOOL_AUTH_TOKEN out to have one made")
+    yield from alone("accounts")
     known = yield from find_first(sid)
     if known is None:
         made = yield from _insert(sid, token, key, now)

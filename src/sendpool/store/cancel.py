@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sendpool.domain.states import OPEN_ATTEMPTS, MessageState
 from sendpool.store.chunks import rows_from_chunks
 from sendpool.store.database import Query, Script
+from sendpool.store.locks import lock_between, lock_operation
 
 _CANCELED = int(MessageState.CANCELED)
 _OPEN = ", ".join(str(int(state)) for state in sorted(OPEN_ATTEMPTS))
@@ -53,6 +54,7 @@ def cancel_messages(first: int, last: int, now: int) -> Script[Taken]:
     Rows of queues stay: whoever claims one finds that its message has ended. Those that were never due go.
     """
     between = (first, last)
+    yield from lock_between(first, last)
     found = yield Query(
         "SELECT m.state, count(*), sum(CASE WHEN m.attempts = 0 THEN 1 ELSE 0 END) FROM message m"
         f" WHERE m.id BETWEEN ? AND ? AND {_MAY_BE_CANCELED} GROUP BY m.state",
@@ -83,6 +85,7 @@ def cancel_chunks(operation_id: int, now: int) -> Script[dict[int, int]]:
     """Turn what is only in chunks into CANCELED messages, so that lists show them. Brings how many, by the state that
     they counted as.
     """
+    yield from lock_operation(operation_id)
     found = yield Query("SELECT due > 0, sum(count) FROM chunk WHERE operation_id = ? GROUP BY 1", (operation_id,))
     if not found:
         return {}

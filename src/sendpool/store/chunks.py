@@ -10,6 +10,7 @@ from sendpool.domain.dealing import step_cost
 from sendpool.domain.message import at_step
 from sendpool.domain.states import MessageState
 from sendpool.store.database import Bulk, Query, Script
+from sendpool.store.locks import lock_operation
 from sendpool.store.queue import enqueue
 
 
@@ -78,6 +79,7 @@ def expand_chunk(expansion: Expansion, now: int) -> Script[tuple[int, Mapping[in
     comes with it then.
     """
     key = (expansion.operation_id, expansion.first_id)
+    yield from lock_operation(expansion.operation_id)
     found = yield Query("SELECT count FROM chunk WHERE operation_id = ? AND first_id = ?", key)
     if not found:
         return 0, {}

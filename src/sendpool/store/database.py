@@ -2,7 +2,11 @@
 
 A *script* is a generator. It yields a `Query`, a `Bulk` or an SQLAlchemy Core statement, is sent what that
 brought, and returns its result. It never waits and never sees a connection, so the same script runs on the
-one writer thread of SQLite and, later, on an asyncpg connection.
+one writer thread of SQLite and on an asyncpg connection.
+
+Where several processes write one database (`Shared`), rows are locked before they are read, judged and written.
+SQLite needs no such thing: what stands in `/*shared ... */` is read by a shared PostgreSQL alone, and a `Lock` is
+carried out there alone.
 """
 
 from __future__ import annotations
@@ -55,8 +59,26 @@ class Unit(NamedTuple):
     script: Callable[[], Script[Any]]
 
 
-Statement = Query | Bulk | Unit | ClauseElement
+class Lock(NamedTuple):
+    """A statement that only locks rows, for the rest of the transaction. Skipped where one process writes alone.
+
+    What is read after it is as it stands when the lock was had. Rows of one table are locked in the order of their
+    keys, so that two transactions wait for each other only by way of different tables; then one is run again.
+    """
+
+    statement: Query | Bulk
+
+
+class Shared(NamedTuple):
+    """Asks whether other processes may write this database at the same time; brings True or False."""
+
+
+SHARED = Shared()
+
+Statement = Query | Bulk | Unit | Lock | Shared | ClauseElement
 Script = Generator[Any, Any, T]
+#: A script, or what makes it anew each time: then it may be run again, where another process got in its way.
+Work = Script[T] | Callable[[], Script[T]]
 
 
 class DatabaseInUse(Exception):
@@ -67,16 +89,29 @@ class DatabaseAway(Exception):
     """The database cannot be reached just now; the same may work in a moment."""
 
 
+class FateUnknown(DatabaseAway):
+    """Nobody can say whether the transaction was committed. *result* is what its script returned."""
+
+    def __init__(self, message: str, result: Any) -> None:
+        super().__init__(message)
+        self.result = result
+
+
 class Database(Protocol):
     """A store: one writer that runs scripts in transactions, and readers beside it."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may write it at the same time."""
 
     async def read(self, script: Script[T]) -> T:
         """Run a script that only reads, on its own snapshot, beside the writer. Raises `DatabaseAway`."""
 
-    async def write(self, script: Script[T]) -> T:
+    async def write(self, work: Work[T]) -> T:
         """Run a script in one durable transaction; an exception rolls it back and is raised here.
 
-        Raises `DatabaseAway` where nothing was done, or nobody can say whether it was.
+        Where another process got in its way it is run again whole, if *work* makes it anew. Raises `DatabaseAway`
+        where nothing was done, and its `FateUnknown` where nobody can say whether it was.
         """
 
     async def close(self) -> None:

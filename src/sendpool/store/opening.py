@@ -17,15 +17,15 @@ from sendpool.store.sqlite import Owner, Sqlite
 Where = Path | str
 
 
-async def open_database(where: Where) -> Database:
-    """Own a database, with its schema brought up to date.
+async def open_database(where: Where, *, shared: bool = False) -> Database:
+    """Own a database, with its schema brought up to date; *shared*: beside other processes, on PostgreSQL only.
 
     Raises `DatabaseInUse`, `SchemaTooNew`, or `OSError` where it cannot be reached.
     """
     if isinstance(where, Path):
         return Sqlite(where)
     with plain_errors():
-        return await Postgres.connect(where)
+        return await Postgres.connect(where, shared=shared)
 
 
 async def migrate_database(where: Where) -> tuple[str | None, str]:

@@ -1,138 +1,42 @@
 """The shared store: PostgreSQL through asyncpg, one connection that writes and a few that read.
 
-The same scripts as on SQLite: their `?` become numbered parameters with types, and a `Bulk` is one statement over
-arrays. Writes of one process go over one connection, so that the result and the receipt of a message stay in order.
+Writes of one process go over one connection, so that the result and the receipt of a message stay in order. Several
+processes may write one database; where two of them get in each other's way, one transaction is run again whole.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+import random
+import socket
+from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
 import asyncpg
-from sqlalchemy.dialects.postgresql import asyncpg as dialects
-from sqlalchemy.sql import ClauseElement
 
-from sendpool.store.database import Bulk, DatabaseAway, DatabaseInUse, Query, Rows, Script, Statement, Unit
+from sendpool.store.database import DatabaseAway, DatabaseInUse, FateUnknown, Script, Work
 from sendpool.store.migrate import migrate_postgres
+from sendpool.store.postgres_run import BROKEN, CONFLICTS, run
 
 T = TypeVar("T")
 
-_DIALECT = dialects.dialect()  # type: ignore[no-untyped-call]
 #: Statements that a connection keeps prepared.
 _PREPARED = 1024
-#: What the server is told of a parameter whose type the statement alone does not give away.
-_CASTS = {int: "bigint", str: "text", bytes: "bytea", float: "double precision", bool: "boolean"}
-#: Faults of the server or of the way to it, not of the statement: the whole commit fails.
-_BROKEN = (
-    OSError,  # TimeoutError is one.
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.OperatorInterventionError,
-)
-
-
-@lru_cache(maxsize=2048)
-def _numbered(sql: str, kinds: tuple[type, ...]) -> str:
-    """The text with `$1::bigint` and so on for each `?`."""
-    parts = sql.split("?")
-    if len(parts) != len(kinds) + 1:
-        raise ValueError(f"{len(parts) - 1} parameters in the statement, {len(kinds)} given")
-    written = [parts[0]]
-    for number, (kind, part) in enumerate(zip(kinds, parts[1:], strict=True), 1):
-        cast = _CASTS.get(kind)
-        written += [f"${number}::{cast}" if cast else f"${number}", part]
-    return "".join(written)
-
-
-@lru_cache(maxsize=2048)
-def _over_arrays(sql: str, names: tuple[tuple[str, str], ...], columns: tuple[str, ...]) -> str:
-    arrays = ", ".join(f"${i}::{kind}[]" for i, (_, kind) in enumerate(names, 1))
-    select = f"SELECT {', '.join(columns)} " if columns else ""
-    return f"WITH v({', '.join(name for name, _ in names)}) AS (SELECT * FROM unnest({arrays})) {select}{sql}"
-
-
-def _changed(status: str) -> int:
-    """The number of rows in what the server says it has done ("UPDATE 5", "INSERT 0 5")."""
-    count = status.rpartition(" ")[2]
-    return int(count) if count.isdigit() else -1
-
-
-def _as_rows(records: Sequence[Any], row: type) -> Rows:
-    return [list(record) for record in records] if row is list else [row(*record) for record in records]
-
-
-async def _run_query(connection: Any, query: Query) -> Rows | int:
-    # An enum is an integer to the server, but not to the driver's codec of it.
-    args = [int(arg) if isinstance(arg, int) and type(arg) is not bool else arg for arg in query.args]
-    kinds = tuple(type(arg) for arg in args)
-    if query.columns:
-        sql = _numbered(f"SELECT {', '.join(query.columns)} {query.sql}", kinds)
-        return _as_rows(await connection.fetch(sql, *args), query.row)
-    sql = _numbered(query.sql, kinds)
-    if query.sql.lstrip()[:6].upper() in ("SELECT", "WITH R") or " RETURNING " in query.sql:
-        return [tuple(record) for record in await connection.fetch(sql, *args)]
-    return _changed(await connection.execute(sql, *args))
-
-
-async def _run_bulk(connection: Any, bulk: Bulk) -> Rows | int:
-    sql = _over_arrays(bulk.sql, tuple(bulk.names), tuple(bulk.columns))
-    arrays = [list(column) for column in zip(*bulk.rows, strict=True)] if bulk.rows else [[] for _ in bulk.names]
-    if bulk.columns:
-        return _as_rows(await connection.fetch(sql, *arrays), bulk.row)
-    return _changed(await connection.execute(sql, *arrays))
-
-
-async def _run_core(connection: Any, statement: ClauseElement) -> Rows | int:
-    compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
-    params = compiled.params  # Made anew at each access.
-    args = [params[name] for name in compiled.positiontup or ()]  # type: ignore[attr-defined]
-    if getattr(compiled, "effective_returning", None) or getattr(statement, "is_select", False):
-        return [tuple(record) for record in await connection.fetch(str(compiled), *args)]
-    return _changed(await connection.execute(str(compiled), *args))
-
-
-async def _run_unit(connection: Any, unit: Unit) -> Any:
-    """Run a cold change under a savepoint; an exception undoes only it and is handed back as a value."""
-    try:
-        async with connection.transaction():
-            return await run(connection, unit.script())
-    except _BROKEN:
-        raise
-    except Exception as error:  # noqa: BLE001 - it is handed to whoever waits for the unit
-        return error
-
-
-async def _run_statement(connection: Any, statement: Statement) -> Any:
-    if isinstance(statement, Bulk):
-        return await _run_bulk(connection, statement)
-    if isinstance(statement, Query):
-        return await _run_query(connection, statement)
-    if isinstance(statement, Unit):
-        return await _run_unit(connection, statement)
-    return await _run_core(connection, statement)
-
-
-async def run(connection: Any, script: Script[T]) -> T:
-    """Drive a script to its end on this connection, in whatever transaction is open."""
-    brought: Any = None
-    try:
-        while True:
-            brought = await _run_statement(connection, script.send(brought))
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
-    finally:
-        script.close()
-
-
-#: The session lock that makes one process the owner of a database, until several may share it.
+#: The session lock by which a process has a database to itself, or shares it with others that take it shared.
 _OWNING = int.from_bytes(b"sendpool", "big") >> 2
-#: Seconds for a connection to be made, for one statement, and for the server to say what became of a commit.
-_CONNECT, _STATEMENT, _VERDICT = 10.0, 60.0, 15.0
+#: Seconds for a connection to be made, and for one statement.
+_CONNECT, _STATEMENT = 10.0, 60.0
+#: Seconds that a transaction waits for a connection, and a read in all once the server was seen not to answer.
+_PATIENCE = 1.0
+#: Seconds that a read may take, and those after which a write that goes on says that the server is slow.
+_READ, _SLOW = 30.0, 3.0
+#: Seconds between two questions what became of a commit.
+_ASK_AGAIN = 0.2
+#: Milliseconds without an acknowledgement after which the way to the server counts as broken.
+_UNACKNOWLEDGED = 5_000
+#: Runs of a transaction that others get in the way of; the pause before each (seconds) is random, and at most this.
+_TRIES, _PAUSE = 8, 0.02
 #: A transaction that somebody forgot holds up the clean-up of every busy table.
 _SETTINGS = {"application_name": "sendpool", "idle_in_transaction_session_timeout": "60000"}
 _OPTIONS: dict[str, Any] = {
@@ -144,103 +48,182 @@ _OPTIONS: dict[str, Any] = {
 
 
 class Postgres:
-    """A `Database` on a PostgreSQL server, owned by this process."""
+    """A `Database` on a PostgreSQL server."""
 
-    def __init__(self, url: str, readers: asyncpg.Pool) -> None:
+    def __init__(self, url: str, readers: asyncpg.Pool, *, shared: bool = False) -> None:
         """Take over an open pool; `connect` makes it."""
         self.url = url
+        self.shared = shared
         self._readers = readers
         self._writer: Any = None
+        self._connecting: asyncio.Task[Any] | None = None
         self._writing = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
+        #: The server did not answer when it was last asked.
+        self._absent = False
+        self._closing = False
 
     @classmethod
-    async def connect(cls, url: str, *, readers: int = 4) -> Postgres:
-        """Own the database that an URL names ("postgresql://user@host/name"), with its schema brought up to date.
+    async def connect(cls, url: str, *, readers: int = 4, shared: bool = False) -> Postgres:
+        """Open the database that an URL names ("postgresql://user@host/name"), with its schema brought up to date.
 
-        Raises `DatabaseInUse` when another process owns it, `SchemaTooNew` when a newer sendpool made it, and `OSError`
-        or `asyncpg.PostgresError` when the server is not there or does not let us in.
+        *shared*: with other processes that say the same; else alone. Raises `DatabaseInUse` when others are in the way,
+        `SchemaTooNew` when a newer sendpool made it, and `OSError` or `asyncpg.PostgresError` when the server is not
+        there or does not let us in.
         """
-        database = cls(url, await open_readers(url, readers))
+        database = cls(url, await open_readers(url, readers), shared=shared)
         try:
-            await database._own()
+            database._writer = await database._connect()
             await migrate_postgres(url)
         except BaseException:
             await database.close()
             raise
         return database
 
+    # ------------------------------------------------------------ connections
+
+    async def _connect(self) -> Any:
+        """A connection that writes. It holds the owner's lock, so that nobody writes who does not know of others."""
+        connection = await asyncpg.connect(self.url, **_OPTIONS)
+        _notice_silence(connection)
+        how = "_shared" if self.shared else ""
+        if not await connection.fetchval(f"SELECT pg_try_advisory_lock{how}($1)", _OWNING):
+            await connection.close()
+            raise DatabaseInUse(
+                "another sendpool process uses this database"
+                + (" and does not share it; stop that one first" if self.shared else "; stop that one, or name another")
+            )
+        return connection
+
     async def _own(self) -> Any:
-        """The connection that writes. It holds the owner's lock, so a new one is made only where the old is gone."""
-        if self._writer is None or self._writer.is_closed():
-            connection = await asyncpg.connect(self.url, **_OPTIONS)
-            if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _OWNING):
-                await connection.close()
-                raise DatabaseInUse("another sendpool process uses this database; stop that one, or name another")
-            self._writer = connection
+        """The connection that writes, a new one where the old is gone. Nobody waits long for it: it is made beside."""
+        if self._writer is not None and not self._writer.is_closed():
+            return self._writer
+        if self._connecting is None:
+            self._connecting = asyncio.get_running_loop().create_task(self._connect())
+        connecting = self._connecting
+        await asyncio.wait([connecting], timeout=_PATIENCE)
+        if not connecting.done():
+            raise TimeoutError("no connection yet")
+        if self._connecting is connecting:
+            self._connecting = None
+        self._writer = connecting.result()
         return self._writer
 
-    async def write(self, script: Script[T]) -> T:
+    # ------------------------------------------------------------ write
+
+    async def write(self, work: Work[T]) -> T:
         """Run a script in one durable transaction; an exception rolls it back and is raised here.
 
-        Where the connection breaks just when it is committed, the server is asked what became of it. Whoever stops
-        waiting undoes nothing.
+        Where another transaction got in its way it is run again, if *work* makes it anew. Where the connection breaks
+        just when it is committed, the server is asked what became of it, for as long as it takes. Whoever stops waiting
+        undoes nothing.
         """
-        task = asyncio.get_running_loop().create_task(self._write(script))
+        task = asyncio.get_running_loop().create_task(self._write(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
 
-    async def _write(self, script: Script[T]) -> T:
-        async with self._writing:
-            with _away():
-                connection = await self._own()
-            transaction = connection.transaction()
-            try:
-                with _away():
-                    await transaction.start()
-                    result = await run(connection, script)
-                    number = await connection.fetchval("SELECT pg_current_xact_id()::text")
-            except BaseException:
-                await _undo(connection, transaction)
-                raise
-            with _away():
-                await self._commit(connection, transaction, number)
-            return result
+    async def _write(self, work: Work[T]) -> T:
+        async with self._writing, self._watched():
+            tries = _TRIES if callable(work) else 1
+            while True:
+                tries -= 1
+                try:
+                    return await self._transact(work() if callable(work) else work)
+                except CONFLICTS:
+                    if not tries:
+                        raise
+                await asyncio.sleep(random.uniform(0, _PAUSE))
 
-    async def _commit(self, connection: Any, transaction: Any, number: str) -> None:
+    @contextlib.asynccontextmanager
+    async def _watched(self) -> AsyncIterator[None]:
+        """Have readers expect little while a write gets no answer."""
+        slow = asyncio.get_running_loop().call_later(_SLOW, setattr, self, "_absent", True)
+        try:
+            yield
+        finally:
+            slow.cancel()
+
+    async def _transact(self, script: Script[T]) -> T:
+        async with self._present():
+            connection = await self._own()
+        transaction = connection.transaction()
+        try:
+            async with self._present():
+                await transaction.start()
+                # At the beginning: who looks for transactions that may write sees this one from then on.
+                number = await connection.fetchval("SELECT pg_current_xact_id()::text")
+                result = await run(connection, script, shared=self.shared)
+        except BaseException:
+            await _undo(connection, transaction)
+            raise
         try:
             await transaction.commit()
-        except BaseException as error:
+        except BROKEN as error:
             connection.terminate()
-            if not isinstance(error, _BROKEN) or not await self._was_committed(number):
-                raise
+            if not await self._was_committed(number, result):
+                raise DatabaseAway(f"the database went away: {error}") from error
+        except BaseException:
+            connection.terminate()
+            raise
+        return result
 
-    async def _was_committed(self, number: str) -> bool:
-        """What became of a transaction whose commit nobody answered. Raises where the server does not say in time."""
-        async with asyncio.timeout(_VERDICT):
-            while True:
-                try:
-                    status = await (await self._own()).fetchval("SELECT pg_xact_status($1::text::xid8)", number)
-                except (*_BROKEN, DatabaseInUse):
-                    status = "in progress"  # The server may not have noticed yet that its old client has gone.
-                if status != "in progress":
-                    return bool(status == "committed")
-                await asyncio.sleep(0.2)
+    async def _was_committed(self, number: str, result: Any) -> bool:
+        """What became of a transaction whose commit nobody answered; asks until the server is there to say so.
+
+        Raises `FateUnknown` where it does not know any more, and where this process is to end.
+        """
+        while not self._closing:
+            try:
+                async with self._present():
+                    connection = await self._own()
+                    status = await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", number)
+            except (DatabaseAway, DatabaseInUse):
+                status = "in progress"
+            except asyncpg.PostgresError as error:
+                # A number that it has not given yet: this server is another one, or was set back.
+                raise FateUnknown(f"the database has another past: {error}", result) from error
+            if status is None:
+                raise FateUnknown("the database does not know any more what it committed", result)
+            if status != "in progress":
+                return bool(status == "committed")
+            # The server may not have noticed yet that its old client has gone.
+            await asyncio.sleep(_ASK_AGAIN)
+        raise FateUnknown("the database did not say what it committed before this process was to end", result)
+
+    # ------------------------------------------------------------ read
 
     async def read(self, script: Script[T]) -> T:
         """Run a script that only reads, on its own snapshot, beside the writer."""
-        with _away():
-            async with (
-                self._readers.acquire() as connection,
-                connection.transaction(isolation="repeatable_read", readonly=True),
-            ):
-                return await run(connection, script)
+        async with (
+            self._present(),
+            asyncio.timeout(_PATIENCE if self._absent else _READ),
+            self._readers.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            # Nothing can be locked here, and nothing need be.
+            return await run(connection, script)
+
+    @contextlib.asynccontextmanager
+    async def _present(self) -> AsyncIterator[None]:
+        """Note whether the server answers; raises `DatabaseAway` where it does not."""
+        try:
+            yield
+        except BROKEN as error:
+            self._absent = True
+            raise DatabaseAway(f"the database does not answer: {error}") from error
+        else:
+            self._absent = False
 
     async def close(self) -> None:
         """Wait for running scripts, then close and let another process own the database."""
+        self._closing = True
         if self._tasks:
             await asyncio.wait(self._tasks)
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.gather(self._connecting, return_exceptions=True)
         if self._writer is not None:
             await self._writer.close()
         await self._readers.close()
@@ -251,12 +234,12 @@ async def open_readers(url: str, most: int) -> asyncpg.Pool:
     return await asyncpg.create_pool(url, min_size=0, max_size=most, **_OPTIONS)
 
 
-@contextlib.contextmanager
-def _away() -> Iterator[None]:
-    try:
-        yield
-    except _BROKEN as error:
-        raise DatabaseAway(f"the database does not answer: {error}") from error
+def _notice_silence(connection: Any) -> None:
+    """Break a connection over which nothing comes back, long before TCP gives up by itself."""
+    transport = connection._transport
+    plain = transport.get_extra_info("socket")
+    if plain is not None and plain.family != socket.AF_UNIX and hasattr(socket, "TCP_USER_TIMEOUT"):
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED)
 
 
 async def _undo(connection: Any, transaction: Any) -> None:

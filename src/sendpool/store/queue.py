@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from sendpool.domain.states import AttemptState
-from sendpool.store.database import Bulk, Query, Script
+from sendpool.store.database import SHARED, Bulk, Query, Script
 
 
 class QueueKey(NamedTuple):
@@ -147,11 +147,15 @@ def postpone(rows: Sequence[tuple[int, int, int, int | None, int]]) -> Script[No
         )
 
 
+#: Rows and messages that another transaction has at this moment are left to it; those that are brought are ours.
+_OURS, _MESSAGES_OURS = "/*shared FOR UPDATE SKIP LOCKED*/", " /*shared FOR NO KEY UPDATE OF m SKIP LOCKED*/"
+
+
 def head(queue_id: int, limit: int) -> Script[list[DueRow]]:
-    """The first rows of a queue in rank order, with their messages."""
+    """The first rows of a queue in rank order, with their messages; both belong to this transaction then."""
     rows: list[DueRow] = yield Query(
-        "FROM (SELECT * FROM outq WHERE queue_id = ? ORDER BY rank, message_id LIMIT ?) q"
-        " JOIN message m ON m.id = q.message_id",
+        f"FROM (SELECT * FROM outq WHERE queue_id = ? ORDER BY rank, message_id LIMIT ? {_OURS}) q"
+        f" JOIN message m ON m.id = q.message_id{_MESSAGES_OURS}",
         (queue_id, limit),
         _DUE_ROW,
         DueRow,
@@ -213,12 +217,32 @@ def take_step(steps: Sequence[tuple[int, int, str]]) -> Script[None]:
     )
 
 
-def remove_up_to(queue_id: int, rank: int, message_id: int) -> Script[None]:
-    """Take the head of a queue away, up to and with this row."""
-    yield Query(
-        "DELETE FROM outq WHERE queue_id = ? AND (rank, message_id) <= (?, ?)",
-        (queue_id, rank, message_id),
+def remove_head(queue_id: int, rows: Sequence[DueRow]) -> Script[None]:
+    """Take these rows away, which are the head of a queue but for what other processes have of it."""
+    if (yield SHARED):
+        yield from remove([(queue_id, row.rank, row.message_id) for row in rows])
+    else:
+        yield Query(
+            "DELETE FROM outq WHERE queue_id = ? AND (rank, message_id) <= (?, ?)",
+            (queue_id, rows[-1].rank, rows[-1].message_id),
+        )
+
+
+def still_there(rows: Sequence[tuple[int, int, int]]) -> Script[set[int]]:
+    """The messages of those of these rows (queue, rank, message) that this transaction has to itself from now on.
+
+    Where nobody else writes, nobody has taken any.
+    """
+    if not (yield SHARED):
+        return {row[2] for row in rows}
+    found = yield Bulk(
+        "FROM outq WHERE (queue_id, rank, message_id) IN (SELECT queue_id, rank, message_id FROM v)"
+        " FOR UPDATE SKIP LOCKED",
+        _ROW[:3],
+        rows,
+        ("message_id",),
     )
+    return {row[0] for row in found}
 
 
 def remove(rows: Sequence[tuple[int, int, int]]) -> Script[None]:
@@ -262,9 +286,9 @@ def start_attempts(attempts: Sequence[NewAttempt]) -> Script[None]:
 
 
 def due_later(now: int, limit: int) -> Script[list[Any]]:
-    """(due, message, queue, rank, cost) of rows whose time has come again, earliest first."""
+    """(due, message, queue, rank, cost) of rows whose time has come again, earliest first; they are ours."""
     rows: list[Any] = yield Query(
-        "FROM later WHERE due <= ? AND rank IS NOT NULL ORDER BY due, message_id LIMIT ?",
+        f"FROM later WHERE due <= ? AND rank IS NOT NULL ORDER BY due, message_id LIMIT ? {_OURS}",
         (now, limit),
         ("due", "message_id", "queue_id", "rank", "cost"),
     )
@@ -291,11 +315,14 @@ _NEAR_HEAD = 5_000
 
 
 def overdue_in_lane(queue_id: int, before: int, limit: int) -> Script[list[DueRow]]:
-    """Rows near the head of a queue that became due before *before* and still wait there."""
+    """Rows near the head of a queue that became due before *before* and still wait there; they are ours."""
     # Where nothing is overdue the rest would be read for nothing, each time, and be it a million rows.
     rows: list[DueRow] = yield Query(
         f"FROM (SELECT * FROM (SELECT * FROM outq WHERE queue_id = ? ORDER BY rank, message_id LIMIT {_NEAR_HEAD}) h"
-        " WHERE due < ? ORDER BY rank, message_id LIMIT ?) q JOIN message m ON m.id = q.message_id",
+        " WHERE due < ? ORDER BY rank, message_id LIMIT ?) q JOIN message m ON m.id = q.message_id"
+        # Locked by another look: within the first one all rows near the head would be.
+        " /*shared JOIN outq w ON w.queue_id = q.queue_id AND w.rank = q.rank AND w.message_id = q.message_id"
+        " FOR NO KEY UPDATE OF m, w SKIP LOCKED*/",
         (queue_id, before, limit),
         _DUE_ROW,
         DueRow,

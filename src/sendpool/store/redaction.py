@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from sendpool.domain.states import AttemptState, MessageState
-from sendpool.store.database import Query, Script
+from sendpool.store.database import Lock, Query, Script
 from sendpool.store.history import MessagePlace
 
 
@@ -37,6 +37,13 @@ def redact_message(account_id: int, place: MessagePlace, now: int, *, email: boo
     The operation's content goes with the last of its messages. Attempts, receipts, events and counters stay, and a
     receipt that comes later counts; but nothing is sent any more, since nobody knows to whom.
     """
+    yield Lock(
+        Query(
+            "SELECT m.id FROM operation o JOIN message m ON m.id = o.id + ? WHERE o.uid = ? AND o.account_id = ?"
+            " FOR NO KEY UPDATE OF m",
+            (place.position, place.operation_uid, account_id),
+        )
+    )
     rows = yield Query(
         "SELECT o.id, o.total, m.id, m.state, m.deleted_at, a.state, a.next FROM operation o"
         " JOIN message m ON m.id = o.id + ? LEFT JOIN attempt a ON a.id ="

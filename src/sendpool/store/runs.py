@@ -65,13 +65,14 @@ class Move:
         long, rest = runs(sorted(message_ids))
         for first, last in long:
             count = last - first + 1
-            yield from _exactly(count, Query(self.run_attempts, (now, first * 64 + 1, last * 64 + 1)))
+            # Messages first, as whoever locks them does.
             yield from _exactly(count, Query(self.run_messages, (now, first, last)))
+            yield from _exactly(count, Query(self.run_attempts, (now, first * 64 + 1, last * 64 + 1)))
             yield Query(self.run_events, (now, first, last))
         if rest:
             keys = [(key, now) for key in rest]
-            yield from _exactly(len(rest), Bulk(self.one_attempts, _KEY, keys))
             yield from _exactly(len(rest), Bulk(self.one_messages, _KEY, keys))
+            yield from _exactly(len(rest), Bulk(self.one_attempts, _KEY, keys))
             yield Bulk(self.one_events, _KEY, keys)
 
 

@@ -9,6 +9,7 @@ import msgspec
 from sendpool.domain.events import OPERATION_EVENT
 from sendpool.domain.states import MessageState, OperationState
 from sendpool.store.database import Bulk, Query, Script
+from sendpool.store.locks import lock_messages, lock_operation
 from sendpool.store.queue import postpone
 
 #: (due, message, queue of its first step, None, cost): a row of `later` that has never been due.
@@ -68,8 +69,10 @@ def due_scheduled(now: int, limit: int) -> Script[list[Beginning]]:
 
 
 def still_waiting(message_ids: Iterable[int]) -> Script[dict[int, MessageState]]:
-    """Those of these messages that are to be sent still, with their states."""
+    """Those of these messages that are to be sent still, with their states, which are this transaction's to change."""
     waiting = (MessageState.SCHEDULED, MessageState.QUEUED, MessageState.SENT)
+    message_ids = list(message_ids)
+    yield from lock_messages(message_ids)
     rows = yield Bulk(
         f"FROM v JOIN message m ON m.id = v.id WHERE m.state IN ({', '.join(f'{state:d}' for state in waiting)})",
         (("id", "bigint"),),
@@ -119,6 +122,8 @@ def begin_operations(operation_ids: Iterable[int], now: int) -> Script[None]:
 def release_chunks(keys: Sequence[tuple[int, int]]) -> Script[dict[int, int]]:
     """Let the chunks of these (operation, due) become rows; brings their messages by operation."""
     names = (("operation_id", "bigint"), ("due", "bigint"))
+    for operation_id in sorted({key[0] for key in keys}):
+        yield from lock_operation(operation_id)
     found = yield Bulk(
         "FROM v JOIN chunk c ON c.operation_id = v.operation_id AND c.due = v.due",
         names,

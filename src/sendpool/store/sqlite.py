@@ -23,7 +23,7 @@ import msgspec
 from sqlalchemy.dialects import sqlite as dialects
 from sqlalchemy.sql import ClauseElement
 
-from sendpool.store.database import Bulk, DatabaseInUse, Query, Row, Rows, Script, Statement, Unit
+from sendpool.store.database import Bulk, DatabaseInUse, Lock, Query, Row, Rows, Script, Shared, Statement, Unit, Work
 from sendpool.store.migrate import migrate
 
 T = TypeVar("T")
@@ -160,6 +160,10 @@ def _run_statement(connection: sqlite3.Connection, statement: Statement) -> Any:
         return _run_query(connection, statement)
     if isinstance(statement, Unit):
         return _run_unit(connection, statement)
+    if isinstance(statement, Lock):
+        return None
+    if isinstance(statement, Shared):
+        return False
     return _run_core(connection, statement)
 
 
@@ -230,6 +234,8 @@ def _settle(future: asyncio.Future[T], result: T | None, error: BaseException | 
 class Sqlite:
     """A `Database` in one file, owned by this process."""
 
+    shared = False
+
     def __init__(self, path: Path, *, readers: int = 2) -> None:
         """Own *path*, bring its schema up to date and open it.
 
@@ -253,9 +259,10 @@ class Sqlite:
         for reader in self._readers:
             self._idle.put(reader.connection)
 
-    async def write(self, script: Script[T]) -> T:
+    async def write(self, work: Work[T]) -> T:
         """Run a script in one durable transaction; an exception rolls it back and is raised here."""
         connection = self._writer.connection
+        script = work() if callable(work) else work
         return await self._hop(self._writes, lambda: transact(connection, script))
 
     async def read(self, script: Script[T]) -> T:

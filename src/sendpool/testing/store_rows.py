@@ -50,7 +50,7 @@ async def a_queue_gives_its_rows_in_rank_order(rig: Rig) -> None:
         for limit in (2, 3, 10):
             rows = yield from queue.head(1, limit)
             heads.append([row.message_id for row in rows])
-            yield from queue.remove_up_to(1, rows[-1].rank, rows[-1].message_id)
+            yield from queue.remove_head(1, rows)
         return heads
 
     async with opened(rig) as database:
