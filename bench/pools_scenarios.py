@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from bench import claim_cost
 from bench.api import TEXT, Api, Json, recipient
 from bench.carrier_log import Submit, accepted, parse
 from bench.figures import Figure, addresses
@@ -30,9 +32,11 @@ class PoolSizes(NamedTuple):
     sticky: int = 2_000
     filtered: int = 50
     explained: int = 200
+    #: Messages that only one of a hundred senders may carry.
+    in_a_lane: int = 1_000_000
 
 
-POOL_QUICK = PoolSizes(sticky=400, filtered=10, explained=40)
+POOL_QUICK = PoolSizes(sticky=400, filtered=10, explained=40, in_a_lane=20_000)
 
 
 def body(pool_id: str, numbers: Sequence[str], **fields: object) -> bytes:
@@ -133,6 +137,32 @@ def _moved(rounds: Sequence[Mapping[str, str]], leaver: str, sizes: PoolSizes) -
             },
         )
     ]
+
+
+# ---------------------------------------------------------------- e: a lane beside
+
+
+def beside_a_lane(sizes: PoolSizes) -> list[Figure]:
+    """The cost of a claim of 99 senders while so many messages wait that only the hundredth may carry."""
+    return asyncio.run(_lane_cost(sizes.in_a_lane))
+
+
+async def _lane_cost(rows: int) -> list[Figure]:
+    figures = []
+    for name, opened in claim_cost.DATABASES.items():
+        async with opened() as make:
+            made = await claim_cost.beside_a_lane(make, [0, rows])
+        growth = round(claim_cost.growth(made, "claim"), 2)
+        figures.append(
+            Figure(
+                f"{name}: the cost of a claim of 99 senders while {rows:,} wait for the hundredth, over that without",
+                f"at most {claim_cost.MOST_LANE}",
+                growth,
+                growth <= claim_cost.MOST_LANE,
+                {"milliseconds": claim_cost.medians(made)["claim"]},
+            )
+        )
+    return figures
 
 
 # ---------------------------------------------------------------- i: a policy filter

@@ -16,6 +16,7 @@ SHOW = Show(
     "sender pools",
     {
         "d": pools_scenarios.sticky,
+        "e": pools_scenarios.beside_a_lane,
         "i": pools_scenarios.filtered,
         "j": pools_scenarios.explanations,
     },

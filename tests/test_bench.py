@@ -230,7 +230,7 @@ def test_results_in_the_project_say_what_they_were_measured_on() -> None:
             assert result["scenario"] == path.stem
             assert result["version"]
             assert result["machine"]["cores"]
-            assert result["messages_per_second"]
+            assert path.stem == "simulation" or result["messages_per_second"]
 
 
 @pytest.mark.parametrize(

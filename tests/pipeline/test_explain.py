@@ -19,6 +19,7 @@ from sendpool.domain.schedule import Moment
 from sendpool.domain.sender import Channel
 from sendpool.pipeline.cancel import Wish, cancel
 from sendpool.pipeline.explain import explain_message
+from sendpool.store.database import Query, Script
 from sendpool.store.history import MessagePlace
 from sendpool.testing.explanations import complete
 
@@ -41,6 +42,11 @@ def verdicts(found: Explanation) -> dict[str, tuple[str, str]]:
 def steps(found: Explanation) -> list[tuple[str, str, str]]:
     """(channel, outcome, reason) of each step."""
     return [(one.channel, one.outcome.value, one.reason) for one in found.plan]
+
+
+def second_tier(sender_id: int) -> Script[None]:
+    """Put a sender into the second tier of all pools."""
+    yield Query("UPDATE pool_member SET tier = 1 WHERE sender_id = ?", (sender_id,))
 
 
 def filtered(_: Submission, __: int) -> Outcome:
@@ -313,3 +319,46 @@ async def test_nobody_explains_the_messages_of_another_account(fresh: Path) -> N
 
         assert await explain_message(one.engine, one.account_id + 1, MessagePlace(sent.uid, 0)) is None
         assert await explain_message(one.engine, one.account_id, MessagePlace(sent.uid, 1)) is None
+
+
+@virtually
+async def test_a_sticky_pool_says_whose_the_recipient_is(fresh: Path) -> None:
+    async with world(fresh, **two(Carrier(), Carrier())) as one:
+        uids = [one.sender(address).uid for address in (FAST, SLOW)]
+        loyal = await one.make_pool(uids, preference="sticky")
+        sent = await one.send(*everyone(20), origin=PoolOrigin(loyal))
+        await one.until_states(DELIVERED=20)
+
+        found = [await explained(one, sent, i) for i in range(20)]
+
+        assert {tuple(sorted(verdicts(each).values())) for each in found} == {
+            (("skipped", "other_sticky"), ("taken", "sticky"))
+        }
+        assert {each.attempts[0].sender_address for each in found} == {FAST, SLOW}
+
+
+@virtually
+async def test_a_message_kept_for_its_sender_says_so_while_it_waits(fresh: Path) -> None:
+    first, second = Carrier(), Carrier()
+    async with world(fresh, **two(first, second, fast=0.5, slow=0.5)) as one:
+        uids = [one.sender(address).uid for address in (FAST, SLOW)]
+        loyal = await one.make_pool(uids, preference="sticky", grace=300)
+        sent = await one.send(*everyone(20), origin=PoolOrigin(loyal))
+        await asyncio.sleep(5.5)
+
+        found = await explained(one, sent, 19)
+
+        assert steps(found)[0] == ("SMS", "waiting", "kept")
+        assert sorted(one[1] for one in verdicts(found).values()) == ["other_sticky", "used_up"]
+        assert waiting(found).text.startswith("It is kept for +12")
+
+
+@virtually
+async def test_a_lower_tier_that_was_ready_says_that_a_better_one_was_too(fresh: Path) -> None:
+    async with world(fresh, **two(Carrier(), Carrier())) as one:
+        tiered = await one.make_pool([one.sender(FAST).uid, one.sender(SLOW).uid])
+        await one.engine.change(lambda: second_tier(one.sender(SLOW).id))
+        sent = await one.send(*everyone(1), origin=PoolOrigin(tiered))
+        await one.until_states(DELIVERED=1)
+
+        assert verdicts(await explained(one, sent)) == {FAST: ("taken", "only_one"), SLOW: ("skipped", "lower_tier")}

@@ -40,6 +40,7 @@ def candidates_of(attempt: StoryOfAttempt, story: Story, roster: Roster) -> list
     address = at_step(story.message.address, attempt.step)
     excluded = lanes.exclusions(destination_of(address))
     meant = lanes.pick(address) if not previous else None
+    own = scene.get(attempt.sender_id)
     remarks: dict[int, Remark] = {}
     for sender_id, standing in scene.items():
         remark = Remark(standing_reason(standing), standing.until, standing.about)
@@ -47,6 +48,8 @@ def candidates_of(attempt: StoryOfAttempt, story: Story, roster: Roster) -> list
             remark = Remark(spent[sender_id])
         elif sender_id in excluded and sender_id != attempt.sender_id:
             remark = excluded[sender_id]
+        elif remark.reason is Reason.READY and own is not None and standing.tier > own.tier:
+            remark = Remark(Reason.LOWER_TIER)
         elif remark.reason is Reason.READY and previous in ("failover", "later"):
             remark = Remark(Reason.OTHER_LANE)
         elif remark.reason is Reason.READY and meant is not None and meant.sender_id == attempt.sender_id:
@@ -54,7 +57,6 @@ def candidates_of(attempt: StoryOfAttempt, story: Story, roster: Roster) -> list
         remarks[sender_id] = remark
     for sender_id, reason in spent.items():
         remarks.setdefault(sender_id, Remark(reason))
-    own = scene.get(attempt.sender_id)
     others = [remark.reason for sender_id, remark in remarks.items() if sender_id != attempt.sender_id]
     taken = _why_taken(own, previous, others, named=_names_sender(story), again=attempt.sender_id in spent)
     if taken.reason in (Reason.FIRST_FREE, Reason.ONLY_ONE) and meant is not None:
