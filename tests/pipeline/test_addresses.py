@@ -15,7 +15,7 @@ from tests.pipeline.rcs_carriers import AGENT, RcsCarrier, no_rcs
 from tests.pipeline.worlds import LONG_TEXT, Line, World, virtually, world
 
 from sendpool.connectors.base import CarrierId, Outcome, ReceiptState, Rejected, Submission
-from sendpool.domain.events import LATE_RECEIPT
+from sendpool.domain.event_types import LATE_RECEIPT
 from sendpool.domain.failures import FailureClass, by_rule
 from sendpool.domain.message import Category, at_step
 from sendpool.domain.request import PoolOrigin, Recipient

@@ -10,7 +10,7 @@ from tests.pipeline.rcs_carriers import AGENT, SMS, RcsCarrier, between
 from tests.pipeline.worlds import World, everyone, virtually
 
 from sendpool.connectors.base import CarrierId, ReceiptState, Submission, Uncertain
-from sendpool.domain.events import LATE_RECEIPT
+from sendpool.domain.event_types import LATE_RECEIPT
 from sendpool.domain.message import Category
 from sendpool.domain.policy import EXPIRY_MARGIN, OTP_BUDGETS
 from sendpool.domain.request import PoolOrigin

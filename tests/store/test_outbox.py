@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from sendpool.domain.events import OPERATION_EVENT
-from sendpool.store import messages
-from sendpool.store.database import Database, Query, Script
-from sendpool.store.outbox import list_events, write_events
+from sendpool.domain.event_types import OPERATION_EVENT
+from sendpool.store.database import Database, Script
+from sendpool.store.outbox import write_events
 from sendpool.testing.store_rig import ask
-from sendpool.testing.store_rows import AT, operation
 
 EVENTS = "SELECT subject_id, number, error_code, created_at FROM event ORDER BY position"
 
@@ -47,19 +45,3 @@ async def test_a_commit_that_fails_takes_its_events_with_it(database: Database) 
 
 def test_numbers_of_operations_are_above_those_of_any_attempt() -> None:
     assert OPERATION_EVENT > 63 * 16 + 15
-
-
-async def test_events_of_accounts_are_listed_with_what_is_told_of_them(database: Database) -> None:
-    def account() -> Script[None]:
-        yield Query("INSERT INTO account (id, sid, name, auth_token, created_at) VALUES (1, 'AC1', '', '', 0)")
-        yield from messages.insert_operations([operation(100, 1)])
-        yield from messages.insert_messages([messages.NewMessage(100, 100, "+4477100", "P", "S", 1, AT)])
-
-    await database.write(account())
-    rows = await database.read(list_events(0, 10))
-
-    assert [(row.message_id, row.number, row.account_sid) for row in rows] == [
-        (None, OPERATION_EVENT + 2, "AC1"),
-        (100, 2, "AC1"),
-    ]
-    assert await database.read(list_events(rows[-1].position, 10)) == []

@@ -53,6 +53,9 @@ COMMANDS: Mapping[str, Command[Any]] = {
     "codes.list": Command(codes.ListCodes, codes.show_codes, writes=False),
     "senders.health": Command(senders.ShowHealth, senders.show_health, writes=False),
     "events.list": Command(events.ListEvents, events.show_events, writes=False),
+    "events.sinks": Command(events.ListSinks, events.show_sinks, writes=False),
+    "events.dead": Command(events.ListDead, events.show_dead, writes=False),
+    "events.replay": Command(events.Replay, events.replay_events),
     "explain.message": Command(explain.ExplainMessage, explain.find_story, writes=False, finish=explain.tell),
     "log.list": Command(changes.ListLog, changes.show_log, writes=False),
 }

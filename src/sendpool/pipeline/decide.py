@@ -23,7 +23,7 @@ from sendpool.domain.decision import (
     Trigger,
     is_closed,
 )
-from sendpool.domain.events import ATTEMPT_ENDED, LATE_RECEIPT
+from sendpool.domain.event_types import ATTEMPT_ENDED, LATE_RECEIPT
 from sendpool.domain.failures import TABLE_VERSION, Classified, FailureClass, by_rule, of_class
 from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, Category, at_step
 from sendpool.domain.policy import Policy, policy_for

@@ -15,7 +15,7 @@ import msgspec
 
 from sendpool.connectors.base import Receipt, ReceiptState
 from sendpool.domain.decision import CLOSE_AFTER, Trigger, is_closed
-from sendpool.domain.events import LATE_RECEIPT
+from sendpool.domain.event_types import LATE_RECEIPT
 from sendpool.domain.failures import FailureClass
 from sendpool.domain.states import (
     AttemptState,

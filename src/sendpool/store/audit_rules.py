@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from sendpool.domain.events import LATE_RECEIPT, NOTICE_EVENT, OPERATION_EVENT
+from sendpool.domain.event_types import LATE_RECEIPT, NOTICE_EVENT, OPERATION_EVENT
 from sendpool.domain.states import OPEN_ATTEMPTS, AttemptState, MessageState, OperationState
 from sendpool.store.messages import COUNTER
 

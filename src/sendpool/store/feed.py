@@ -154,3 +154,9 @@ def feed_accounts() -> Script[dict[int, str]]:
     """The sid of every account, by its key."""
     rows = yield Query("SELECT id, sid FROM account")
     return {row[0]: row[1] for row in rows}
+
+
+def operation_key(uid: bytes) -> Script[int | None]:
+    """The key of an operation; None: there is none."""
+    rows = yield Query("SELECT id FROM operation WHERE uid = ?", (uid,))
+    return rows[0][0] if rows else None

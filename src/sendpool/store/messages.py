@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from sendpool.domain.events import OPERATION_EVENT
+from sendpool.domain.event_types import OPERATION_EVENT
 from sendpool.domain.message import Content
 from sendpool.domain.states import MessageState, OperationState
 from sendpool.store.database import Bulk, Query, Script

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from sendpool.domain.events import OPERATION_EVENT
+from sendpool.domain.event_types import OPERATION_EVENT
 from sendpool.domain.states import MessageState, OperationState
 from sendpool.store.database import Bulk, Query, Script
 from sendpool.store.locks import lock_messages, lock_operation

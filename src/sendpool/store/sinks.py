@@ -226,6 +226,12 @@ def _wanted(row: Sequence[Any], types: frozenset[str], key: bytes, now: int) -> 
     )
 
 
+def sink_key(sid: str) -> Script[int | None]:
+    """The key of a sink of whatever account; None: there is none."""
+    rows = yield select(sink.c.id).where(sink.c.sid == sid, _THERE)
+    return rows[0][0] if rows else None
+
+
 def in_use() -> Script[bool]:
     """Whether any sink has a subscription: without one nobody has to read events."""
     rows = yield select(func.count()).select_from(subscription).where(subscription.c.deleted_at.is_(None))
