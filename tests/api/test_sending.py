@@ -195,8 +195,14 @@ def test_any_other_validity_is_refused(validity: Any) -> None:
     assert refused(validity=validity) == [(60701, "$.validity")]
 
 
-@pytest.mark.parametrize("value", [None, {}, "otp", 1])
-def test_fields_that_are_not_built_yet_are_named(value: Any) -> None:
+@pytest.mark.parametrize(("value", "priority"), [("high", "high"), ("LOW", "low"), ("Normal", "normal")])
+def test_a_priority_is_one_of_three_in_any_case(value: str, priority: str) -> None:
+    assert read(priority=value).priority == priority
+    assert read().priority == "normal"
+
+
+@pytest.mark.parametrize("value", [None, {}, "otp", 1, "highest"])
+def test_any_other_priority_is_refused(value: Any) -> None:
     assert refused(priority=value) == [(60701, "$.priority")]
 
 

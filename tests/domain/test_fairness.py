@@ -58,6 +58,36 @@ def test_small_operations_of_a_category_share_one_heavier_flow() -> None:
     assert flow_of(7, 11, "otp") == (7, 1.0)
 
 
+def test_priority_multiplies_the_weight_and_never_more_than_fourfold() -> None:
+    assert flow_of(7, 11, "bulk", "high") == (7, 4.0)
+    assert flow_of(7, 11, "bulk", "low") == (7, 0.25)
+    assert flow_of(7, 1, "bulk", "high") == (("small", "bulk", "high"), 16.0)
+
+
+def test_campaign_of_low_priority_still_gets_its_part() -> None:
+    clock = FairClock()
+    ranks = [(rank, "low") for rank in clock.admit_each("low", [1] * 100, 0.25)]
+    ranks += [(rank, "high") for rank in clock.admit_each("high", [1] * 1600, 4.0)]
+
+    first = [name for _, name in sorted(ranks)[:680]]
+
+    assert 39 <= first.count("low") <= 41
+
+
+def test_segments_before_the_end_of_a_flow_are_shared_by_weight() -> None:
+    clock = FairClock()
+    clock.admit("mine", 1, 100)
+    clock.admit("longer", 1, 1000)
+    clock.admit("shorter", 1, 30)
+    clock.admit("heavy", 1, 1000, weight=4.0)
+
+    assert clock.before("mine", 1.0, 100, {}) == pytest.approx(100 + 100 + 30 + 400)
+    assert clock.before("mine", 1.0, 100, {"shorter": 500}) == pytest.approx(100 + 100 + 100 + 400)
+    assert clock.waiting("heavy") == pytest.approx(1000)
+    clock.claimed(UNIT * 1000)
+    assert clock.waiting("shorter") == 0
+
+
 def test_one_message_goes_out_next_while_a_million_wait() -> None:
     clock = FairClock()
     campaign = clock.admit("campaign", 3, count=1_000_000)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sendpool.api.bodies import kind_of
 from sendpool.api.problems import Findings
+from sendpool.domain.fairness import PRIORITIES
 from sendpool.domain.message import TAG_VALUE, Category, has_markup
 from sendpool.pipeline.liquid import BadLiquid, compile_template
 
@@ -96,6 +97,15 @@ def check_category(value: object, findings: Findings) -> Category | None:
         return Category[name]
     findings.add(f"category must be one of {', '.join(Category)}", "$.category")
     return None
+
+
+def check_priority(value: object, findings: Findings) -> str:
+    """How much weight the operation's turn in its pool has, in any case; our extension of requests."""
+    name = value.lower() if isinstance(value, str) else ""
+    if name not in PRIORITIES:
+        findings.add(f"priority must be one of {', '.join(PRIORITIES)}", "$.priority")
+        return "normal"
+    return name
 
 
 def entries(

@@ -7,7 +7,15 @@ from typing import Any
 
 from sendpool.api.addresses import check_address
 from sendpool.api.bodies import decode_object
-from sendpool.api.checks import check_category, check_fields, check_tags, check_text, entries, wrong_kind
+from sendpool.api.checks import (
+    check_category,
+    check_fields,
+    check_priority,
+    check_tags,
+    check_text,
+    entries,
+    wrong_kind,
+)
 from sendpool.api.email_contents import check_email_content
 from sendpool.api.problems import Findings
 from sendpool.api.references import in_body
@@ -35,7 +43,7 @@ MAX_EMAIL_BODY = 5 * 1024 * 1024
 MAX_NAME = 256
 LEAST_POOL_NAME, MOST_POOL_NAME = 2, 64
 
-_FIELDS = ("from", "to", "content", "schedule", "tags", "ipPoolName", "category", "validity")
+_FIELDS = ("from", "to", "content", "schedule", "tags", "ipPoolName", "category", "validity", "priority")
 #: The contract's arm of `from`, and ours.
 _ARMS = ("address", "senderId", "senderPoolId")
 _EMAIL = AddressSpace.EMAIL[0]
@@ -55,6 +63,7 @@ def read_emails(body: bytes, account_id: int) -> SendRequest:
     send_at = check_schedule(fields["schedule"], findings) if "schedule" in fields else None
     tags = check_tags(fields["tags"], findings, liquid=True) if "tags" in fields else {}
     ip_pool = _ip_pool(fields["ipPoolName"], findings) if "ipPoolName" in fields else None
+    priority = check_priority(fields["priority"], findings) if "priority" in fields else "normal"
     category = check_category(fields["category"], findings) if "category" in fields else None
     validity = check_validity(fields["validity"], findings) if "validity" in fields else None
     findings.refuse()
@@ -65,6 +74,7 @@ def read_emails(body: bytes, account_id: int) -> SendRequest:
         content=_content(write_module(content or {}, name, ip_pool)),
         tags=tags,
         category=category,
+        priority=priority,
         validity=validity,
         kind="email",
         send_at=send_at,

@@ -15,7 +15,7 @@ from msgspec import UNSET, UnsetType
 
 from sendpool.api.addresses import all_possible
 from sendpool.api.bodies import decode_object
-from sendpool.api.checks import check_category, check_fields, check_tags, entries
+from sendpool.api.checks import check_category, check_fields, check_priority, check_tags, entries
 from sendpool.api.contents import check_content
 from sendpool.api.origins import check_origin
 from sendpool.api.problems import Findings
@@ -29,8 +29,7 @@ MAX_RECIPIENTS = 10_000
 #: Seconds: 48 hours, after which no carrier goes on trying.
 MAX_VALIDITY = 172_800
 
-_FIELDS = ("to", "content", "from", "schedule", "tags", "category", "validity")
-_NOT_BUILT = ("priority",)
+_FIELDS = ("to", "content", "from", "schedule", "tags", "category", "validity", "priority")
 
 
 class _QuickRecipient(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -47,6 +46,7 @@ class _QuickSend(msgspec.Struct, forbid_unknown_fields=True):
     tags: Any = UNSET
     category: Any = UNSET
     validity: Any = UNSET
+    priority: Any = UNSET
 
 
 _decode = msgspec.json.Decoder(_QuickSend).decode
@@ -74,6 +74,7 @@ def read_send(
     tags = check_tags(fields["tags"], findings, liquid=True) if "tags" in fields else {}
     category = check_category(fields["category"], findings) if "category" in fields else None
     validity = check_validity(fields["validity"], findings) if "validity" in fields else None
+    priority = check_priority(fields["priority"], findings) if "priority" in fields else "normal"
     findings.refuse()
     return SendRequest(
         account_id=account_id,
@@ -84,6 +85,7 @@ def read_send(
         category=category,
         validity=validity,
         send_at=send_at,
+        priority=priority,
     )
 
 
@@ -107,6 +109,7 @@ def _quickly(body: bytes) -> tuple[dict[str, Any], Sequence[Recipient]] | None:
         "tags": send.tags,
         "category": send.category,
         "validity": send.validity,
+        "priority": send.priority,
     }
     given = {name: value for name, value in fields.items() if value is not UNSET}
     if all(recipient.variables is UNSET for recipient in to):
@@ -121,7 +124,7 @@ def _thoroughly(
     body: bytes, findings: Findings, profiles: Profiles | None
 ) -> tuple[dict[str, Any], Sequence[Recipient]]:
     fields = decode_object(body)
-    check_fields(fields, _FIELDS, findings, not_built=_NOT_BUILT)
+    check_fields(fields, _FIELDS, findings)
     if "to" not in fields:
         _missing("to", findings)
         return fields, ()

@@ -14,15 +14,21 @@ UNIT = 1 << 20
 #: Operations of up to so many recipients share one flow per pool and category, with this weight.
 SMALL_OPERATION = 10
 SMALL_WEIGHT = 4.0
+#: What the priority of a request multiplies its flow's weight by. Bounded, so that nobody starves.
+PRIORITIES = {"low": 0.25, "normal": 1.0, "high": 4.0}
 #: Flows remembered before those without information are looked for.
 _MANY_FLOWS = 1024
 
 
-def flow_of(operation_id: int, recipients: int, category: str) -> tuple[Hashable, float]:
-    """Return (key, weight) of an operation's flow in its pool: its own, or the category's shared one if it is small."""
-    if recipients <= SMALL_OPERATION:
-        return ("small", category), SMALL_WEIGHT
-    return operation_id, 1.0
+def flow_of(operation_id: int, recipients: int, category: str, priority: str = "normal") -> tuple[Hashable, float]:
+    """Return (key, weight) of an operation's flow in its pool: its own, or the category's shared one if it is small.
+
+    Small operations of another *priority* share another flow.
+    """
+    factor = PRIORITIES[priority]
+    if recipients > SMALL_OPERATION:
+        return operation_id, factor
+    return ("small", category) if factor == 1.0 else ("small", category, priority), SMALL_WEIGHT * factor
 
 
 class Ranks(NamedTuple):
@@ -39,12 +45,14 @@ class FairClock:
     with the lowest start goes next; the virtual time is the highest start claimed so far and never falls.
     """
 
-    __slots__ = ("_finish", "_look_at", "virtual")
+    __slots__ = ("_finish", "_look_at", "_weights", "virtual")
 
     def __init__(self, virtual: int = 0) -> None:
         #: The virtual time; after a restart the lowest rank that waits.
         self.virtual = virtual
         self._finish: dict[Hashable, int] = {}
+        #: Of flows whose weight is not 1.
+        self._weights: dict[Hashable, float] = {}
         self._look_at = _MANY_FLOWS
 
     def __len__(self) -> int:
@@ -59,6 +67,8 @@ class FairClock:
         start = self._start(flow)
         step = _step(cost, weight)
         self._finish[flow] = start + step * count
+        if weight != 1.0:
+            self._weights[flow] = weight
         return Ranks(start, step)
 
     def admit_each(self, flow: Hashable, costs: Sequence[int], weight: float = 1.0) -> list[int]:
@@ -69,7 +79,28 @@ class FairClock:
             ranks.append(rank)
             rank += _step(cost, weight)
         self._finish[flow] = rank
+        if weight != 1.0:
+            self._weights[flow] = weight
         return ranks
+
+    def waiting(self, flow: Hashable) -> float:
+        """Segments of a flow that wait, as far as ranks tell: none once the virtual time has overtaken it."""
+        left = self._finish.get(flow, 0) - self.virtual
+        return left * self._weights.get(flow, 1.0) / UNIT if left > 0 else 0.0
+
+    def before(self, flow: Hashable, weight: float, own: float, to_come: Mapping[Hashable, float]) -> float:
+        """Segments that leave the pool until *own* segments of a flow, its last ones, have left; those included.
+
+        Every flow gets its share by weight until it has nothing left. *to_come* are segments of flows that have no rank
+        yet, beside those that wait.
+        """
+        turns = own / weight
+        total = own
+        for key, finish in self._finish.items():
+            if key != flow and (finish > self.virtual or key in to_come):
+                share = self._weights.get(key, 1.0)
+                total += min(self.waiting(key) + to_come.get(key, 0.0), turns * share)
+        return total
 
     def claimed(self, highest_start: int) -> None:
         """Move the virtual time on: *highest_start* is the highest rank of a claim. Lower ranks change nothing."""
@@ -83,6 +114,7 @@ class FairClock:
         """Drop flows that the virtual time has overtaken, since they carry no information; return how many."""
         before = len(self._finish)
         self._finish = {key: finish for key, finish in self._finish.items() if finish > self.virtual}
+        self._weights = {key: weight for key, weight in self._weights.items() if key in self._finish}
         # Looking again only at twice the size keeps the cost of looking constant for each admission.
         self._look_at = max(_MANY_FLOWS, 2 * len(self._finish))
         return before - len(self._finish)

@@ -76,6 +76,8 @@ class SendRequest(msgspec.Struct, frozen=True, kw_only=True):
     #: "message" or "email": what clients see what it makes as.
     kind: str = "message"
     #: When to send; None, or what is past: at once.
+    #: "low", "normal" or "high": the weight of the operation's turn in its pool.
+    priority: str = "normal"
     send_at: Moment | None = None
 
     @property

@@ -152,6 +152,7 @@ class Acceptor:
             len(not_yet),
             min(not_yet, default=None),
             len(failed),
+            request.priority,
         )
         errors = _errors(request, plans, operation_id, at) if total < len(request.recipients) else ()
         letters_used = frozenset(recipient[2][0] for recipient in addressed)
@@ -217,7 +218,7 @@ class Acceptor:
 
     def ranks(self, operation: NewOperation, costs: Sequence[int]) -> Sequence[int]:
         """The ranks at which rows of these costs stand in their pool."""
-        flow, weight = flow_of(operation.id, operation.total, operation.category)
+        flow, weight = flow_of(operation.id, operation.total, operation.category, operation.priority)
         return self.fair_clock(operation.pool_id).admit_each(flow, costs, weight)
 
     def begin(self, due: Sequence[Beginning]) -> list[QueueRow]:
@@ -226,7 +227,7 @@ class Acceptor:
         for operation_id, of_one in groupby(due, lambda one: one.operation_id):
             messages = list(of_one)
             first = messages[0]
-            flow, weight = flow_of(operation_id, first.total, first.category)
+            flow, weight = flow_of(operation_id, first.total, first.category, first.priority)
             ranks = self.fair_clock(first.pool_id).admit_each(flow, [one.cost for one in messages], weight)
             rows += [
                 (

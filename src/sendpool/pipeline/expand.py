@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
+from sendpool.domain.fairness import PRIORITIES
 from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER
 from sendpool.pipeline.accept import Acceptance, Acceptor
 from sendpool.pipeline.claim import Claimed
@@ -43,6 +44,8 @@ class Expanding:
             else:
                 self.chunks.append((first, count, cost))
         self.due = 0
+        #: Of its flow in the pool.
+        self.weight = 1.0
         #: True: its time is over, so the rest becomes rows at once and ends.
         self.hurry = False
 
@@ -54,9 +57,17 @@ class Expander:
         self._acceptor = acceptor
         self._operations: dict[int, Expanding] = {}
 
-    def load(self, operation_id: int, pool_id: int, letters: str, chunks: Sequence[tuple[int, int, int, int]]) -> None:
+    def load(
+        self,
+        operation_id: int,
+        pool_id: int,
+        letters: str,
+        chunks: Sequence[tuple[int, int, int, int]],
+        priority: str = "normal",
+    ) -> None:
         """Know an operation of an earlier run that has chunks left: (first message, count, segments, due)."""
-        self._operations[operation_id] = Expanding(operation_id, pool_id, letters, chunks)
+        made = self._operations[operation_id] = Expanding(operation_id, pool_id, letters, chunks)
+        made.weight = PRIORITIES[priority]
 
     def accepted(self, acceptance: Acceptance) -> None:
         """An operation was stored in chunks."""
@@ -66,7 +77,9 @@ class Expander:
                 (chunk.first_id, chunk.recipients, cost, chunk.due)
                 for chunk, cost in zip(acceptance.chunks, acceptance.chunk_costs, strict=True)
             ]
-            self._operations[operation.id] = Expanding(operation.id, operation.pool_id, acceptance.letters, chunks)
+            made = Expanding(operation.id, operation.pool_id, acceptance.letters, chunks)
+            made.weight = PRIORITIES[operation.priority]
+            self._operations[operation.id] = made
 
     def waiting_on(self, pool_id: int, letter: str) -> int:
         """Segments in chunks of a pool whose time has come, where messages may begin with the channel *letter*."""
@@ -110,7 +123,7 @@ class Expander:
         first, count, cost = operation.chunks.popleft()
         operation.due += count
         clock = self._acceptor.fair_clock(operation.pool_id)
-        start, step = clock.admit(operation.operation_id, cost / count, count, 1.0)
+        start, step = clock.admit(operation.operation_id, cost / count, count, operation.weight)
         key = (operation.operation_id, first, count, cost, start, step)
         common = {letter: self._acceptor.common_queue(operation.pool_id, letter) for letter in operation.letters}
         queues = {letter: queue for letter, queue in common.items() if queue is not None}

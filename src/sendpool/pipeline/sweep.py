@@ -252,9 +252,9 @@ class Sweeper:
             rescued := await engine.database.write(lambda: engine.settled(partial(rescue, name=self._name)))
         ):
             log.warning("attempts of unknown fate found after an unclean end", attempts=rescued)
-        for key, pool_id, *_ in await engine.database.read(expanding_operations()):
+        for key, pool_id, *_, priority in await engine.database.read(expanding_operations()):
             letters, chunks = await engine.database.read(chunks_of(key))
-            engine.expander.load(key, pool_id, letters, chunks)
+            engine.expander.load(key, pool_id, letters, chunks, priority)
 
     def start(self) -> None:
         """Begin the rounds."""

@@ -147,11 +147,11 @@ def _enqueue(expansion: Expansion, last: int, now: int) -> Script[None]:
 
 
 def expanding_operations() -> Script[list[Any]]:
-    """Every operation with chunks left: (operation, pool, category, total, deadline), oldest first."""
+    """Every operation with chunks left: (operation, pool, category, total, deadline, priority), oldest first."""
     rows: list[Any] = yield Query(
         "FROM operation WHERE id IN (SELECT operation_id FROM chunk) AND unexpanded > 0 ORDER BY id",
         (),
-        ("id", "pool_id", "category", "total", "deadline"),
+        ("id", "pool_id", "category", "total", "deadline", "priority"),
     )
     return rows
 

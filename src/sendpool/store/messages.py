@@ -51,6 +51,8 @@ class NewOperation(NamedTuple):
     scheduled_for: int | None = None
     #: Those of its messages that have nothing to say: they end where they begin.
     failed: int = 0
+    #: "low", "normal" or "high".
+    priority: str = "normal"
 
 
 class NewMessage(NamedTuple):
@@ -102,9 +104,9 @@ def insert_operations(operations: Sequence[NewOperation]) -> Script[None]:
     yield Bulk(
         "INSERT INTO operation (id, uid, account_id, kind, state, pool_id, category, total, unexpanded, recipients,"
         " attempts, unaddressable, scheduled, queued, sent, delivered, read, undelivered, failed, canceled, deadline,"
-        " created_at, updated_at, scheduled_for) SELECT id, uid, account_id, kind, state, pool_id, category, total,"
-        " unexpanded, recipients, 0, unaddressable, scheduled, queued, 0, 0, 0, 0, failed, 0, deadline, at, at,"
-        " scheduled_for FROM v",
+        " created_at, updated_at, scheduled_for, priority) SELECT id, uid, account_id, kind, state, pool_id, category,"
+        " total, unexpanded, recipients, 0, unaddressable, scheduled, queued, 0, 0, 0, 0, failed, 0, deadline, at, at,"
+        " scheduled_for, priority FROM v",
         _OPERATION,
         [
             (
@@ -114,6 +116,7 @@ def insert_operations(operations: Sequence[NewOperation]) -> Script[None]:
                 operation.failed,
                 *operation[11:13],
                 operation.scheduled_for,
+                operation.priority,
             )
             for operation in operations
         ],
@@ -195,6 +198,7 @@ _OPERATION = (
     ("deadline", "bigint"),
     ("at", "bigint"),
     ("scheduled_for", "bigint"),
+    ("priority", "text"),
 )
 _MESSAGE = (
     ("id", "bigint"),

@@ -31,6 +31,8 @@ class Beginning(msgspec.Struct, array_like=True, gc=False):
     total: int
     address: str
     step: int
+    #: Of its operation.
+    priority: str = "normal"
 
 
 def schedule_messages(rows: Sequence[ScheduledRow]) -> Script[None]:
@@ -62,6 +64,7 @@ def due_scheduled(now: int, limit: int) -> Script[list[Beginning]]:
             "o.total",
             "m.address",
             "m.step",
+            "o.priority",
         ),
         Beginning,
     )

@@ -243,6 +243,8 @@ operation = Table(
     _required("updated_at", Time),
     #: When the first of its messages is due, where the request was for later.
     Column("scheduled_for", Time),
+    #: "low", "normal" or "high": the weight of its turn in the pool.
+    _required("priority", Text, server_default="normal"),
     # By uid, not by id: nodes take integers in blocks, and only the uid orders by the time of creation.
     Index("operation_account", "account_id", "uid"),
     # State 2 is PROCESSING: what expansion, expiry and completion look at.

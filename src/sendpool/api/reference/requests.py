@@ -27,6 +27,7 @@ from sendpool.api.schedules import MAX_EXPRESSIONS
 from sendpool.api.sending import MAX_RECIPIENTS, MAX_VALIDITY
 from sendpool.api.variables import LONGEST_NAME, LONGEST_VALUE, MAX_VARIABLES
 from sendpool.domain.email_content import LONGEST_SUBJECT
+from sendpool.domain.fairness import PRIORITIES
 from sendpool.domain.message import LONGEST_TEXT, LONGEST_WITH_MEDIA, Category
 from sendpool.domain.pool import (
     LEAST_FALLBACK_AFTER,
@@ -197,6 +198,10 @@ def _types() -> tuple[Schema, Mapping[str, Schema]]:
 
 
 TYPES, TYPES_SCHEMAS = _types()
+_PRIORITY = ours(
+    {"type": "string", "enum": [*PRIORITIES, *(name.upper() for name in PRIORITIES)]},
+    "The weight of the operation's turn in its pool: a quarter, one, or four. Nobody waits for ever.",
+)
 
 REQUESTS: Mapping[str, Schema] = {
     "SendMessagesRequest": an_object(
@@ -208,6 +213,7 @@ REQUESTS: Mapping[str, Schema] = {
         tags=ref("TagsInput"),
         category=_CATEGORY,
         validity=_VALIDITY,
+        priority=_PRIORITY,
     ),
     "SendEmailsRequest": an_object(
         ("from", "to", "content"),
@@ -219,6 +225,7 @@ REQUESTS: Mapping[str, Schema] = {
         ipPoolName={"type": "string", "minLength": LEAST_POOL_NAME, "maxLength": MOST_POOL_NAME},
         category=_CATEGORY,
         validity=_VALIDITY,
+        priority=_PRIORITY,
     ),
     "SearchEmailsRequest": an_object(
         (),
