@@ -24,6 +24,7 @@ from sendpool.cli.explain import explain
 from sendpool.cli.keys import keys
 from sendpool.cli.options import MISUSED, ConfigPath, DatabaseUrl, failed, load_config
 from sendpool.cli.profiles import profiles
+from sendpool.cli.restored import restored
 from sendpool.cli.senders import senders
 from sendpool.cli.templates import templates
 from sendpool.config import ConfigError, reload
@@ -49,6 +50,7 @@ app.command(connections)
 app.command(drain)
 app.command(keys)
 app.command(profiles)
+app.command(restored)
 app.command(templates)
 app.command(senders)
 app.command(events)
