@@ -130,6 +130,11 @@ class Metrics:
         self._unmatched = Counter(
             "sendpool_receipts_unmatched", "Receipts that named no known segment when they came.", registry=registry
         )
+        self._placed = Counter(
+            "sendpool_receipts_placed",
+            "Segments whose id was lost and that a receipt named by its addresses.",
+            registry=registry,
+        )
         #: By connection.
         self.in_flight = Family(
             Gauge(
@@ -237,6 +242,10 @@ class Metrics:
     def unmatched(self, receipts: int) -> None:
         """Count receipts that matched no segment at first sight."""
         self._unmatched.inc(receipts)
+
+    def placed(self, segments: int) -> None:
+        """Count segments that receipts of unknown ids turned out to name."""
+        self._placed.inc(segments)
 
     def queue(self, depth: int, oldest_age: float) -> None:
         """Show how many messages wait to be sent, and how many seconds the oldest of them has been due."""

@@ -291,10 +291,12 @@ async def test_a_receipt_parked_in_the_very_moment_is_matched_by_a_second_look(f
     async with world(fresh, a=Line(carrier, {"+12030000001": 10})) as w:
         await w.send(*everyone(1))
         await w.until_states(SENT=1)
-        from sendpool.store.receipts import park
+        from sendpool.store.receipts import ParkedRow, park
 
         key = w.engine.sending.links[1].connection_id
-        await w.store.write(park([(key, carrier.name_of(carrier.sent[0].submission, 1), R.DELIVERED, None, "", 1)]))
+        await w.store.write(
+            park([ParkedRow(key, carrier.name_of(carrier.sent[0].submission, 1), R.DELIVERED, None, "", 1)])
+        )
 
         await w.until_states(DELIVERED=1, within=10)
 

@@ -6,6 +6,7 @@ import pytest
 
 from sendpool.store import receipts
 from sendpool.store.database import Database
+from sendpool.store.receipts import ParkedRow
 from sendpool.testing.store_rig import ask
 from sendpool.testing.store_rows import AT, accept, start
 
@@ -55,19 +56,20 @@ async def test_each_part_of_a_long_text_has_its_own_id(database: Database) -> No
 
 
 async def test_a_parked_receipt_comes_back_as_it_was(database: Database) -> None:
-    row = (3, "x", 4, "TRANSIENT", "034", AT)
-    await database.write(receipts.park([row, (4, "x", 2, None, "", AT)]))
+    about = ("12034458910", "447700900123", "2611261630")
+    row = ParkedRow(3, "x", 4, "TRANSIENT", "034", AT, "smpp.map/34", *about)
+    await database.write(receipts.park([row, ParkedRow(4, "x", 2, None, "", AT)]))
 
     waiting = await database.read(receipts.parked_for([(3, "x")]))
 
-    assert [one[1:] for one in waiting] == [[3, "x", 4, "TRANSIENT", "034"]]
+    assert [one[1:] for one in waiting] == [[3, "x", 4, "TRANSIENT", "034", "smpp.map/34", *about]]
     await database.write(receipts.unpark([waiting[0][0]]))
     assert await ask(database, "SELECT connection_id FROM receipt") == [(4,)]
     assert await database.read(receipts.any_parked())
 
 
 async def test_thousands_of_parked_receipts_are_found_by_their_ids(database: Database) -> None:
-    await database.write(receipts.park([(3, f"id-{n}", 2, None, "", AT) for n in range(3000)]))
+    await database.write(receipts.park([ParkedRow(3, f"id-{n}", 2, None, "", AT) for n in range(3000)]))
 
     waiting = await database.read(receipts.parked_for([(3, f"id-{n}") for n in range(0, 3000, 2)]))
 

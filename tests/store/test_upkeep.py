@@ -44,7 +44,7 @@ async def test_a_parked_receipt_is_found_once_its_segment_is_there(database: Dat
     await database.write(accept(100, 1))
     await database.write(start([100]))
     await database.write(
-        receipts.park([(3, "x", 2, None, "", AT), (3, "y", 2, None, "", AT), (4, "x", 2, None, "", AT)])
+        receipts.park([receipts.ParkedRow(*who, 2, None, "", AT) for who in ((3, "x"), (3, "y"), (4, "x"))])
     )
     assert await database.read(upkeep.parked_that_match(10)) == []
 

@@ -173,6 +173,9 @@ class Receipt(NamedTuple):
     code: str
     #: `Classified.rule` of the row that decided ("smpp.stat/UNDELIV"); "" where the state is no failure.
     rule: str = ""
+    #: The addresses of our sender and of the recipient and the moment of the submit, as the carrier wrote them: they
+    #: tell what it is about where nobody knows the id. Empty where the carrier need not be asked so.
+    about: tuple[bytes, ...] = ()
 
 
 class Inbound(NamedTuple):

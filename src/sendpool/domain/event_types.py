@@ -149,6 +149,7 @@ _NOTICE = {
     "state": _TEXT,
     "reason": _TEXT,
     "country": _TEXT,
+    "count": _TEXT,
 }
 _FIELDS: Mapping[str, tuple[Mapping[str, Any], tuple[str, ...], bool]] = {
     "operation": (_OPERATION, ("operation_id",), False),

@@ -40,6 +40,7 @@ from sendpool.store.outbox import EventRow, write_events
 from sendpool.store.queue import QueueRow, enqueue, postpone, take_step
 from sendpool.store.receipts import (
     Match,
+    ParkedRow,
     SegmentRow,
     any_parked,
     mark_parts,
@@ -353,9 +354,7 @@ def settle_receipts(told: Sequence[Told], changes: Changes) -> Script[int]:
         matched = {one.place for one in found}
         unmatched += [Told(connection_id, one) for i, one in enumerate(receipts) if i not in matched]
     if unmatched:
-        yield from park(
-            [(key, one.carrier_id, int(one.state), one.failure, one.code, changes.now) for key, one in unmatched]
-        )
+        yield from park([_parked(one, changes.now) for one in unmatched])
     return len(unmatched)
 
 
@@ -373,9 +372,17 @@ def settle_parked(segments: Sequence[SegmentRow], changes: Changes) -> Script[bo
     return True
 
 
+def _parked(told: Told, now: int) -> ParkedRow:
+    """A receipt as it is kept until its segment is known."""
+    one = told.receipt
+    about = [octets.decode("latin-1") for octets in one.about]
+    said = (one.carrier_id, int(one.state), one.failure, one.code)
+    return ParkedRow(told.connection_id, *said, now, one.rule, *about)
+
+
 def told_again(row: Sequence[Any]) -> Told:
     """A parked row as the receipt that it was."""
-    _, connection_id, carrier_id, state, failure, code = row
+    _, connection_id, carrier_id, state, failure, code, rule = row[:7]
     return Told(
         connection_id,
         Receipt(
@@ -383,6 +390,7 @@ def told_again(row: Sequence[Any]) -> Told:
             ReceiptState(state),
             FailureClass(failure) if failure else None,
             str(code),
+            str(rule),
         ),
     )
 

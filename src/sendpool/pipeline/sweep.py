@@ -27,6 +27,7 @@ from sendpool.pipeline.lanes import Lanes
 from sendpool.pipeline.leave import Timed, leave_channels, timed_queues
 from sendpool.pipeline.replan import Sooner, relane, replan, stuck_lanes
 from sendpool.pipeline.settle import Ask, Changes, Result, settle_receipts, settle_results, told_again
+from sendpool.pipeline.strays import StrayKeeper
 from sendpool.store.attempts import BegunAttempt, started_attempts
 from sendpool.store.chunks import chunks_of, expanding_operations
 from sendpool.store.database import Script
@@ -230,6 +231,7 @@ class Sweeper:
         self._round = 0
         #: Where the walk through all queue rows stands.
         self._place = Place()
+        self._strays = StrayKeeper(engine)
         self._forgot_at = engine.clock.monotonic()
         #: Monotonic seconds before which the backlog is not counted again.
         self._count_at = 0.0
@@ -316,6 +318,7 @@ class Sweeper:
             steps += [match_again, partial(end_overdue, engine=engine), forget_old_keys, forget_old_counts]
             await self._look_at_queues()
             await self._look_at_rows()
+            await self._strays.look()
         if self._round % RARELY == 0 or engine.backlog.refused:
             await self._count_backlog()
         self._round += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -116,10 +116,31 @@ def mark_parts(rows: Sequence[tuple[int, int, int, int]]) -> Script[None]:
     )
 
 
-def park(rows: Sequence[tuple[int, str, int, str | None, str, int]]) -> Script[None]:
-    """Keep receipts that match nothing yet: (connection, carrier id, state, failure, code, received at)."""
+class ParkedRow(NamedTuple):
+    """A receipt that matches nothing yet."""
+
+    connection_id: int
+    carrier_id: str
+    state: int
+    failure: str | None
+    code: str
+    received_at: int
+    rule: str = ""
+    #: Who sent, who received and when it was submitted, as the carrier wrote them; "" where it did not.
+    sender: str = ""
+    recipient: str = ""
+    submitted: str = ""
+
+
+#: What a parked receipt is read as, its key first.
+PARKED = ("id", "connection_id", "carrier_id", "state", "failure", "code", "rule", "sender", "recipient", "submitted")
+
+
+def park(rows: Sequence[ParkedRow]) -> Script[None]:
+    """Keep receipts that match nothing yet."""
     yield Bulk(
-        "INSERT INTO receipt (connection_id, carrier_id, state, failure, code, received_at) SELECT * FROM v",
+        "INSERT INTO receipt (connection_id, carrier_id, state, failure, code, received_at, rule, sender, recipient,"
+        " submitted) SELECT * FROM v",
         (
             ("connection_id", "bigint"),
             ("carrier_id", "text"),
@@ -127,6 +148,10 @@ def park(rows: Sequence[tuple[int, str, int, str | None, str, int]]) -> Script[N
             ("failure", "text"),
             ("code", "text"),
             ("at", "bigint"),
+            ("rule", "text"),
+            ("sender", "text"),
+            ("recipient", "text"),
+            ("submitted", "text"),
         ),
         rows,
     )
@@ -139,12 +164,12 @@ def any_parked() -> Script[bool]:
 
 
 def parked_for(keys: Sequence[tuple[int, str]]) -> Script[list[Any]]:
-    """[id, connection, carrier id, state, failure, code] of parked receipts for these (connection, carrier id)."""
+    """Parked receipts (`PARKED`) for these (connection, carrier id)."""
     rows: list[Any] = yield Bulk(
         "FROM v JOIN receipt r ON r.connection_id = v.connection_id AND r.carrier_id = v.carrier_id ORDER BY r.id",
         (("connection_id", "bigint"), ("carrier_id", "text")),
         keys,
-        ("r.id", "r.connection_id", "r.carrier_id", "r.state", "r.failure", "r.code"),
+        tuple(f"r.{name}" for name in PARKED),
     )
     return rows
 
@@ -159,6 +184,6 @@ def oldest_parked(limit: int) -> Script[list[Any]]:
     rows: list[Any] = yield Query(
         "FROM receipt ORDER BY id LIMIT ?",
         (limit,),
-        ("id", "connection_id", "carrier_id", "state", "failure", "code"),
+        PARKED,
     )
     return rows

@@ -479,6 +479,14 @@ attempt = Table(
     _required("updated_at", Time),
     # State 1 is STARTED: what a crash leaves behind. Narrow: never more rows than the windows hold.
     Index("attempt_started", "state", sqlite_where=Column("state") == 1, postgresql_where=Column("state") == 1),
+    # State 3 is AMBIGUOUS: what a receipt of an unknown id may be about.
+    Index(
+        "attempt_unknown",
+        "connection_id",
+        "started_at",
+        sqlite_where=Column("state") == 3,
+        postgresql_where=Column("state") == 3,
+    ),
 )
 
 segment = Table(
@@ -501,6 +509,11 @@ receipt = Table(
     Column("failure", Text),
     _required("code", Text),
     _required("received_at", Time),
+    _required("rule", Text, server_default=""),
+    #: Who sent, who received and when it was submitted, as the carrier wrote them; "" where it did not.
+    _required("sender", Text, server_default=""),
+    _required("recipient", Text, server_default=""),
+    _required("submitted", Text, server_default=""),
     Index("receipt_carrier", "connection_id", "carrier_id"),
 )
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sendpool.domain.states import MessageState, OperationState
 from sendpool.store.database import Bulk, Query, Script
+from sendpool.store.receipts import PARKED
 from sendpool.store.walks import Place, beginning, window_end
 
 
@@ -30,12 +31,12 @@ def queued_messages(operation_id: int, total: int, limit: int) -> Script[list[in
 
 
 def parked_that_match(limit: int) -> Script[list[Any]]:
-    """[id, connection, carrier id, state, failure, code] of parked receipts whose segment is known by now."""
+    """Parked receipts (`receipts.PARKED`) whose segment is known by now."""
     rows: list[Any] = yield Query(
         "FROM receipt r WHERE EXISTS (SELECT 1 FROM segment s WHERE s.connection_id = r.connection_id"
         " AND s.carrier_id = r.carrier_id) ORDER BY r.id LIMIT ?",
         (limit,),
-        ("r.id", "r.connection_id", "r.carrier_id", "r.state", "r.failure", "r.code"),
+        tuple(f"r.{name}" for name in PARKED),
     )
     return rows
 

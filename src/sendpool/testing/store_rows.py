@@ -138,7 +138,11 @@ async def a_chunk_becomes_rows_once(rig: Rig) -> None:
 
 async def a_receipt_finds_its_segment_or_waits(rig: Rig) -> None:
     """The newest attempt with a carrier's id is meant; what matches nothing is kept, in order, until it does."""
-    early = [(3, "early", 4, "TRANSIENT", "1", AT), (3, "never", 2, None, "", AT), (3, "early", 2, None, "", AT)]
+    early = [
+        receipts.ParkedRow(3, "early", 4, "TRANSIENT", "1", AT),
+        receipts.ParkedRow(3, "never", 2, None, "", AT),
+        receipts.ParkedRow(3, "early", 2, None, "", AT),
+    ]
 
     async with opened(rig) as database:
         await database.write(accept(100, 3))

@@ -169,7 +169,7 @@ class _Row(msgspec.Struct, array_like=True):
 async def values_come_back_as_they_went(rig: Rig) -> None:
     """Text of any kind, no value and the largest integers, as rows, as named columns and as structs."""
     texts = ['"quoted" \\ and\nbroken', "Grüße, 你好, 🎉 ", "'; DROP TABLE event; --", "", None, "\u2028\x7f"]
-    rows = [(n, f"c{n}", 1, None if text is None else text, str(text), _LARGEST - n) for n, text in enumerate(texts)]
+    rows = [receipts.ParkedRow(n, f"c{n}", 1, text, str(text), _LARGEST - n) for n, text in enumerate(texts)]
     wanted = [(text, _LARGEST - n) for n, text in enumerate(texts)]
 
     def script() -> Script[tuple[Any, Any]]:

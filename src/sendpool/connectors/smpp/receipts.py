@@ -60,9 +60,9 @@ _MESSAGE_STATES = (
 # The form that nearly every carrier uses: a whole deliver_sm up to `text:` in one match, then the usual TLVs in
 # another. Whatever differs takes the long way through the codec and `scan`, to the same result.
 _usual_fields = re.compile(
-    rb"[^\0]*\0..[^\0]*\0..[^\0]*\0"  # service_type, source, destination
+    rb"[^\0]*\0..([^\0]*)\0..([^\0]*)\0"  # service_type, source, destination
     rb"\x04..\0\0...."  # esm_class: a receipt; no times; no user data header
-    rb"(.)id:([^ \0]+) sub:\d* dlvrd:\d* submit date:\d* done date:\d* stat:(\w+) err:(\w+)(?: [Tt]ext:|(?=\0)|\Z)",
+    rb"(.)id:([^ \0]+) sub:\d* dlvrd:\d* submit date:(\d*) done date:\d* stat:(\w+) err:(\w+)(?: [Tt]ext:|(?=\0)|\Z)",
     re.DOTALL,
 ).match
 _usual_tlvs = re.compile(
@@ -152,8 +152,8 @@ class ReceiptReader:
         fields = _usual_fields(frame, HEADER_LENGTH)
         if fields is None:
             return None
-        length, text_id, stat, err = fields.groups()
-        end = fields.start(1) + 1 + length[0]
+        recipient, sender, length, text_id, submitted, stat, err = fields.groups()
+        end = fields.start(3) + 1 + length[0]
         tlvs = _usual_tlvs(frame, end)
         if tlvs is None or fields.end() > end:
             return None
@@ -162,7 +162,8 @@ class ReceiptReader:
             return None
         carrier_id = self._read_tlv_id(tlv_id) if tlv_id else self._read_text_id(text_id)
         verdict = self._judge((stat, err, state, network, True))
-        return Receipt(carrier_id, verdict.state, verdict.failure, verdict.code, verdict.rule)
+        about = (sender, recipient, submitted)
+        return Receipt(carrier_id, verdict.state, verdict.failure, verdict.code, verdict.rule, about)
 
     def read(self, sm: Sm) -> Receipt:
         """What the receipt in *sm* says. TLVs win over the text; without any id `carrier_id` is empty."""
@@ -182,7 +183,9 @@ class ReceiptReader:
         )
         if not carrier_id:
             self._note_missing_id(verdict)
-        return Receipt(carrier_id, *verdict)
+        # The source of a receipt is who received the text, and its destination who sent it.
+        about = (sm.destination.value.encode("latin-1"), sm.source.value.encode("latin-1"), _submitted(found))
+        return Receipt(carrier_id, *verdict, about)
 
     def _note_missing_id(self, verdict: _Verdict) -> None:
         self.without_id += 1
@@ -245,6 +248,11 @@ def _plain(sm: Sm) -> bytes:
     if sm.data_coding == _UCS2 and text[:1] == b"\0":
         return text.decode("utf-16-be", "replace").encode("latin-1", "replace")
     return text
+
+
+def _submitted(found: dict[str, bytes]) -> bytes:
+    said = found.get("submit date") or found.get("submit_date") or found.get("submitdate") or b""
+    return said if said.isdigit() else b""
 
 
 def _significant(err: bytes) -> str:
