@@ -39,7 +39,7 @@ from sendpool.pipeline.supervise import ConnectionInbox, Supervisor
 from sendpool.pipeline.sweep import Sweeper
 from sendpool.store.accounts import ensure_first_account
 from sendpool.store.database import Query, Script
-from sendpool.store.pools import NewPool, create_pool, ensure_hidden_pools
+from sendpool.store.pools import NewPool, Share, create_pool, ensure_hidden_pools
 from sendpool.store.roster import load_connections
 from sendpool.store.senders import store_inventory
 from sendpool.store.sqlite import Sqlite
@@ -75,6 +75,8 @@ class Line(NamedTuple):
     #: Named scopes of the connection, and of senders by address.
     scopes: tuple[str, ...] = ()
     sender_scopes: Mapping[str, tuple[str, ...]] = {}
+    #: What else senders say, by address: where they send.
+    said: Mapping[str, Mapping[str, Any]] = {}
     #: Lasting limits of the connection, and of senders by address.
     limits: Limits = Limits()
     sender_limits: Mapping[str, Limits] = {}
@@ -159,6 +161,7 @@ class World:
                         mps=mps or 100.0,
                         scopes=line.sender_scopes.get(address, ()),
                         limits=line.sender_limits.get(address, Limits()),
+                        **line.said.get(address, {}),
                     )
                     for address, mps in line.senders.items()
                 ),
@@ -176,9 +179,11 @@ class World:
         self.engine.limiter.configure(self.scopes, self.now, self.engine.clock.wall())
         self.supervisor.gates(self.engine.roster)
 
-    async def make_pool(self, sender_uids: Sequence[bytes], **settings: Any) -> bytes:
+    async def make_pool(
+        self, sender_uids: Sequence[bytes], shares: Mapping[bytes, Share] | None = None, **settings: Any
+    ) -> bytes:
         """A pool of these senders with these settings; its uid."""
-        new = NewPool("pool", {}, sender_uids, settings)
+        new = NewPool("pool", {}, sender_uids, settings, shares or {})
         made = await self._change(lambda: create_pool(self.account_id, new, self.engine.clock.wall()))
         return made.pool_uid
 
