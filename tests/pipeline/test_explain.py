@@ -162,6 +162,22 @@ async def test_a_carrier_that_asks_for_a_pause_is_named_with_its_end(fresh: Path
 
 
 @virtually
+async def test_what_a_carrier_throttled_is_told_although_its_number_was_used_again(fresh: Path) -> None:
+    carrier = Carrier()
+    answers = [Throttled("sender", 1.0, "0x58"), Throttled("connection", 1.0, "0x58")]
+    carrier.answer = lambda submission, part: answers.pop() if answers else CarrierId(carrier.name_of(submission, part))
+    async with world(fresh, a=Line(carrier, {FAST: 10.0})) as one:
+        sent = await one.send(*everyone(1))
+        await one.until_states(DELIVERED=1)
+
+        found = await explained(one, sent)
+
+        assert decisions(found) == [("WITHDRAWN", "later", None)] * 2 + [("DELIVERED", "stop", "1")]
+        assert {attempt.attempt_id for attempt in found.attempts} == {ids.attempt_id(sent.uid, 0, 1)}
+        assert found.text == f"Delivered over SMS by {FAST}, with one attempt."
+
+
+@virtually
 async def test_failover_says_what_failed_by_which_rule_and_who_took_over(fresh: Path) -> None:
     first, second = Carrier(), Carrier()
     first.answer = lambda submission, part: refused("0x0a")

@@ -85,6 +85,9 @@ UNREACHED, TOO_LONG, DESERTED = "n", "t", "s"
 PASSED: Mapping[str, StepReason] = MappingProxyType(
     {UNREACHED: StepReason.UNREACHABLE, TOO_LONG: StepReason.TIME_OVER, DESERTED: StepReason.NO_SENDER}
 )
+#: What stands in the same place for an attempt that was none: "0w2.7.1800000000.throttled" is attempt 2 of step 0, by
+#: sender 7, at that second, and the code.
+WITHDRAWN = "w"
 
 #: What the rules of `routing.next_step` say, by their number.
 RULES: Mapping[str, str] = MappingProxyType(

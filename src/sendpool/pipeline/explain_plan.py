@@ -116,8 +116,8 @@ def _why_passed(step: int, story: Story) -> StepReason:
     """Why a step was left, or jumped over, without an attempt that counts."""
     message = story.message
     for noted in (message.passed or "").split():
-        if noted[:-1] == str(step):
-            return PASSED.get(noted[-1], StepReason.BETWEEN)
+        if noted[:-1] == str(step) and noted[-1] in PASSED:
+            return PASSED[noted[-1]]
     invalid = {at_step(message.address, one.step) for one in story.attempts if one.rule and by_rule(one.rule).invalid}
     return StepReason.INVALID if at_step(message.address, step) in invalid else StepReason.NO_SENDER
 

@@ -16,6 +16,7 @@ import msgspec
 from sendpool.connectors.base import Receipt, ReceiptState
 from sendpool.domain.decision import CLOSE_AFTER, Trigger, is_closed
 from sendpool.domain.event_types import LATE_RECEIPT
+from sendpool.domain.explanation import WITHDRAWN
 from sendpool.domain.failures import FailureClass
 from sendpool.domain.states import (
     AttemptState,
@@ -37,7 +38,7 @@ from sendpool.store.database import Script, Unit
 from sendpool.store.locks import lock_messages, lock_reported
 from sendpool.store.messages import COUNTER, MessageChange, Standing, change_messages, count, load_deadlines
 from sendpool.store.outbox import EventRow, write_events
-from sendpool.store.queue import QueueRow, enqueue, postpone, take_step
+from sendpool.store.queue import QueueRow, enqueue, note_withdrawn, postpone, take_step
 from sendpool.store.receipts import (
     Match,
     ParkedRow,
@@ -148,6 +149,8 @@ class Changes:
         self.decisions: list[tuple[int, int, int, str]] = []
         self.carrier_ids: list[tuple[int, int, str]] = []
         self.revokes: list[Revoke] = []
+        #: (message, note) of withdrawn attempts, as `stories` reads them.
+        self.withdrawn: list[tuple[int, str]] = []
         #: (message, step, why the present one is left) of messages that go on with a later step, as `take_step` has it.
         self.steps: list[tuple[int, int, str]] = []
         #: What carriers have answered with.
@@ -218,6 +221,8 @@ class Changes:
         yield from note_decisions(self.decisions)
         if self.steps:
             yield from take_step(self.steps)
+        if self.withdrawn:
+            yield from note_withdrawn(self.withdrawn)
         yield from write_events(self.events)
         yield from enqueue(self.due)
         yield from postpone(self.later)
@@ -307,6 +312,10 @@ def _withdraw(attempt: OpenAttempt, result: Result, changes: Changes) -> None:
             "later",
         )
     )
+    # The next attempt takes its number over, so that what happened is noted apart.
+    said = (result.code or "-").replace(" ", "_")
+    note = f"{attempt.step}{WITHDRAWN}{attempt.n}.{attempt.sender_id}.{changes.now // 1_000_000}.{said}"
+    changes.withdrawn.append((attempt.message_id, note))
     if result.wait:
         due = changes.now + int(result.wait * 1e6)
         changes.later.append((due, result.message_id, result.queue_id, result.rank, result.cost))

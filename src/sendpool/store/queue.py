@@ -206,6 +206,10 @@ def head_addresses(queue_id: int, limit: int) -> Script[list[AskingRow]]:
     return _in_order(rows)
 
 
+#: Characters of notes on a message after which no more are added.
+_NOTES = 240
+
+
 def take_step(steps: Sequence[tuple[int, int, str]]) -> Script[None]:
     """Note that messages go on with a later step: (message, step, why they leave the present one).
 
@@ -216,6 +220,16 @@ def take_step(steps: Sequence[tuple[int, int, str]]) -> Script[None]:
         " ELSE coalesce(message.passed || ' ', '') || message.step || v.why END FROM v WHERE message.id = v.id",
         (("id", "bigint"), ("step", "int"), ("why", "text")),
         steps,
+    )
+
+
+def note_withdrawn(rows: Sequence[tuple[int, str]]) -> Script[None]:
+    """Note (message, note) of attempts that were none: the first few of each; a carrier may throttle for hours."""
+    yield Bulk(
+        "UPDATE message SET passed = coalesce(message.passed || ' ', '') || v.note FROM v WHERE message.id = v.id"
+        f" AND length(coalesce(message.passed, '')) < {_NOTES}",
+        (("id", "bigint"), ("note", "text")),
+        rows,
     )
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sendpool.domain import ids
+from sendpool.domain.explanation import WITHDRAWN
+from sendpool.domain.failures import FailureClass
+from sendpool.domain.message import LETTER_CHANNEL
+from sendpool.domain.states import AttemptState
 from sendpool.store.database import Query, Script
 from sendpool.store.history import MessagePlace
 
@@ -121,7 +125,7 @@ def fetch_story(place: MessagePlace, account_id: int | None, *, waits: bool = Tr
         return None
     message = StoryOfMessage(*rows[0])
     found = yield Query(_ATTEMPTS, (message.id * 64, message.id * 64 + ids.MAX_ATTEMPTS))
-    attempts = [StoryOfAttempt(*row) for row in found]
+    attempts = _with_withdrawn(message, [StoryOfAttempt(*row) for row in found])
     scenes: dict[int, str] = {}
     for number in {one.scene for one in attempts if one.scene is not None}:
         for row in (yield Query("SELECT id, body FROM scene WHERE id = ?", (number,))):
@@ -131,6 +135,29 @@ def fetch_story(place: MessagePlace, account_id: int | None, *, waits: bool = Tr
     spot, deep = yield from _spot(message)
     later = [] if spot else (yield from _later(message))
     return Story(message, attempts, scenes, spot, deep, later)
+
+
+def _with_withdrawn(message: StoryOfMessage, attempts: list[StoryOfAttempt]) -> list[StoryOfAttempt]:
+    """The same with the withdrawn ones whose numbers later attempts have taken over, in the order of time."""
+    kept = {(one.n, one.sender_id, one.updated_at // 1_000_000) for one in attempts}
+    for noted in (message.passed or "").split():
+        step, _, rest = noted.partition(WITHDRAWN)
+        if not (step.isdigit() and rest):
+            continue
+        n, sender_id, second, code = rest.split(".", 3)
+        if (int(n), int(sender_id), int(second)) not in kept:
+            at = int(second) * 1_000_000
+            channel = LETTER_CHANNEL[message.plan[int(step)]].value
+            why = FailureClass.THROTTLED if code == "throttled" else FailureClass.TRANSIENT
+            told = (why.value, code.replace("_", " "), None, None, "later", None, int(step), at, at)
+            attempts.append(StoryOfAttempt(int(n), int(sender_id), 0, channel, AttemptState.WITHDRAWN, 0, *told))
+    return sorted(attempts, key=_time_of)
+
+
+def _time_of(one: StoryOfAttempt) -> tuple[int, int]:
+    """Attempts follow each other; a withdrawn one is over before the next begins."""
+    at = one.updated_at if one.state == AttemptState.WITHDRAWN else one.started_at
+    return one.n, at
 
 
 def _spot(message: StoryOfMessage) -> Script[tuple[Spot | None, bool]]:
