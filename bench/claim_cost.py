@@ -36,6 +36,8 @@ from sendpool.domain.dealing import LinkOffer, Offer, References
 from sendpool.domain.sender import Channel
 from sendpool.domain.throughput import Bucket
 from sendpool.pipeline.claim import Claim, Clock, Queue, claim_due
+from sendpool.pipeline.consent import Consent
+from sendpool.pipeline.roster import Roster
 from sendpool.store import chunks, queue, upkeep
 from sendpool.store.chunks import Expansion
 from sendpool.store.database import Database, Script
@@ -64,6 +66,7 @@ POSTGRES = {
     "random_page_cost": "1.1",
 }
 _CLOCK = Clock(time.monotonic, lambda: AT)
+_NOBODY_STOPPED = Consent(Roster)
 
 
 class Took(NamedTuple):
@@ -124,7 +127,7 @@ class Store:
         # The lane's sender is busy: it is no offer, so its rows are none of this claim's business.
         lanes = [] if ONE in senders else [Queue(LANE, frozenset({ONE}), lane=True)]
         claim = Claim(POOL, Channel.SMS, [Queue(SHARED, None), *lanes], offers)
-        claimed = await self.note(name, claim_due(claim, self._contexts, self._references, _CLOCK))
+        claimed = await self.note(name, claim_due(claim, self._contexts, self._references, _CLOCK, _NOBODY_STOPPED))
         if len(claimed.started) != room:
             raise RuntimeError(
                 f"the claim brought {len(claimed.started)} of {room}: the backlog is not as it should be"

@@ -236,6 +236,32 @@ class RcsProcess:
         return told
 
 
+class Simulation:
+    """A carrier with faults that have their time: one `sendpool simulate` process that logs every submit."""
+
+    def __init__(self, folder: Path, name: str, faults: Sequence[str], *options: str) -> None:
+        self.name = name
+        self.port = free_port()
+        self.log = folder / f"{name}.log"
+        errors = folder / f"{name}.err"
+        arguments = [sys.executable, "-m", "sendpool", "simulate", "--port", str(self.port), "--log", str(self.log)]
+        arguments += [*(word for fault in faults for word in ("--fault", fault)), "--no-stats", *options]
+        self._child = _spawn(arguments, folder / f"{name}.out", errors, _environment())
+        wait_for(self._listens, START_WITHIN, f"the carrier {name} listens")
+        #: About when its faults' time began to count (monotonic seconds).
+        self.began = time.monotonic()
+
+    def _listens(self) -> bool:
+        if self._child.poll() is not None:
+            raise RigFailed(f"the carrier {self.name} ended before it listened")
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def stop(self) -> None:
+        """End it; its log is complete then."""
+        _end(self._child, signal.SIGTERM)
+
+
 class Server:
     """`sendpool serve` as a child process, which may be killed and started again on the same database."""
 
@@ -397,6 +423,18 @@ class Rig:
         self._servers.append(server)
         server.start()
         return server
+
+    def simulation(self, name: str, *faults: str, receipt_delay: str = "1") -> Simulation:
+        """Start a carrier that does what these faults say (`sendpool simulate --help`)."""
+        return Simulation(self.folder, name, faults, "--receipt-delay", receipt_delay)
+
+    def command(self, *arguments: str) -> Any:
+        """What a command of `sendpool` answers as JSON, beside the running server."""
+        command = [sys.executable, "-m", "sendpool", *arguments, "--json", "--config", str(self.folder / "server.toml")]
+        done = subprocess.run(command, env=_environment(), capture_output=True, check=False, timeout=60)
+        if done.returncode:
+            raise RigFailed(f"sendpool {' '.join(arguments)}: {done.stderr.decode(errors='replace').strip()}")
+        return json.loads(done.stdout)
 
     def rcs(self, script: Mapping[str, Any]) -> RcsProcess:
         """Start an RCS platform that does what this script says."""

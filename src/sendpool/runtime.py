@@ -171,8 +171,8 @@ class Runtime:
         server = self._config.server
 
         def context() -> Context:
-            token_set = server.auth_token is not None
-            return Context(self._now(), key, server.account_sid, token_set=token_set, live=self._live)
+            token_set, learn = server.auth_token is not None, self._engine.consent.learn
+            return Context(self._now(), key, server.account_sid, token_set=token_set, live=self._live, learn=learn)
 
         async def changed() -> None:
             async with self._applying:

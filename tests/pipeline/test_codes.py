@@ -33,6 +33,23 @@ async def test_an_unknown_code_acts_once_as_transient_elsewhere_and_is_listed(tm
 
 
 @virtually
+async def test_a_restart_knows_what_was_told(tmp_path: Path) -> None:
+    carrier = Carrier()
+    carrier.answer = lambda submission, part: refused("0x4ff")
+    async with world(tmp_path / "a.db", one=Line(carrier, {SENDER: None})) as there:
+        await there.send(*everyone(1))
+        await there.until_states(FAILED=1)
+        copied = await there.copy(tmp_path / "b.db")
+    again = Carrier()
+    again.answer = carrier.answer
+    async with world(copied, one=Line(again, {SENDER: None})) as there:
+        await there.send(*everyone(1))
+        await there.until_states(FAILED=2)
+
+        assert "sendpool_unclassified_codes_total{" not in there.engine.metrics.render().decode()
+
+
+@virtually
 async def test_codes_of_receipts_are_counted_too(tmp_path: Path) -> None:
     carrier = Carrier()
     carrier.report = lambda submission, part: (ReceiptState.UNDELIVERED,)

@@ -7,7 +7,19 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from sendpool.admin import accounts, changes, codes, draining, events, explain, keys, profiles, senders, templates
+from sendpool.admin import (
+    accounts,
+    changes,
+    codes,
+    consent,
+    draining,
+    events,
+    explain,
+    keys,
+    profiles,
+    senders,
+    templates,
+)
 from sendpool.admin.context import Context
 from sendpool.admin.protocol import Ask, CommandRefused
 from sendpool.store.database import Script
@@ -50,6 +62,9 @@ COMMANDS: Mapping[str, Command[Any]] = {
     "templates.show": Command(templates.OneTemplate, templates.show_template, writes=False),
     "templates.write": Command(templates.WriteTemplate, templates.write_template),
     "templates.delete": Command(templates.OneTemplate, templates.delete_template),
+    "consent.add": Command(consent.AddOptOuts, consent.add_opt_outs),
+    "consent.remove": Command(consent.RemoveOptOuts, consent.remove_opt_outs),
+    "consent.list": Command(consent.ListOptOuts, consent.list_opt_outs, writes=False),
     "codes.list": Command(codes.ListCodes, codes.show_codes, writes=False),
     "senders.health": Command(senders.ShowHealth, senders.show_health, writes=False),
     "events.list": Command(events.ListEvents, events.show_events, writes=False),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
 
+from sendpool.domain.consent import OptOut
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.sight import Sight
 
@@ -25,6 +26,8 @@ class Context(NamedTuple):
     token_set: bool = False
     #: Who can send and what holds them back just now; None: no server runs.
     live: Callable[[], tuple[Roster, Sight]] | None = None
+    #: Told of entries of the ledger of consent as they are written, so that a running server keeps to them at once.
+    learn: Callable[[Iterable[OptOut]], None] = lambda _: None
 
 
 class Arguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -18,6 +18,7 @@ from sendpool.cli.audit import audit
 from sendpool.cli.changes import log
 from sendpool.cli.classes import classes
 from sendpool.cli.connections import connections
+from sendpool.cli.consent import consent
 from sendpool.cli.drain import drain
 from sendpool.cli.events import events
 from sendpool.cli.explain import explain
@@ -52,6 +53,7 @@ app.command(keys)
 app.command(profiles)
 app.command(restored)
 app.command(templates)
+app.command(consent)
 app.command(senders)
 app.command(events)
 app.command(explain)

@@ -5,25 +5,30 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
 import uuid_utils
 
 from sendpool.domain import ids
+from sendpool.domain.consent import Person
 from sendpool.domain.dealing import step_cost
 from sendpool.domain.fairness import FairClock, flow_of
-from sendpool.domain.message import LETTER_CHANNEL, Content, at_step
+from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, Content, at_step
 from sendpool.domain.pool import Pool
 from sendpool.domain.request import (
     Accepted,
     AccountOrigin,
     AddressOrigin,
     PoolOrigin,
+    Recipient,
     SendRequest,
 )
+from sendpool.domain.sender import Channel
 from sendpool.domain.states import MessageState, OperationState
 from sendpool.pipeline.book import QueueBook
+from sendpool.pipeline.consent import OPTED_OUT, SAID, Willing, everybody, without
 from sendpool.pipeline.lanes import common_entry, entry
 from sendpool.pipeline.numbers import Numbers
 from sendpool.pipeline.render import Readings
@@ -117,14 +122,25 @@ class Acceptor:
         return self.numbers.take(max(1, number))
 
     def prepare(
-        self, request: SendRequest, done: asyncio.Future[Accepted], readings: Readings | None = None
+        self,
+        request: SendRequest,
+        done: asyncio.Future[Accepted],
+        readings: Readings | None = None,
+        opted_out: set[Person] | None = None,
     ) -> Acceptance:
         """Resolve who may send and what is due. Raises `Refused` when the origin cannot be used, and `OutOfNumbers`.
 
-        *readings* says how a personal request reads for each of its recipients.
+        *readings* says how a personal request reads for each of its recipients; *opted_out* are those among them who
+        are not to be sent to.
         """
         at = self._now() if readings is None else readings.at
-        pool, plans, category, validity, addressed, dues, failed = resolve(request, self.roster, at, readings)
+        willing = without(request, readings, opted_out) if opted_out else everybody(request, readings)
+        pool, plans, category, validity, addressed, dues, failed = resolve(
+            willing.request, self.roster, at, willing.readings
+        )
+        if willing.left_out and request.kind == "email":
+            # Emails count no recipients without a message: theirs ends where it begins.
+            failed = [*failed, *((_mail(recipient), OPTED_OUT) for _, recipient in willing.left_out)]
         content = request.content
         alive = len(addressed)
         total = alive + len(failed)
@@ -154,7 +170,7 @@ class Acceptor:
             len(failed),
             request.priority,
         )
-        errors = _errors(request, plans, operation_id, at) if total < len(request.recipients) else ()
+        errors = _errors(willing, plans, operation_id, at) if total < len(request.recipients) else ()
         letters_used = frozenset(recipient[2][0] for recipient in addressed)
         # Behind all others, so that what is kept in chunks has its keys in a row.
         born_failed = [
@@ -299,13 +315,21 @@ def _origin(request: SendRequest, pool: Pool) -> str:
 
 
 def _errors(
-    request: SendRequest, plans: Plans, operation_id: int, at: int
+    willing: Willing, plans: Plans, operation_id: int, at: int
 ) -> list[tuple[int, int, str, str, int, str, int]]:
+    """Why recipients got no message: nobody reaches them, or they have opted out."""
+    kept = zip(willing.positions, willing.request.recipients, strict=True)
+    unreached = [(position, r, *plans.refusal(r)) for position, r in kept if not plans.of(r)]
+    stopped = [(position, r, OPTED_OUT, SAID) for position, r in willing.left_out]
     return [
-        (operation_id, i, recipient.address, recipient.space, *plans.refusal(recipient), at)
-        for i, recipient in enumerate(request.recipients)
-        if not plans.of(recipient)
+        (operation_id, position, r.address, r.space, code, reason, at)
+        for position, r, code, reason in sorted(unreached + stopped, key=itemgetter(0))
     ]
+
+
+def _mail(recipient: Recipient) -> Addressed:
+    letter = STEP_LETTER[Channel.EMAIL]
+    return recipient.address, recipient.space, letter, 1, recipient.variables, recipient.name
 
 
 def insert_acceptances(acceptances: Sequence[Acceptance]) -> Script[None]:

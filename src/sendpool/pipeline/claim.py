@@ -14,6 +14,7 @@ from sendpool.domain.quiet import QuietHours
 from sendpool.domain.scopes import Moment
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import OPEN_ATTEMPTS, SETTLED_MESSAGES, AttemptState
+from sendpool.pipeline.consent import Addressee, Consent
 from sendpool.pipeline.countries import country_of
 from sendpool.pipeline.limiting import Limiter
 from sendpool.pipeline.settle import SUPERSEDED
@@ -107,11 +108,27 @@ class Claimed(NamedTuple):
     taken: list[tuple[int, int, bool]]
     #: Rows that wait until it is no quiet hour any more.
     postponed: Sequence[DueRow] = ()
+    #: Rows whose recipients have opted out since they were accepted.
+    stopped: Sequence[DueRow] = ()
 
     @property
     def moved(self) -> bool:
         """Whether any row left its queue."""
         return any(rows for _, rows, _ in self.taken)
+
+
+class _Looked(NamedTuple):
+    """What a look at one queue brought."""
+
+    started: list[Started]
+    #: Rows that need no attempt any more.
+    expired: list[DueRow]
+    #: Rows of recipients who have opted out.
+    stopped: list[DueRow]
+    #: Rows that wait for the end of a quiet hour or for a limit.
+    postponed: list[DueRow]
+    #: How many rows have left the queue.
+    gone: int
 
 
 class Clock(NamedTuple):
@@ -121,7 +138,9 @@ class Clock(NamedTuple):
     wall: Callable[[], int]
 
 
-def claim_due(claim: Claim, contexts: dict[int, Context], references: References, clock: Clock) -> Script[Claimed]:
+def claim_due(
+    claim: Claim, contexts: dict[int, Context], references: References, clock: Clock, consent: Consent
+) -> Script[Claimed]:
     """Take as many due rows as the offers have room for, in rank order, and start their attempts.
 
     *contexts* holds what is known of operations; what is missing is read and added.
@@ -131,17 +150,19 @@ def claim_due(claim: Claim, contexts: dict[int, Context], references: References
     started: list[Started] = []
     expired: list[DueRow] = []
     postponed: list[DueRow] = []
+    stopped: list[DueRow] = []
     taken: list[tuple[int, int, bool]] = []
     for queue_id, lane, rows, offers, look in (yield from _heads(claim)):
         room = _room(offers)
         if room <= 0:
             continue  # Another queue, whose head is before its own, has had it.
         table = _Table(claim, offers, room, all_in=claim.all_in and not lane)
-        outcome = yield from _start(table, queue_id, rows, contexts, references, clock)
-        started += outcome[0]
-        expired += outcome[1]
-        postponed += outcome[3]
-        taken.append((queue_id, outcome[2], outcome[2] == len(rows) < look))
+        outcome = yield from _start(table, queue_id, rows, contexts, references, clock, consent)
+        started += outcome.started
+        expired += outcome.expired
+        postponed += outcome.postponed
+        stopped += outcome.stopped
+        taken.append((queue_id, outcome.gone, outcome.gone == len(rows) < look))
     if claim.limiter is not None:
         yield from claim.limiter.save()
     if claim.channel is Channel.EMAIL:
@@ -150,7 +171,7 @@ def claim_due(claim: Claim, contexts: dict[int, Context], references: References
         started = yield from _personal(started)
     at = clock.wall()
     yield from start_attempts([_new_attempt(claim, one, at) for one in started])
-    return Claimed(claim, started, expired, taken, postponed)
+    return Claimed(claim, started, expired, taken, postponed, stopped)
 
 
 class _Head(NamedTuple):
@@ -256,10 +277,8 @@ def _start(
     contexts: dict[int, Context],
     references: References,
     clock: Clock,
-) -> Script[tuple[list[Started], list[DueRow], int, list[DueRow]]]:
-    """Brings what was started, what needs no attempt any more, how many rows have left the queue, and those of them
-    that wait for the end of a quiet hour or for a limit.
-    """
+    consent: Consent,
+) -> Script[_Looked]:
     missing = {row.operation_id for row in rows} - contexts.keys()
     if missing:
         for context in (yield from load_contexts(missing)):
@@ -267,6 +286,9 @@ def _start(
     now, claim = clock.wall(), table.claim
     past = yield from _past(rows)
     ended, expired, live = _sort(rows, past, contexts, now)
+    stopped: list[DueRow] = []
+    if live and consent.any_of(contexts[live[0].operation_id].account_id):
+        live, stopped = yield from _willing(live, contexts, consent)
     live, quiet = _loud(claim.quiet, live, contexts, now) if claim.quiet is not None else (live, [])
     dealt, held = table.deal_tiers(live, now, clock) if claim.tiers else table.deal(live, clock)
     started = [
@@ -283,17 +305,18 @@ def _start(
         )
         for one in dealt
     ]
-    gone = len(dealt) + len(held) + len(ended) + len(expired) + len(quiet)
+    gone = len(dealt) + len(held) + len(ended) + len(expired) + len(quiet) + len(stopped)
     if gone == len(rows) and rows:
         yield from remove_head(queue_id, rows)
     elif gone:
         waiting = [*(row for _, row in quiet), *(live[one.place] for one in held)]
-        leaving = [*ended, *expired, *(one.row for one in started), *waiting]
+        leaving = [*ended, *expired, *stopped, *(one.row for one in started), *waiting]
         yield from remove([(queue_id, row.rank, row.message_id) for row in leaving])
     # Without a rank: it would be before all others when the window opens, however urgent they are.
     yield from postpone([(opens, row.message_id, queue_id, None, row.cost) for opens, row in quiet])
     yield from _hold(live, held, clock)
-    return started, expired, gone, [*(row for _, row in quiet), *(live[one.place] for one in held)]
+    later = [*(row for _, row in quiet), *(live[one.place] for one in held)]
+    return _Looked(started, expired, stopped, later, gone)
 
 
 def _due_below(live: Sequence[DueRow], left: Sequence[int], spare: float, old: int) -> list[int]:
@@ -323,6 +346,21 @@ def _loud(
         else:
             loud.append(row)
     return loud, later
+
+
+def _willing(
+    rows: list[DueRow], contexts: Mapping[int, Context], consent: Consent
+) -> Script[tuple[list[DueRow], list[DueRow]]]:
+    """Rows whose recipients may be sent to, and those who have opted out since they were accepted."""
+    asked = []
+    for row in rows:
+        context = contexts[row.operation_id]
+        whose = (row.message_id, context.account_id, context.pool_id, context.category)
+        asked.append(Addressee(*whose, at_step(row.address, row.step), row.plan[row.step]))
+    found = yield from consent.stopped(asked)
+    if not found:
+        return rows, []
+    return [row for row in rows if row.message_id not in found], [row for row in rows if row.message_id in found]
 
 
 def _country(row: DueRow) -> str:

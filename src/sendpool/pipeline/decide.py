@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import ceil, inf
 from typing import NamedTuple
 
+from sendpool.domain.consent import SPACE_OF_LETTER, OptOut, person, scope_of
 from sendpool.domain.dealing import step_cost
 from sendpool.domain.decision import (
     Failover,
@@ -32,6 +33,8 @@ from sendpool.domain.routing import Decision, End, Wait, next_step
 from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.states import OPEN_ATTEMPTS, AttemptState, MessageState, event_number
 from sendpool.pipeline.book import QueueBook
+from sendpool.pipeline.consent import RULE as SUPPRESSED
+from sendpool.pipeline.consent import Addressee, Consent
 from sendpool.pipeline.lanes import entry
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.settle import ONCE_AMBIGUOUS, SUBMITTED, Changes, Ending, Revoke
@@ -41,6 +44,7 @@ from sendpool.store.database import Script
 from sendpool.store.locks import lock_messages
 from sendpool.store.messages import Standing, load_standing
 from sendpool.store.queue import AskingRow
+from sendpool.store.receipts import Match
 
 EXPIRED_RULE = "sendpool/deadline"
 ORPHANED_CODE = 21703
@@ -70,6 +74,7 @@ class Bench(NamedTuple):
     reaches: Callable[[int, str], bool]
     #: Whether a sender is to get little of what goes to an address, for the sake of its health.
     restrains: Callable[[int, str], bool]
+    consent: Consent
     #: Microseconds since 1970.
     now: int
     #: The same moment on the monotonic clock, in seconds.
@@ -94,8 +99,11 @@ def decide(changes: Changes, bench: Bench) -> Script[None]:
     standing = yield from load_standing(keys)
     past = yield from load_past(keys)
     _bring_up_to_date(standing, past, changes)
+    stopped = yield from bench.consent.stopped([asked(one, bench) for one in standing.values()])
     for ending in endings:
-        _decide_one(ending, standing[ending.attempt.message_id], past[ending.attempt.message_id], changes, bench)
+        _note_opt_out(ending, standing[ending.attempt.message_id], changes)
+        key = ending.attempt.message_id
+        _decide_one(ending, standing[key], past[key], changes, bench, suppressed=key in stopped)
     changes.endings = []
 
 
@@ -111,7 +119,32 @@ def _bring_up_to_date(standing: dict[int, Standing], past: dict[int, list[PastAt
                 one.state, one.marks = int(change.state), change.marks
 
 
-def _decide_one(ending: Ending, message: Standing, past: list[PastAttempt], changes: Changes, bench: Bench) -> None:
+def asked(message: Standing, bench: Bench) -> Addressee:
+    """What the ledger of those who have opted out is asked about a message."""
+    address = at_step(message.address, message.step)
+    whose = (message.message_id, message.account_id, message.pool_id)
+    return Addressee(*whose, message.category, address, message.plan[message.step])
+
+
+def _note_opt_out(ending: Ending, message: Standing, changes: Changes) -> None:
+    """Whom a carrier knows to have opted out is in the ledger from now on."""
+    if ending.failure is not FailureClass.CONSENT or ending.rule == SUPPRESSED or not message.address:
+        return
+    step = ending.attempt.tried_step if isinstance(ending.attempt, Match) else ending.attempt.step
+    who = person(SPACE_OF_LETTER[message.plan[step]], at_step(message.address, step))
+    source = ending.rule or FailureClass.CONSENT.value
+    changes.opt_outs.append(OptOut(message.account_id, *who, scope_of(ending.rule), source, "carrier"))
+
+
+def _decide_one(
+    ending: Ending,
+    message: Standing,
+    past: list[PastAttempt],
+    changes: Changes,
+    bench: Bench,
+    *,
+    suppressed: bool = False,
+) -> None:
     attempt = ending.attempt
     marks = _marks(ending)
     place = next(i for i, one in enumerate(past) if one.n == attempt.n)
@@ -119,7 +152,7 @@ def _decide_one(ending: Ending, message: Standing, past: list[PastAttempt], chan
     ended = past[place]
     ended.state, ended.marks = int(ending.state), marks
     ended.failure, ended.code, ended.rule = ending.failure, ending.code, ending.rule
-    facts = facts_of(message, past, attempt.connection_id, bench)
+    facts = facts_of(message, past, attempt.connection_id, bench, suppressed=suppressed)
     found = by_rule(ending.rule) if ending.rule else of_class(ending.failure)
     index = sum(1 for one in past[:place] if one.state != AttemptState.WITHDRAWN)
     expires_at = None if ending.expires_at is None else ending.expires_at / 1e6
@@ -161,7 +194,9 @@ def _marks(ending: Ending) -> int:
     return ending.attempt.marks | SUBMITTED
 
 
-def facts_of(message: Standing, past: Sequence[PastAttempt], connection_id: int, bench: Bench) -> MessageFacts:
+def facts_of(
+    message: Standing, past: Sequence[PastAttempt], connection_id: int, bench: Bench, *, suppressed: bool = False
+) -> MessageFacts:
     """What the rules need to know of a message whose attempt over *connection_id* is decided about."""
     made = tuple(_tried(one) for one in past if one.state != AttemptState.WITHDRAWN)
     plan = tuple(LETTER_CHANNEL[letter] for letter in message.plan)
@@ -182,6 +217,7 @@ def facts_of(message: Standing, past: Sequence[PastAttempt], connection_id: int,
         next_elsewhere=several and bool(later) and not _same_address(message, message.step, later[0]),
         reserved=len(later) if several else 0,
         queued=_is_queued(past),
+        suppressed=suppressed,
         inactive=frozenset(
             one.sender_id
             for one in past

@@ -17,7 +17,9 @@ from typing import Any, NamedTuple, TypeVar
 import structlog
 
 from sendpool.connectors.base import Receipt, ReceiptState
+from sendpool.domain.consent import Person
 from sendpool.domain.failures import FailureClass
+from sendpool.domain.message import Category
 from sendpool.domain.request import Accepted, SendRequest
 from sendpool.domain.states import AttemptState
 from sendpool.failpoints import ARMED, reach
@@ -27,7 +29,9 @@ from sendpool.pipeline.backlog import Backlog
 from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.claim import HORIZON, Claim, Claimed, Clock, claim_due
 from sendpool.pipeline.codes import CodeBook
-from sendpool.pipeline.decide import Bench, decide, expire
+from sendpool.pipeline.consent import RULE as SUPPRESSED
+from sendpool.pipeline.consent import Consent
+from sendpool.pipeline.decide import EXPIRED_RULE, Bench, decide, expire
 from sendpool.pipeline.expand import Expander
 from sendpool.pipeline.fence import Alone, Fence, WriteBacks, store_segments, usable, used
 from sendpool.pipeline.links import Link
@@ -35,6 +39,7 @@ from sendpool.pipeline.numbers import OutOfNumbers
 from sendpool.pipeline.plan import Planner
 from sendpool.pipeline.receive import Arrival, store_arrivals
 from sendpool.pipeline.render import read_each
+from sendpool.pipeline.resolve import pool_of
 from sendpool.pipeline.roster import Roster, load_roster
 from sendpool.pipeline.scene import SceneRow
 from sendpool.pipeline.send import Sending
@@ -173,6 +178,7 @@ class Engine:
         self.expander = Expander(self.acceptor)
         self.backlog = Backlog()
         self.codes = CodeBook(metrics, self._link_name)
+        self.consent = Consent(lambda: self.roster)
         #: Knows which connections may be used: on PostgreSQL other nodes may have taken over.
         self.fence: Fence = Alone()
         #: Told of attempts that are to be taken back, after the commit that decided so.
@@ -223,10 +229,11 @@ class Engine:
             raise StoreUnavailable("the server is shutting down")
         if self._stalled:
             raise _not_answered()
+        opted_out = await self._opted_out(request) if self.consent.any_of(request.account_id) else None
         done: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
         self.backlog.admit(request.account_id)
         try:
-            return acceptor.prepare(request, done, readings)
+            return acceptor.prepare(request, done, readings, opted_out)
         except OutOfNumbers as error:
             self._batch.numbers = True
             self._woken.set()
@@ -236,6 +243,11 @@ class Engine:
         """Whether an account has a pool of this uid."""
         pool = self.roster.pool_by_uid.get(uid)
         return pool is not None and pool.account_id == account_id
+
+    async def _opted_out(self, request: SendRequest) -> set[Person]:
+        pool = pool_of(request, self.roster)
+        category = request.category or pool.category or Category.TRANSACTIONAL
+        return await self.consent.opted_out(request, pool, category, self.database)
 
     async def change(self, script: Callable[[], Script[T]]) -> T:
         """Run a cold change in the next commit. The roster is read again before this returns."""
@@ -475,13 +487,14 @@ class Engine:
         return Brought(units, keyed, roster, expanded, claimed, due, unmatched, bench.revokes, block)
 
     def _claim_all(self, claims: Iterable[Claim], bench: Bench, due: list[QueueRow]) -> Script[list[Claimed]]:
-        """Start what the claims may, end what is past its time, and note how long the longest text is."""
+        """Start what the claims may, end what is not to be sent any more, and note how long the longest text is."""
         claimed = []
         longest = 1
         for claim in claims:
-            one = yield from claim_due(claim, self.sending.contexts, self.sending.references, self.clock)
-            if one.expired:
-                yield from self._settle(partial(expire, [row.message_id for row in one.expired]), bench, due)
+            one = yield from claim_due(claim, self.sending.contexts, self.sending.references, self.clock, self.consent)
+            for rows, rule in ((one.stopped, SUPPRESSED), (one.expired, EXPIRED_RULE)):
+                if rows:
+                    yield from self._settle(partial(expire, [row.message_id for row in rows], rule=rule), bench, due)
             if one.started:
                 longest = max(longest, *[start.row.cost for start in one.started])
             claimed.append(one)
@@ -514,6 +527,8 @@ class Engine:
         yield from changes.write()
         if changes.codes:
             yield from count_codes(self.codes.note(changes.codes), bench.now)
+        if changes.opt_outs:
+            yield from self.consent.keep(changes.opt_outs, bench.now)
         due += changes.due
         bench.revokes.extend(changes.revokes)
         return result
@@ -602,7 +617,7 @@ class Engine:
     def bench(self, now: int, roster: Roster | None = None) -> Bench:
         """What decisions may look at."""
         sending = self.sending
-        links = (sending.revocable, sending.reaches, self.planner.restraint.restrains)
+        links = (sending.revocable, sending.reaches, self.planner.restraint.restrains, self.consent)
         return Bench(
             roster or self.roster, self.book, sending.free_at, *links, now, self.clock.monotonic(), Counter(), []
         )

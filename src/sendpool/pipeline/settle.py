@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from sendpool.connectors.base import Receipt, ReceiptState
+from sendpool.domain.consent import OptOut
 from sendpool.domain.decision import CLOSE_AFTER, Trigger, is_closed
 from sendpool.domain.event_types import LATE_RECEIPT
 from sendpool.domain.explanation import WITHDRAWN
@@ -155,6 +156,8 @@ class Changes:
         self.steps: list[tuple[int, int, str]] = []
         #: What carriers have answered with.
         self.codes: Counter[Code] = Counter()
+        #: Who has told a carrier not to want any more.
+        self.opt_outs: list[OptOut] = []
 
     def move_attempt(self, change: AttemptChange) -> None:
         """Move an attempt; moved twice in one settlement, it goes from where it stood at first to where it ends."""

@@ -30,6 +30,7 @@ from sendpool.pipeline.settle import Ask, Changes, Result, settle_receipts, sett
 from sendpool.pipeline.strays import StrayKeeper
 from sendpool.store.attempts import BegunAttempt, started_attempts
 from sendpool.store.chunks import chunks_of, expanding_operations
+from sendpool.store.codes import known_codes
 from sendpool.store.database import Script
 from sendpool.store.idempotency import forget_keys
 from sendpool.store.limits import Learned, forget_counts, load_learned, release_held, save_learned
@@ -219,6 +220,10 @@ def _leave(changes: Changes, engine: Engine, queues: list[Timed]) -> Script[None
     yield from leave_channels(queues, engine.bench(changes.now), changes)
 
 
+def _nothing(changes: Changes) -> Script[None]:
+    yield from ()
+
+
 class Sweeper:
     """Runs the rounds. Everything it does goes through the engine's next batch."""
 
@@ -246,6 +251,8 @@ class Sweeper:
             for queue_id, rows in (await engine.database.read(count_waiting(list(engine.book.keys)))).items():
                 engine.book.add(queue_id, rows)
         engine.limiter.learned = await engine.database.read(load_learned())
+        engine.codes.load(await engine.database.read(known_codes()))
+        await engine.consent.load(engine.database)
         # A new message starts level with what waits, not before all of it.
         for pool_id, rank in await engine.database.read(lowest_ranks()):
             engine.acceptor.fair_clock(pool_id).claimed(rank)
@@ -317,6 +324,8 @@ class Sweeper:
         if self._round % RARELY == 0:
             steps += [match_again, partial(end_overdue, engine=engine), forget_old_keys, forget_old_counts]
             await self._look_at_queues()
+            if engine.consent.crowded:
+                await engine.consent.load(engine.database, lambda: engine.settle(_nothing))
             await self._look_at_rows()
             await self._strays.look()
         if self._round % RARELY == 0 or engine.backlog.refused:

@@ -16,6 +16,7 @@ from sendpool.pipeline.decide import (
     UNREVOKED,
     Bench,
     ask_later,
+    asked,
     choose,
     facts_of,
     make_due,
@@ -43,11 +44,13 @@ def decide_waits(changes: Changes, bench: Bench) -> Script[None]:
     yield from lock_messages(keys)
     standing = yield from load_standing(keys)
     past = yield from load_past(keys)
+    stopped = yield from bench.consent.stopped([asked(one, bench) for one in standing.values()])
     for ask in asks:
         message, attempts = standing[ask.message_id], past[ask.message_id]
         place = next(i for i, one in enumerate(attempts) if one.n == ask.n)
         if message.state in _UNDER_WAY and _is_open(ask, attempts[place], changes):
-            decision = _decision(ask, message, attempts, place, bench)
+            suppressed = ask.message_id in stopped
+            decision = _decision(ask, message, attempts, place, bench, suppressed=suppressed)
             _carry_out(decision, ask, message, attempts, place, changes, bench)
 
 
@@ -61,12 +64,14 @@ def _is_open(ask: Ask, attempt: PastAttempt, changes: Changes) -> bool:
     return attempt.state in _OPEN and not answered
 
 
-def _decision(ask: Ask, message: Standing, past: list[PastAttempt], place: int, bench: Bench) -> Decision:
+def _decision(
+    ask: Ask, message: Standing, past: list[PastAttempt], place: int, bench: Bench, *, suppressed: bool
+) -> Decision:
     attempt = past[place]
     doubtful = attempt.state == AttemptState.AMBIGUOUS or attempt.next == UNREVOKED
     found = by_rule(ask.rule) if ask.rule else of_class(FailureClass.AMBIGUOUS if doubtful else FailureClass.OK)
     index = sum(1 for one in past[:place] if one.state != AttemptState.WITHDRAWN)
-    facts = facts_of(message, past, attempt.connection_id, bench)
+    facts = facts_of(message, past, attempt.connection_id, bench, suppressed=suppressed)
     expires_at = None if ask.expires_at is None else ask.expires_at / 1e6
     outcome = OutcomeFacts(index, found, ask.trigger, expires_at=expires_at)
     return next_step(facts, outcome, policy_of(message, bench), bench.now / 1e6)
