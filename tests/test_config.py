@@ -163,7 +163,8 @@ def test_whole_file_is_read(read: Read) -> None:
         ),
         (
             "[server]\nrole = 'send'",
-            'server.role: role "send" is not available yet; use "all"',
+            'server.role: role "send" needs PostgreSQL, and server.database is sqlite:///sendpool.db; on SQLite one'
+            " process does all: leave the role out",
         ),
         (
             "[server]\npublic_url = 'sms.example.com'",

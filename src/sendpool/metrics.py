@@ -26,6 +26,7 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 #: Seconds: a commit on a fast disk takes 0.2 ms, on a slow one 20 ms.
 _COMMIT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _REQUEST_SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_TAKEOVER_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 _BATCH_SIZES = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
 
 # A creation time beside every counter doubles the series and tells nobody anything.
@@ -210,6 +211,22 @@ class Metrics:
             buckets=_COMMIT_SECONDS,
             registry=registry,
         )
+        self._leases = Gauge("sendpool_leases_held", "Leases that this node holds.", registry=registry)
+        self._flaps = Counter(
+            "sendpool_lease_flaps", "Leases that came back within a minute after they had gone.", registry=registry
+        )
+        self._renewals_failed = Counter(
+            "sendpool_lease_renewals_failed", "Renewals that the database did not answer in time.", registry=registry
+        )
+        self._differences = Gauge(
+            "sendpool_config_differences", "In how many things nodes are configured differently.", registry=registry
+        )
+        self._takeovers = Histogram(
+            "sendpool_lease_takeover_seconds",
+            "For how long leases had been over that were taken without a hand-over.",
+            buckets=_TAKEOVER_SECONDS,
+            registry=registry,
+        )
         self._failed_commits = Counter(
             "sendpool_commits_failed", "Commits that the database did not take.", registry=registry
         )
@@ -266,6 +283,28 @@ class Metrics:
         """Show how far back the database's oldest snapshot reaches, and how long its oldest transaction is open."""
         self._held_transactions.set(transactions)
         self._held_seconds.set(seconds)
+
+    def leases_held(self, number: int) -> None:
+        """Show how many leases this node holds."""
+        self._leases.set(number)
+
+    def lease_taken(self, held: int, overdue: float) -> None:
+        """Count a lease that was taken; *overdue* are the seconds since it was over, 0 where it was handed over."""
+        self._leases.set(held)
+        if overdue:
+            self._takeovers.observe(overdue)
+
+    def config_differences(self, number: int) -> None:
+        """Show in how many things nodes are configured differently."""
+        self._differences.set(number)
+
+    def lease_flapped(self) -> None:
+        """Count a lease that came back within a minute."""
+        self._flaps.inc()
+
+    def renewal_failed(self) -> None:
+        """Count a renewal that the database did not answer in time."""
+        self._renewals_failed.inc()
 
     def failed_commit(self) -> None:
         """Count a commit that the database did not take."""

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import gc
+import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -19,6 +20,7 @@ import uvloop
 
 from sendpool import logs
 from sendpool.admin.context import Context
+from sendpool.admin.protocol import socket_of
 from sendpool.admin.server import CommandServer
 from sendpool.api.app import create_app
 from sendpool.api.auth import Accounts
@@ -30,8 +32,10 @@ from sendpool.failpoints import reach
 from sendpool.metrics import Metrics
 from sendpool.pipeline.cancel import cancel
 from sendpool.pipeline.capability import CapabilityLoop
+from sendpool.pipeline.duties import Duties
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.explain import explain_message
+from sendpool.pipeline.fleet import Fleet
 from sendpool.pipeline.health import HealthKeeper
 from sendpool.pipeline.inventory import UnknownAccount, Wanted, take_inventory
 from sendpool.pipeline.notify.process import NotifierProcess, Order
@@ -104,6 +108,10 @@ class Runtime:
         account = await self._first_account(database, key)
         _calm_the_collector()
         self._account_id = account.id
+        where = database_of(self._config.server.database)
+        shared = isinstance(where, str)
+        self._supervisor = Supervisor(engine, {} if shared else None)
+        self._fleet = Fleet(where, engine, self._supervisor, key) if isinstance(where, str) else None
         sweeper = Sweeper(engine)
         await sweeper.recover()
         self._scopes = self._config.scopes
@@ -115,18 +123,21 @@ class Runtime:
         engine.revoke = revoker.ask
         capability = CapabilityLoop(engine)
         retention = Retention(engine, self._config.server.retention_days)
+        duties = Duties([retention, NotifierProcess(engine, self._metrics, self._order(key))])
+        if self._fleet is not None:
+            self._fleet.wire(sweeper, revoker, duties, partial(self._take_over_changes, key))
         health = HealthKeeper(engine)
         await health.recover()
         engine.start()
-        self._supervisor = Supervisor(engine)
         await self._supervisor.apply(self._wanted, self._scopes)
+        if self._fleet is not None:
+            await self._fleet.join(self._config.server.role, self._wanted)
         # What an earlier run left to ask or to take back needs the connections.
         sweeper.start()
         capability.start()
-        retention.start()
         health.start()
-        notifier = NotifierProcess(engine, self._metrics, self._order(key))
-        notifier.start()
+        if self._fleet is None:
+            duties.keep(True)
         commands = self._commands(database, key)
         await commands.open()
         listener = _listen(self._config.server.host, self._config.server.port)
@@ -138,7 +149,7 @@ class Runtime:
         await self._until_stopped(serving)
         self._ready = False
         await commands.close()
-        return await self._drain(web, serving, sweeper, retention, capability, revoker, health, notifier)
+        return await self._drain(web, serving, sweeper, duties, capability, revoker, health)
 
     async def _until_stopped(self, serving: asyncio.Task[None]) -> None:
         stopped = asyncio.create_task(self._stopped.wait())
@@ -156,12 +167,17 @@ class Runtime:
         web.should_exit = True
         self._engine.drain()
         reach("drain.begun")
+        if self._fleet is not None:
+            # First of all: another node waits to go on.
+            await self._fleet.leave()
         await asyncio.wait([serving], timeout=DRAIN_SECONDS)
         for loop in loops:
             await loop.stop()
         await self._supervisor.close()
         reach("drain.disconnected")
         await self._engine.stop()
+        if self._fleet is not None:
+            await self._fleet.close()
         log.info("stopped")
         return 0
 
@@ -174,12 +190,17 @@ class Runtime:
             token_set, learn = server.auth_token is not None, self._engine.consent.learn
             return Context(self._now(), key, server.account_sid, token_set=token_set, live=self._live, learn=learn)
 
-        async def changed() -> None:
-            async with self._applying:
-                await self._know_accounts(key)
-                await self._run_connections()
+        changed = partial(self._take_over_changes, key)
+        at = command_socket(server.database)
+        if self._fleet is not None:
+            at = socket_of(at, os.getpid())
+        return CommandServer(at, database, self._engine.change, context, changed)
 
-        return CommandServer(command_socket(server.database), database, self._engine.change, context, changed)
+    async def _take_over_changes(self, key: bytes) -> None:
+        """Accounts or keys are not what they were: somebody has commanded it here, or another node has told so."""
+        async with self._applying:
+            await self._know_accounts(key)
+            await self._run_connections()
 
     async def _first_account(self, database: Database, key: bytes) -> FirstAccount:
         server = self._config.server
@@ -201,7 +222,14 @@ class Runtime:
         """Every declared sender is stored, and every sender has the hidden pool that stands for it."""
         try:
             wanted = await write(
-                lambda: take_inventory(config.connections, self._account_id, self._now(), config.pools, config.scopes)
+                lambda: take_inventory(
+                    config.connections,
+                    self._account_id,
+                    self._now(),
+                    config.pools,
+                    config.scopes,
+                    self._node_id(),
+                )
             )
         except UnknownAccount as error:
             raise ConfigError(str(config.source), f"{error.table}.account", str(error)) from None
@@ -219,6 +247,8 @@ class Runtime:
         """Open, replace and close connections so that those of open accounts run."""
         wanted = {key: it for key, it in self._wanted.items() if it[1] in self._open_accounts}
         await self._supervisor.apply(wanted, self._scopes)
+        if self._fleet is not None:
+            await self._fleet.declare(wanted)
 
     def _order(self, key: bytes) -> Order:
         """What the process that hands events over has to know."""
@@ -255,6 +285,7 @@ class Runtime:
             rates=RequestRates(server.max_requests_per_second, server.burst),
             observe=self._metrics.request,
             callbacks=self._supervisor.callbacks,
+            public=server.role != "send",
         )
         return uvicorn.Config(
             create_app(services),
@@ -272,6 +303,9 @@ class Runtime:
 
     def _live(self) -> tuple[Roster, Sight]:
         return self._engine.roster, LiveSight(self._engine.sending, self._engine.clock)
+
+    def _node_id(self) -> int:
+        return 0 if self._fleet is None else self._fleet.node.node_id
 
     def _now(self) -> int:
         return self._engine.clock.wall()

@@ -120,13 +120,13 @@ async def test_nobody_takes_a_lease_from_a_commit_that_uses_it_though_it_is_over
     taken = await first.take(one, length=200_000)
 
     async with first.connection.transaction():
-        assert await run(first.connection, store.held_leases(one, [(SCOPE, taken.epoch)])) == {taken.epoch}
+        assert await run(first.connection, store.held_epochs(one, [taken.epoch])) == {taken.epoch}
         while not (await second.do(store.load_view())).leases[0].is_free(await second.do(store.database_clock())):
             await asyncio.sleep(0.01)
         assert await second.do(store.take_lease(other, SCOPE, LONG)) is None
 
     assert await second.do(store.take_lease(other, SCOPE, LONG)) is not None
-    assert await first.do(store.held_leases(one, [(SCOPE, taken.epoch)])) == set()
+    assert await first.do(store.held_epochs(one, [taken.epoch])) == set()
 
 
 async def test_a_lease_is_renewed_while_a_commit_uses_it(sessions: Two) -> None:
@@ -135,7 +135,7 @@ async def test_a_lease_is_renewed_while_a_commit_uses_it(sessions: Two) -> None:
     taken = await first.take(node_id)
 
     async with first.connection.transaction():
-        await run(first.connection, store.held_leases(node_id, [(SCOPE, taken.epoch)]))
+        await run(first.connection, store.held_epochs(node_id, [taken.epoch]))
         async with asyncio.timeout(5):
             assert await second.do(store.renew_leases(node_id, LONG)) == {taken.epoch}
 

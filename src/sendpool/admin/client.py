@@ -24,6 +24,7 @@ from sendpool.admin.protocol import (
     peer_process,
     reachable,
     read_answer,
+    sockets_at,
     trusted,
 )
 from sendpool.store.accounts import load_accounts
@@ -63,15 +64,28 @@ def carry_out(where: Where, at: Path, ask: Ask, context: Callable[[], Context]) 
 
 
 def ask_server(path: Path, ask: Ask) -> Any:
-    """What the server at *path* answers. Raises NoServer, CommandRefused, or OSError."""
+    """What the server at *path* answers, or one of several beside it. Raises NoServer, CommandRefused, or OSError."""
     asked = line(ask)
     if len(asked) > MAX_ASK:
         raise CommandRefused(f"the command is longer than {MAX_ASK:,} bytes; ask for less")
-    with _connected(path) as connection:
+    with _connected_to_any(path) as connection:
         answer = read_answer(_exchange(connection, asked))
     if answer.error is not None:
         raise CommandRefused(answer.error)
     return answer.result
+
+
+@contextlib.contextmanager
+def _connected_to_any(path: Path) -> Iterator[socket.socket]:
+    """A connection to the first server that is there; all of a database's carry out the same commands."""
+    with contextlib.ExitStack() as stack:
+        for one in sockets_at(path):
+            with contextlib.suppress(NoServer):
+                connection = stack.enter_context(_connected(one))
+                break
+        else:
+            raise NoServer
+        yield connection
 
 
 @contextlib.contextmanager
@@ -95,8 +109,15 @@ def drain_server(path: Path, within: float, tell: Callable[[float], None]) -> bo
 
     *tell* is called about once a second with how many have passed. Raises NoServer, CommandRefused, or OSError.
     """
-    with _connected(path) as connection:
-        process = peer_process(connection)
+    processes = dict.fromkeys(_processes(path))
+    if not processes:
+        raise NoServer
+    if len(processes) > 1:
+        raise CommandRefused(
+            f"several servers of this database run here: processes {', '.join(map(str, processes))}; send SIGTERM to"
+            " the one that is to end"
+        )
+    process = next(iter(processes))
     if process is None or not hasattr(os, "pidfd_open"):
         raise CommandRefused("this system does not say which process the server is; send it SIGTERM instead")
     began = time.monotonic()
@@ -114,6 +135,12 @@ def drain_server(path: Path, within: float, tell: Callable[[float], None]) -> bo
         return True
     finally:
         os.close(handle)
+
+
+def _processes(path: Path) -> Iterator[int | None]:
+    for one in sockets_at(path):
+        with contextlib.suppress(NoServer), _connected(one) as connection:
+            yield peer_process(connection)
 
 
 def _foreign(path: Path) -> CommandRefused:

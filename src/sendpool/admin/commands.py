@@ -16,6 +16,7 @@ from sendpool.admin import (
     events,
     explain,
     keys,
+    nodes,
     profiles,
     senders,
     templates,
@@ -72,6 +73,7 @@ COMMANDS: Mapping[str, Command[Any]] = {
     "events.dead": Command(events.ListDead, events.show_dead, writes=False),
     "events.replay": Command(events.Replay, events.replay_events),
     "explain.message": Command(explain.ExplainMessage, explain.find_story, writes=False, finish=explain.tell),
+    "nodes.list": Command(nodes.ListNodes, nodes.show_nodes, writes=False),
     "log.list": Command(changes.ListLog, changes.show_log, writes=False),
 }
 

@@ -61,6 +61,17 @@ def reachable(path: Path) -> Iterator[str]:
         os.close(folder)
 
 
+def socket_of(path: Path, process: int) -> Path:
+    """Where one process of several that share a database takes commands: beside *path*, by its number."""
+    return path.with_name(f"{path.stem}-{process}{path.suffix}")
+
+
+def sockets_at(path: Path) -> list[Path]:
+    """Where there may be servers: at *path* itself, or several of one database beside it, newest first."""
+    others = sorted(path.parent.glob(f"{path.stem}-*{path.suffix}"), key=lambda one: -one.lstat().st_mtime)
+    return [path, *others]
+
+
 def trusted(connection: socket.socket) -> bool:
     """Whether whoever is at the other end runs as the user that we run as, or is root, which may do all anyway."""
     peer = peer_user(connection)

@@ -118,17 +118,18 @@ def create_app(services: Services) -> ASGIApp:
     """The API as an ASGI app. No middleware: what a request needs is in `Resource`."""
     possible_lengths()  # Now, not in the middle of the first request.
     routes = []
-    for version in VERSIONS:
+    for version in VERSIONS if services.public else ():
         routes += [Route(f"/{version}{path}", Resource(services, version, path, ROUTES[path])) for path in ROUTES]
     routes.sort(key=lambda route: not route.path.endswith("/Messages"))
     routes += [
         Route("/healthz", monitoring.readable(monitoring.health)),
         Route("/readyz", monitoring.readable(monitoring.readiness(services))),
         Route("/metrics", monitoring.readable(monitoring.figures(services))),
-        *(Route(path, monitoring.readable(answer)) for path, answer in reference.pages().items()),
-        Route(types.RAW_PATH, types.raw_schema),
         Route(PATH, Callbacks(services)),
     ]
+    if services.public:
+        routes.append(Route(types.RAW_PATH, types.raw_schema))
+        routes += [Route(path, monitoring.readable(answer)) for path, answer in reference.pages().items()]
     router = Router(routes, redirect_slashes=False, default=nowhere)
     prefix = urlsplit(services.public_url or "").path.rstrip("/")
     return _Below(prefix, router) if prefix else router

@@ -89,5 +89,7 @@ class Services:
     once: Once = field(default_factory=Once)
     #: The callback endpoints of a connection, by its name; none for one that is not there.
     callbacks: Callable[[str], Sequence[CallbackRoute]] = field(default=_no_callbacks)
+    #: False: no API, only what carriers and those who watch the server ask for.
+    public: bool = True
     #: Told of each answer: method, route's template, status and seconds (`Metrics.request`).
     observe: Callable[[str, str, int, float], None] = field(default=_nobody)

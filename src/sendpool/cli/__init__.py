@@ -23,6 +23,7 @@ from sendpool.cli.drain import drain
 from sendpool.cli.events import events
 from sendpool.cli.explain import explain
 from sendpool.cli.keys import keys
+from sendpool.cli.nodes import nodes
 from sendpool.cli.options import MISUSED, ConfigPath, DatabaseUrl, failed, load_config
 from sendpool.cli.profiles import profiles
 from sendpool.cli.restored import restored
@@ -50,6 +51,7 @@ app.command(classes)
 app.command(connections)
 app.command(drain)
 app.command(keys)
+app.command(nodes)
 app.command(profiles)
 app.command(restored)
 app.command(templates)
@@ -67,7 +69,7 @@ def serve(
     host: Annotated[str | None, Parameter(help="The address to listen on.")] = None,
     port: Annotated[int | None, Parameter(help="The port to listen on; 0 takes a free one.")] = None,
     database: DatabaseUrl = None,
-    role: Annotated[str | None, Parameter(help="What this process does: all.")] = None,
+    role: Annotated[str | None, Parameter(help="What this process does: all, api or send.")] = None,
 ) -> int:
     """Run the server until SIGTERM, which lets it finish what it began. SIGHUP applies a changed configuration."""
     settings = load_config(config, host=host, port=port, database=database, role=role)

@@ -53,7 +53,11 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ()
     role: Annotated[
         str,
-        described('"all", "api" or "send"', "What this process does. On SQLite one process does all.", "all"),
+        described(
+            '"all", "api" or "send"',
+            "What this process does: take requests (`api`), send (`send`), or both. On SQLite one process does all.",
+            "all",
+        ),
     ] = "all"
     account_sid: Annotated[
         str | None,
@@ -185,7 +189,14 @@ def read_server(
         else:
             continue
         values[key] = read_setting(setting, *found, _CHECKS)
-    return ServerSettings(**values)
+    settings = ServerSettings(**values)
+    if settings.role != "all" and settings.database.startswith("sqlite:"):
+        raise ConfigError(
+            source,
+            f'server.role: role "{settings.role}" needs PostgreSQL, and server.database is {settings.database}; on'
+            " SQLite one process does all: leave the role out",
+        )
+    return settings
 
 
 def _check_database(url: str) -> str:
@@ -219,9 +230,7 @@ def _check_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _check_role(role: str) -> str:
-    if role in ("api", "send"):
-        raise ValueError(f'role "{role}" is not available yet; use "all"')
-    return _one_of("all")(role)
+    return _one_of("all", "api", "send")(role)
 
 
 def _one_of(*choices: str) -> Callable[[str], str]:

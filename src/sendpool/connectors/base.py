@@ -272,6 +272,14 @@ class TakesCallbacks(Protocol):
 
 
 @runtime_checkable
+class HearsUnopened(Protocol):
+    """A connector that takes its carrier's reports also where it is never opened: another node sends by it."""
+
+    def listen(self, inbox: Inbox) -> None:
+        """Hand what `routes` take to *inbox*, and connect to nothing."""
+
+
+@runtime_checkable
 class KnowsCapabilities(Protocol):
     """A connector that can ask ahead who is reachable on its channel."""
 

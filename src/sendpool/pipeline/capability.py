@@ -77,10 +77,17 @@ class CapabilityLoop:
             await asking.wait()
             asking.clear()
             for queue_id in self._engine.book.asked():
-                if queue_id not in self._busy:
+                if queue_id not in self._busy and self._is_ours(queue_id):
                     task = asyncio.get_running_loop().create_task(self._work_off(queue_id))
                     self._busy[queue_id] = task
                     task.add_done_callback(partial(self._ended, queue_id))
+
+    def _is_ours(self, queue_id: int) -> bool:
+        """Whether this process sorts a queue: the one that has the first connection that can be asked."""
+        key, sending = self._engine.book.keys[queue_id], self._engine.sending
+        members = self._engine.roster.members(key.pool_id, Channel(key.channel))
+        able = {sender.connection_id for sender, _ in members if sending.can_ask(sender.connection_id)}
+        return not self._engine.fence.leaves_to(min(able, default=0))
 
     def _ended(self, queue_id: int, task: asyncio.Task[None]) -> None:
         self._busy.pop(queue_id, None)

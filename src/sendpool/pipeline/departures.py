@@ -25,12 +25,15 @@ class Departures:
         timer = asyncio.get_running_loop().call_later(seconds, self._depart, self._number)
         self._waiting[self._number] = (timer, link, batch)
 
-    def recall(self) -> list[tuple[Link, Batch]]:
-        """Take back everything that has not left."""
-        waiting, self._waiting = self._waiting, {}
-        for timer, _, _ in waiting.values():
+    def recall(self, link: Link | None = None) -> list[tuple[Link, Batch]]:
+        """Take back everything that has not left; with *link*, what was to leave by it."""
+        taken = [key for key, waiting in self._waiting.items() if link is None or waiting[1] is link]
+        found = []
+        for key in taken:
+            timer, by, batch = self._waiting.pop(key)
             timer.cancel()
-        return [(link, batch) for _, link, batch in waiting.values()]
+            found.append((by, batch))
+        return found
 
     def _depart(self, number: int) -> None:
         _, link, batch = self._waiting.pop(number)

@@ -33,7 +33,7 @@ from sendpool.pipeline.consent import RULE as SUPPRESSED
 from sendpool.pipeline.consent import Consent
 from sendpool.pipeline.decide import EXPIRED_RULE, Bench, decide, expire
 from sendpool.pipeline.expand import Expander
-from sendpool.pipeline.fence import Alone, Fence, WriteBacks, store_segments, usable, used
+from sendpool.pipeline.fence import Alone, Fence, News, WriteBacks, store_segments, usable, used
 from sendpool.pipeline.links import Link
 from sendpool.pipeline.numbers import OutOfNumbers
 from sendpool.pipeline.plan import Planner
@@ -484,6 +484,7 @@ class Engine:
             yield from insert_queues(opened)
         if ARMED:
             _reach_all(batch, claimed, "applied")
+        yield from self._tell(batch, due, bench.revokes)
         return Brought(units, keyed, roster, expanded, claimed, due, unmatched, bench.revokes, block)
 
     def _claim_all(self, claims: Iterable[Claim], bench: Bench, due: list[QueueRow]) -> Script[list[Claimed]]:
@@ -500,6 +501,11 @@ class Engine:
             claimed.append(one)
         yield from self.limiter.started(longest, bench.now)
         return claimed
+
+    def _tell(self, batch: Batch, due: Sequence[QueueRow], revokes: Sequence[Revoke]) -> Script[None]:
+        """Let other processes know what this commit brings."""
+        if self.fence.company:
+            yield from self.fence.tell(_news(batch, due, revokes))
 
     def _settle_all(self, batch: Batch, held: Collection[int], bench: Bench, due: list[QueueRow]) -> Script[int]:
         """Results before receipts, so that a receipt finds its segment. Brings how many receipts found none."""
@@ -555,7 +561,8 @@ class Engine:
 
     def _stored(self, acceptance: Acceptance) -> None:
         self.backlog.stored(acceptance.operation.account_id, acceptance.operation.total)
-        self.expander.accepted(acceptance)
+        if self.fence.keeper:
+            self.expander.accepted(acceptance)
         if (due := acceptance.operation.scheduled_for) is not None and due < self.clock.wall() + SOON:
             self.soon.set()
         _resolve(acceptance.done, Accepted(acceptance.operation.uid, acceptance.operation.id))
@@ -580,7 +587,7 @@ class Engine:
                 self.acceptor.fair_clock(claimed.claim.pool_id).claimed(highest)
         self.sending.launch(brought.claimed)
         if brought.revokes:
-            self.revoke(brought.revokes)
+            self.revoke([one for one in brought.revokes if not self.fence.leaves_to(one.connection_id)])
         self.metrics.unmatched(brought.unmatched)
         if brought.due or batch.accepts or batch.keyed or batch.expansions or any(one.moved for one in brought.claimed):
             self._woken.set()
@@ -648,6 +655,15 @@ def _reach_all(batch: Batch, claimed: Sequence[Claimed], place: str) -> None:
     for what, is_there in carried.items():
         if is_there:
             reach(f"{what}.{place}")
+
+
+def _news(batch: Batch, due: Sequence[QueueRow], revokes: Sequence[Revoke]) -> News:
+    accepted = batch.accepted()
+    queues = {row[0] for acceptance in accepted for row in acceptance.rows} | {row[0] for row in due}
+    for expansion in batch.expansions:
+        queues.update(expansion.queues.values())
+    wanted = any(one.chunks or one.operation.scheduled_for is not None for one in accepted)
+    return News(queues, bool(batch.units), wanted, [(one.message_id, one.n, one.connection_id) for one in revokes])
 
 
 def _resolve(future: asyncio.Future[Any], result: Any) -> None:

@@ -169,6 +169,24 @@ class Expander:
             if operation_id in self._operations:
                 self._operations[operation_id].due -= rows
 
+    def forget_all(self) -> None:
+        """Another process expands from now on."""
+        self._operations.clear()
+
+    def knows(self, operation_id: int) -> bool:
+        """Whether it has this operation."""
+        return operation_id in self._operations
+
+    def count(self, due: Mapping[int, int]) -> None:
+        """So many rows of operations are due by the store's word: other processes claim them too."""
+        for operation_id, rows in due.items():
+            if operation_id in self._operations:
+                self._operations[operation_id].due = rows
+
+    def operations(self) -> list[int]:
+        """The operations that it has."""
+        return list(self._operations)
+
     def forget(self, operation_id: int) -> None:
         """Nothing of this operation is to become a row any more."""
         self._operations.pop(operation_id, None)

@@ -8,7 +8,7 @@ its number may have been used again by another node. Where one process has the d
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from sendpool.domain.states import AttemptState
 from sendpool.pipeline.claim import Claim
@@ -19,11 +19,41 @@ from sendpool.store.receipts import SegmentRow, insert_fenced_segments, insert_s
 T = TypeVar("T")
 
 
+class News(NamedTuple):
+    """What a commit brings that other processes want to know."""
+
+    #: Queues that got rows.
+    queues: Collection[int]
+    #: Senders, pools, accounts, keys or limits have changed.
+    roster: bool
+    #: The keeper is wanted: there are chunks to expand, or what is due soon.
+    keeper: bool
+    #: (message, attempt, connection) of attempts to be taken back.
+    revokes: Sequence[tuple[int, int, int]]
+
+
 class Fence(Protocol):
     """Knows which tenures still stand, by the database's word."""
 
     #: False: there is nobody else, so nobody needs to ask.
     shared: bool
+
+    @property
+    def keeper(self) -> bool:
+        """Whether this process does what is to be done once for all."""
+
+    @property
+    def company(self) -> bool:
+        """Whether another process is there to be told anything."""
+
+    def has_epoch(self) -> int:
+        """The epoch under which this process is the keeper; 0: it needs none, or is not."""
+
+    def leaves_to(self, connection_id: int) -> bool:
+        """Whether what concerns a connection is another process's to do."""
+
+    def tell(self, news: News) -> Script[None]:
+        """Tell the others what this commit brings, as it is committed."""
 
     def held(self, epochs: Collection[int]) -> Script[Collection[int]]:
         """Of these epochs, those whose leases this node holds, locked against takeover until the commit ends."""
@@ -33,6 +63,20 @@ class Alone:
     """One process has the database to itself and owns everything."""
 
     shared = False
+    keeper = True
+    company = False
+
+    def has_epoch(self) -> int:
+        """It needs none."""
+        return 0
+
+    def leaves_to(self, connection_id: int) -> bool:
+        """There is no other."""
+        return False
+
+    def tell(self, news: News) -> Script[None]:
+        """There is nobody to tell."""
+        yield from ()
 
     def held(self, epochs: Collection[int]) -> Script[Collection[int]]:
         """All of them."""

@@ -13,6 +13,7 @@ from sendpool.store.accounts import AccountRow, list_accounts
 from sendpool.store.admin_log import CONFIGURATION, record
 from sendpool.store.database import Script
 from sendpool.store.declared_pools import store_pools
+from sendpool.store.leases import declared_elsewhere
 from sendpool.store.limits import replace_declared
 from sendpool.store.locks import alone
 from sendpool.store.pools import ensure_hidden_pools
@@ -37,21 +38,24 @@ def take_inventory(
     now: int,
     pools: Sequence[DeclaredPool] = (),
     scopes: Sequence[ScopeSettings] = (),
+    node_id: int = 0,
 ) -> Script[Wanted]:
     """Store every connection and sender in its account, the hidden pools that stand for them, declared *pools* and
     what limits there are.
 
     A connection or pool that names no account belongs to the first, whose key is *first_id*. What belongs to a closed
-    account is switched off. Brings what is to run. Raises UnknownAccount, SenderDeclaredTwice and UnknownMember.
+    account is switched off. What other nodes than *node_id* declare stays as it is. Brings what is to run.
+    Raises UnknownAccount, SenderDeclaredTwice and UnknownMember.
     """
     yield from alone("inventory")
     accounts = yield from list_accounts()
+    elsewhere = yield from declared_elsewhere(node_id)
     owned = _by_owner("connections", connections, accounts, first_id)
     pooled = _by_owner("pools", pools, accounts, first_id)
     for account in accounts:
         closed = account.closed_at is not None
         declared = [] if closed else owned[account.id]
-        senders = yield from store_inventory(account.id, declared, now)
+        senders = yield from store_inventory(account.id, declared, now, () if closed else elsewhere)
         if not closed:
             yield from ensure_hidden_pools(account.id, now)
             yield from store_pools(account.id, pooled[account.id], now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,11 @@ import structlog
 
 from sendpool.connectors.base import CanRevoke, Receipt, ReceiptState
 from sendpool.domain.failures import FailureClass
+from sendpool.domain.message import at_step
 from sendpool.failpoints import reach
 from sendpool.pipeline.decide import ASK_QUEUE, UNREVOKED, WAIT_OVER
 from sendpool.pipeline.settle import Changes, Revoke
+from sendpool.store.attempts import load_revokes
 from sendpool.store.database import Script
 
 if TYPE_CHECKING:
@@ -44,6 +46,15 @@ class Revoker:
                 task = asyncio.get_running_loop().create_task(self._ask(revoke))
                 self._asking[key] = task
                 task.add_done_callback(partial(self._asked, key))
+
+    async def ask_for(self, keys: Sequence[tuple[int, int]]) -> None:
+        """Ask about attempts that another process has decided to take back, as far as their connections are here."""
+        found = await self._engine.database.read(load_revokes(keys))
+        self.ask(
+            Revoke(message_id, n, connection_id, sender_id, carrier_id, at_step(address, step))
+            for message_id, n, connection_id, sender_id, carrier_id, address, step in found
+            if connection_id in self._engine.sending.links
+        )
 
     def _asked(self, key: tuple[int, int], task: asyncio.Task[None]) -> None:
         self._asking.pop(key, None)

@@ -42,6 +42,7 @@ from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.claim import Claimed, Started
 from sendpool.pipeline.departures import Departures
 from sendpool.pipeline.fence import WriteBacks
+from sendpool.pipeline.kinds import Kinds
 from sendpool.pipeline.limiting import Limiter, connection_key, scope_key, sender_key
 from sendpool.pipeline.links import Flight, Gate, Link
 from sendpool.pipeline.pulse import Pulse, Taken
@@ -60,6 +61,8 @@ _QUEUED = int(MessageState.QUEUED)
 SHORTEST_VALIDITY = 10
 #: Seconds that a carrier gets at most where a look-up failed and another channel waits behind it (design §4).
 ASSUMED_VALIDITY = 60
+#: Seconds after which a sender is thought to be free that another node sends by: nobody here knows better.
+ELSEWHERE = 0.5
 EXPIRED_RULE = "sendpool/deadline"
 EMPTY_RULE, UNSAYABLE_RULE = "sendpool/empty", "sendpool/unsayable"
 #: Departures closer than this leave together: a timer is no finer.
@@ -114,6 +117,10 @@ class Sending:
         self._wall = wall
         self._tasks: set[asyncio.Task[None]] = set()
         self._departures = Departures(self._submit)
+        #: Whether another node has a connection that this one has not.
+        self.elsewhere: Callable[[int], bool] = lambda _connection_id: False
+        #: What connections can do that run elsewhere.
+        self.kinds = Kinds({})
         self._halted = False
 
     # ---------------------------------------------------------------- launch
@@ -154,7 +161,7 @@ class Sending:
             for slot, batch in slots.items():
                 if not slot:
                     self._submit(link, batch)
-                elif self._halted:
+                elif self._halted or link.draining:
                     self._recall(link, batch)
                 else:
                     self._departures.later(slot * _TOGETHER, link, batch)
@@ -163,6 +170,13 @@ class Sending:
         """Start nothing more: what was to leave later stays here, and its row goes back to where it stood."""
         self._halted = True
         for link, batch in self._departures.recall():
+            self._recall(link, batch)
+        self._wake()
+
+    def halt_link(self, link: Link) -> None:
+        """The same for one connection, which is to be closed or belongs to another node by now."""
+        link.draining = True
+        for _, batch in self._departures.recall(link):
             self._recall(link, batch)
         self._wake()
 
@@ -264,9 +278,20 @@ class Sending:
         return policy_for(category, pool.rules if pool else None).budget(channel)
 
     def _submit(self, link: Link, batch: Sequence[Submission]) -> None:
+        if not link.tenure.good(self._clock()):
+            self._withhold(link, batch)
+            return
         task = asyncio.get_running_loop().create_task(link.connector.submit(batch))
         self._tasks.add(task)
         task.add_done_callback(partial(self._submitted, link, batch))
+
+    def _withhold(self, link: Link, batch: Sequence[Submission]) -> None:
+        """Another node may send for this connection by now: nothing of this leaves here."""
+        begun = [one for one in batch if self.flights[one.attempt].accepted]
+        self._recall(link, [one for one in batch if one not in begun])
+        # Of a text whose first parts have left nobody knows what becomes without the others.
+        unknown = Uncertain("the connection went to another node")
+        self.outcomes(link, [(one.attempt, part, unknown) for one in begun for part in self._unanswered(one)])
 
     def _submitted(self, link: Link, batch: Sequence[Submission], task: asyncio.Task[None]) -> None:
         """A connector never raises; where one does all the same, nobody knows what of the batch has left."""
@@ -538,13 +563,17 @@ class Sending:
 
     def asks(self, pool_id: int, channel: Channel) -> bool:
         """Whether the phones of a channel are to be asked about ahead: some connection of the pool can be asked."""
-        links = (self.links.get(sender.connection_id) for sender, _ in self.roster.members(pool_id, channel))
-        return any(link is not None and link.asks for link in links)
+        return any(self.can_ask(sender.connection_id) for sender, _ in self.roster.members(pool_id, channel))
+
+    def can_ask(self, connection_id: int) -> bool:
+        """Whether a connection, here or elsewhere, can be asked ahead."""
+        link = self.links.get(connection_id)
+        return link.asks if link is not None else self.kinds.can_be_asked(connection_id)
 
     def revocable(self, connection_id: int) -> bool:
         """Whether a connection can take back what it has submitted."""
         link = self.links.get(connection_id)
-        return link is not None and isinstance(link.connector, CanRevoke)
+        return isinstance(link.connector, CanRevoke) if link is not None else self.kinds.can_revoke(connection_id)
 
     def reaches(self, sender_id: int, address: str) -> bool:
         """Whether a sender may reach an address: everybody does whom nobody has said otherwise of."""
@@ -560,9 +589,11 @@ class Sending:
         """When a sender could take a message: the later of its own, its connection's and its stop's time."""
         gate = self.gates.get(sender_id)
         link = self.links.get(gate.sender.connection_id) if gate else None
+        now = self._clock()
+        if gate is not None and link is None and self.elsewhere(gate.sender.connection_id):
+            return now + ELSEWHERE
         if gate is None or link is None:
             return float("inf")
-        now = self._clock()
         at = max(gate.free_at(link, now), gate.flights.stopped_until)
         # A sender whose link is down is the last choice but for one that is drained, and neither an impossible one.
         at += 0.0 if link.up else 3600.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from functools import partial
 
 import structlog
 
@@ -13,6 +14,7 @@ from sendpool.connectors.base import (
     CallbackRoute,
     CarrierId,
     ConnectionSettings,
+    HearsUnopened,
     Inbound,
     Outcome,
     Receipt,
@@ -22,11 +24,13 @@ from sendpool.connectors.base import (
     Unavailable,
 )
 from sendpool.connectors.registry import connector_type
+from sendpool.domain.ownership import FOREVER, Tenure
 from sendpool.domain.scopes import ScopeSettings
-from sendpool.domain.throughput import Bucket
+from sendpool.domain.standing import Stood, restore_bucket
+from sendpool.domain.throughput import Bucket, BucketState
 from sendpool.failpoints import reach
 from sendpool.pipeline.engine import Engine
-from sendpool.pipeline.limiting import connection_key, sender_key
+from sendpool.pipeline.limiting import connection_key, scope_key, sender_key
 from sendpool.pipeline.links import Gate, Link
 from sendpool.pipeline.numbers import OutOfNumbers
 from sendpool.pipeline.receive import Arrival
@@ -89,9 +93,17 @@ _OUTCOME_NAMES = {
 class Supervisor:
     """The connections of this process: opened, replaced when their settings change, closed."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, tenures: dict[int, Tenure] | None = None) -> None:
+        """*tenures*: the connections, by key, that this process may open, filled by `own`; None: all, for ever."""
         self._engine = engine
+        self._tenures = tenures
+        #: What is to run, and what does.
+        self._wanted: Mapping[int, tuple[ConnectionSettings, int]] = {}
         self._settings: dict[int, ConnectionSettings] = {}
+        #: Connections that are being closed for another node, and may come back before that is done.
+        self._leaving: dict[int, asyncio.Task[None]] = {}
+        #: Connectors of connections that run elsewhere, to take the reports that carriers post to this process.
+        self._ears: dict[int, tuple[ConnectionSettings, Link]] = {}
 
     async def apply(
         self, wanted: Mapping[int, tuple[ConnectionSettings, int]], scopes: Sequence[ScopeSettings] = ()
@@ -104,6 +116,7 @@ class Supervisor:
         """
         sending, clock = self._engine.sending, self._engine.clock
         sending.limiter.configure(scopes, clock.monotonic(), clock.wall())
+        self._wanted = wanted
         gone = [key for key in self._settings if key not in wanted]
         changed = [
             key
@@ -111,19 +124,29 @@ class Supervisor:
             if key in self._settings and _dial(self._settings[key]) != _dial(settings)
         ]
         await asyncio.gather(*(self._close(key) for key in (*gone, *changed)))
-        for key, (settings, account_id) in wanted.items():
-            if key not in self._settings:
-                await self._open(key, settings, account_id)
-            else:
+        for key, (settings, _) in wanted.items():
+            if key in self._settings:
                 sending.links[key].bucket.resize(settings.mps, settings.burst, self._engine.clock.monotonic())
-            self._settings[key] = settings
+                self._settings[key] = settings
+            else:
+                await self._open(key)
         self.gates(self._engine.roster)
 
-    async def _open(self, key: int, settings: ConnectionSettings, account_id: int) -> None:
+    async def _open(self, key: int, stood: Stood | None = None) -> None:
+        tenure = FOREVER if self._tenures is None else self._tenures.get(key)
+        if tenure is None or key not in self._wanted:
+            return
+        settings, account_id = self._wanted[key]
         connector = connector_type(settings.type)(settings)
-        bucket = self._begin(Bucket(settings.mps, settings.burst), connection_key(key))
-        link = Link(key, settings.name, settings.type, connector, bucket)
+        bucket = Bucket(settings.mps, settings.burst)
+        if stood is None:
+            self._begin(bucket, connection_key(key))
+        else:
+            restore_bucket(connection_key(key), bucket, stood, self._engine.clock.monotonic())
+        link = Link(key, settings.name, settings.type, connector, bucket, tenure)
+        self._settings[key] = settings
         self._engine.sending.links[key] = link
+        self._ears.pop(key, None)
         await connector.open(ConnectionInbox(self._engine, link, account_id))
 
     def _begin(self, bucket: Bucket, key: str) -> Bucket:
@@ -138,7 +161,67 @@ class Supervisor:
         self._engine.metrics.in_flight.forget(link.name)
         self._engine.metrics.link_up.forget(link.name)
         self._engine.metrics.drained_senders.forget(link.name)
-        del self._engine.sending.links[key], self._settings[key]
+        if self._engine.sending.links.get(key) is link:
+            del self._engine.sending.links[key], self._settings[key]
+
+    # ------------------------------------------------------------ leases
+
+    async def own(self, keys: Iterable[int], tenure: Tenure, stood: Stood) -> None:
+        """Open these connections for a tenure; their buckets go on from where they stood."""
+        assert self._tenures is not None
+        for key in keys:
+            if (leaving := self._leaving.get(key)) is not None:
+                await asyncio.wait([leaving])
+            if not tenure.good(self._engine.clock.monotonic()):
+                return
+            self._tenures[key] = tenure
+            self._restore(key, stood)
+            await self._open(key, stood)
+        self._engine.book.asking.set()
+        self._engine.wake()
+
+    def _restore(self, key: int, stood: Stood) -> None:
+        """Let the buckets of a connection's senders go on from where they stood, and count its limits anew."""
+        sending, clock = self._engine.sending, self._engine.clock
+        now = clock.monotonic()
+        for gate in sending.gates.values():
+            if gate.sender.connection_id == key:
+                restore_bucket(sender_key(gate.sender.id), gate.bucket, stood, now)
+        for name, bucket in sending.limiter.scopes.items():
+            if name in _scopes_of(self._wanted[key][0] if key in self._wanted else None):
+                sending.limiter.begin(bucket, scope_key(name), now, clock.wall())
+        sending.limiter.tally.stale = True
+
+    def give_up(self, keys: Iterable[int]) -> list[asyncio.Task[None]]:
+        """Start nothing more through these connections, from now on, and close them; brings what to wait for.
+
+        What is in flight may still be answered while they close.
+        """
+        assert self._tenures is not None
+        for key in keys:
+            self._tenures.pop(key, None)
+            link = self._engine.sending.links.get(key)
+            if link is not None and key not in self._leaving:
+                self._engine.sending.halt_link(link)
+                task = asyncio.get_running_loop().create_task(self._close(key), name=f"leave {link.name}")
+                self._leaving[key] = task
+                task.add_done_callback(partial(self._left, key))
+        return [self._leaving[key] for key in keys if key in self._leaving]
+
+    def _left(self, key: int, task: asyncio.Task[None]) -> None:
+        self._leaving.pop(key, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("connection not closed in order", error=str(error))
+
+    def debts(self, keys: Iterable[int]) -> dict[str, BucketState]:
+        """Where the buckets of these connections and of their senders stand."""
+        sending, now = self._engine.sending, self._engine.clock.monotonic()
+        wanted = set(keys)
+        found = {connection_key(key): sending.links[key].bucket.state(now) for key in wanted if key in sending.links}
+        for gate in sending.gates.values():
+            if gate.sender.connection_id in wanted:
+                found[sender_key(gate.sender.id)] = gate.bucket.state(now)
+        return found
 
     def gates(self, roster: Roster) -> None:
         """Give every active sender a gate; one that is known keeps its bucket and only takes over a changed rate."""
@@ -146,7 +229,7 @@ class Supervisor:
         now = self._engine.clock.monotonic()
         declared = {
             (key, sender.channel, sender.address): sender
-            for key, settings in self._settings.items()
+            for key, (settings, _) in self._wanted.items()
             for sender in settings.senders
         }
         for sender in roster.senders.values():
@@ -159,7 +242,7 @@ class Supervisor:
             elif (gate.sender.mps, gate.sender.burst) != (sender.mps, sender.burst):
                 gate.bucket.resize(sender.mps, sender.burst, now)
             gate.sender, gate.options = sender, options
-            settings = self._settings.get(sender.connection_id)
+            settings = self._wanted[sender.connection_id][0] if sender.connection_id in self._wanted else None
             gate.bounds = None if settings is None else self._engine.limiter.bounds_of(sender, own, settings, now)
         drained = Counter(
             sender.connection_id for sender in roster.senders.values() if sender.active and sender.drained
@@ -169,18 +252,42 @@ class Supervisor:
 
     async def close(self) -> None:
         """Let what is in flight finish, then disconnect everywhere."""
-        await asyncio.gather(*(self._close(key) for key in list(self._settings)))
+        await asyncio.gather(*(self._close(key) for key in list(self._settings) if key not in self._leaving))
+        if self._leaving:
+            await asyncio.wait(list(self._leaving.values()))
 
     def callbacks(self, name: str) -> Sequence[CallbackRoute]:
-        """The endpoints at which a connection takes reports by HTTP."""
+        """The endpoints at which a connection takes reports by HTTP, wherever it runs."""
         for link in self._engine.sending.links.values():
             if link.name == name and isinstance(link.connector, TakesCallbacks):
                 return link.connector.routes()
+        for key, (settings, account_id) in self._wanted.items():
+            if settings.name == name and key not in self._engine.sending.links:
+                return self._ear(key, settings, account_id)
         return ()
+
+    def _ear(self, key: int, settings: ConnectionSettings, account_id: int) -> Sequence[CallbackRoute]:
+        """A connector that is never opened: it only checks what is reported and stores it."""
+        known = self._ears.get(key)
+        if known is None or known[0] != settings:
+            connector = connector_type(settings.type)(settings)
+            link = Link(key, settings.name, settings.type, connector, Bucket(None))
+            known = self._ears[key] = settings, link
+            if isinstance(connector, HearsUnopened):
+                connector.listen(ConnectionInbox(self._engine, link, account_id))
+        connector = known[1].connector
+        return connector.routes() if isinstance(connector, TakesCallbacks) else ()
 
     def names(self) -> Iterable[str]:
         """Names of the connections that run."""
         return (settings.name for settings in self._settings.values())
+
+
+def _scopes_of(settings: ConnectionSettings | None) -> set[str]:
+    """The named scopes that a connection or any of its senders is in."""
+    if settings is None:
+        return set()
+    return {*settings.scopes, *(name for sender in settings.senders for name in sender.scopes)}
 
 
 def _dial(settings: ConnectionSettings) -> tuple[object, ...]:

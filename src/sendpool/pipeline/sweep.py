@@ -22,6 +22,7 @@ from sendpool.domain.states import AttemptState, MessageState
 from sendpool.failpoints import reach
 from sendpool.pipeline.decide import ASK_QUEUE, LAPSED, UNANSWERED, expire
 from sendpool.pipeline.engine import Engine
+from sendpool.pipeline.fence import Fence
 from sendpool.pipeline.gauges import Gauges
 from sendpool.pipeline.lanes import Lanes
 from sendpool.pipeline.leave import Timed, leave_channels, timed_queues
@@ -29,7 +30,7 @@ from sendpool.pipeline.replan import Sooner, relane, replan, stuck_lanes
 from sendpool.pipeline.settle import Ask, Changes, Result, settle_receipts, settle_results, told_again
 from sendpool.pipeline.strays import StrayKeeper
 from sendpool.store.attempts import BegunAttempt, started_attempts
-from sendpool.store.chunks import chunks_of, expanding_operations
+from sendpool.store.chunks import chunks_of, expanding_operations, rows_due
 from sendpool.store.codes import known_codes
 from sendpool.store.database import Script
 from sendpool.store.idempotency import forget_keys
@@ -84,15 +85,24 @@ FORGET_AWAITED = 1_800.0
 CRASHED = "crash"
 #: (type of connection, public id of an attempt) to the carrier's id, or "".
 Name = Callable[[str, str], str]
+Step = Callable[[Changes], Script[Any]]
 
 
-def rescue(changes: Changes, name: Name) -> Script[int]:
+def as_keeper(step: Step, fence: Fence, epoch: int, changes: Changes) -> Script[None]:
+    """Carry out a step unless another process has taken over what is done once for all."""
+    if epoch in (yield from fence.held([epoch])):
+        yield from step(changes)
+
+
+def rescue(changes: Changes, name: Name, connections: Sequence[int] | None = None, before: int = 0) -> Script[int]:
     """Attempts begun before a crash and without a result: their bytes may have left, so they are AMBIGUOUS.
+
+    With *connections*, only theirs, begun by earlier owners than that of epoch *before*.
 
     *name* gives the carrier ids of those that we have named, by type of connection and public id: their receipts are
     still to find them.
     """
-    begun = yield from started_attempts(AT_ONCE)
+    begun = yield from started_attempts(AT_ONCE, connections, before)
     doubt = (AttemptState.AMBIGUOUS, FailureClass.AMBIGUOUS, CRASHED)
     named = [(one, name(one.kind, _public_id(one))) for one in begun]
     yield from insert_segments([(one.connection_id, key, one.message_id, one.n, 1) for one, key in named if key])
@@ -240,6 +250,8 @@ class Sweeper:
         self._forgot_at = engine.clock.monotonic()
         #: Monotonic seconds before which the backlog is not counted again.
         self._count_at = 0.0
+        #: Look for operations to expand, and at all queues, in the next round.
+        self._adopting = self._looking = False
 
     async def recover(self) -> None:
         """Before anything is sent: know the queues and open operations of an earlier run, settle what it left."""
@@ -256,14 +268,35 @@ class Sweeper:
         # A new message starts level with what waits, not before all of it.
         for pool_id, rank in await engine.database.read(lowest_ranks()):
             engine.acceptor.fair_clock(pool_id).claimed(rank)
+        if engine.fence.shared:
+            return  # What others left is settled when their leases are taken, and expanded by the keeper.
         # Where others write too, what is started may be under way at one of them: the end of its lease tells.
         while not engine.database.shared and (
             rescued := await engine.database.write(lambda: engine.settled(partial(rescue, name=self._name)))
         ):
             log.warning("attempts of unknown fate found after an unclean end", attempts=rescued)
+        await self._adopt()
+
+    async def _adopt(self) -> None:
+        """Know the operations that have chunks left."""
+        engine = self._engine
         for key, pool_id, *_, priority in await engine.database.read(expanding_operations()):
-            letters, chunks = await engine.database.read(chunks_of(key))
-            engine.expander.load(key, pool_id, letters, chunks, priority)
+            if not engine.expander.knows(key):
+                letters, chunks = await engine.database.read(chunks_of(key))
+                engine.expander.load(key, pool_id, letters, chunks, priority)
+
+    def keep(self, keeps: bool) -> None:
+        """Do from now on what is to be done once for all (there may be more of it); or do it no more."""
+        self._adopting = keeps
+        if keeps:
+            self._engine.soon.set()
+        else:
+            self._engine.expander.forget_all()
+
+    def look(self) -> None:
+        """Other processes have put rows into queues."""
+        self._looking = True
+        self._engine.soon.set()
 
     def start(self) -> None:
         """Begin the rounds."""
@@ -300,38 +333,66 @@ class Sweeper:
     async def once(self) -> None:
         """One round."""
         engine = self._engine
-        await self._begin()
-        steps: list[Callable[[Changes], Script[Any]]] = [promote]
-        lanes = self._lanes()
-        if lanes:
-            steps.append(partial(leave_lanes, engine=engine, lanes=lanes))
-        stuck = stuck_lanes(engine.book, engine.roster)
-        if stuck:
-            steps.append(partial(leave_stuck, engine=engine, queue_ids=stuck))
-        timed = timed_queues(engine.book, engine.roster)
-        if timed:
-            steps.append(partial(_leave, engine=engine, queues=timed))
+        if engine.fence.company or self._looking:
+            self._looking = False
+            await self._look_at_others()
+        steps = await self._steps_for_all() if engine.fence.keeper else []
         limiter = engine.limiter
         if limiter.release:
             limiter.release = False
             steps.insert(0, look_at_held)
         if limiter.unsaved:
             steps.append(partial(keep_learned, learned=limiter.take_unsaved()))
+        lanes = self._lanes()
+        if lanes:
+            steps.append(partial(leave_lanes, engine=engine, lanes=lanes))
+        if self._round % RARELY == 0:
+            await self._look_at_queues()
+            if engine.consent.crowded:
+                await engine.consent.load(engine.database, lambda: engine.settle(_nothing))
+            self._forget_awaited()
+        if self._round % RARELY == 0 or engine.backlog.refused:
+            await self._count_backlog()
+        self._round += 1
+        engine.sweep(*steps)
+
+    async def _steps_for_all(self) -> list[Step]:
+        """What one process does for all. Each step asks in its commit whether that is still this one."""
+        engine = self._engine
+        if self._adopting:
+            self._adopting = False
+            await self._adopt()
+        await self._begin()
+        steps: list[Step] = [promote]
+        stuck = stuck_lanes(engine.book, engine.roster)
+        if stuck:
+            steps.append(partial(leave_stuck, engine=engine, queue_ids=stuck))
+        timed = timed_queues(engine.book, engine.roster)
+        if timed:
+            steps.append(partial(_leave, engine=engine, queues=timed))
         engine.expander.hurry_orphans()
         orphans = self._orphans()
         if orphans:
             steps.append(partial(end_orphans, queue_ids=orphans))
         if self._round % RARELY == 0:
             steps += [match_again, partial(end_overdue, engine=engine), forget_old_keys, forget_old_counts]
-            await self._look_at_queues()
-            if engine.consent.crowded:
-                await engine.consent.load(engine.database, lambda: engine.settle(_nothing))
             await self._look_at_rows()
             await self._strays.look()
-        if self._round % RARELY == 0 or engine.backlog.refused:
-            await self._count_backlog()
-        self._round += 1
-        engine.sweep(*steps)
+        epoch = engine.fence.has_epoch()
+        return [partial(as_keeper, step, engine.fence, epoch) for step in steps] if engine.fence.shared else steps
+
+    async def _look_at_others(self) -> None:
+        """What other processes have queued, claimed and expanded; the net below what they tell."""
+        engine = self._engine
+        engine.book.load(await engine.database.read(all_queues()))
+        quiet = engine.book.quiet()
+        for queue_id, rows in (await engine.database.read(count_waiting(quiet))).items() if quiet else ():
+            engine.book.add(queue_id, rows)
+        for pool_id, rank in await engine.database.read(lowest_ranks()):
+            engine.acceptor.fair_clock(pool_id).claimed(rank)
+        if engine.fence.keeper and (operations := engine.expander.operations()):
+            engine.expander.count(await engine.database.read(rows_due(operations)))
+        engine.wake()
 
     async def _begin(self) -> None:
         """Queue what was scheduled and is due now."""
@@ -354,6 +415,9 @@ class Sweeper:
         found = []
         for queue_id, key in engine.book.lanes():
             channel, sender_id = Channel(key.channel), int(key.lane)
+            named = engine.roster.senders.get(sender_id)
+            if engine.fence.leaves_to(named.connection_id if named else 0):
+                continue
             lanes = engine.roster.lanes(key.pool_id, channel)
             grace = self._grace(lanes, sender_id)
             full = grace > 0 and not engine.sending.has_room(sender_id)
@@ -390,6 +454,9 @@ class Sweeper:
             await engine.settle(partial(end_lingering, rows=rows))
             for row in rows:
                 engine.book.add(row.queue_id, -1)
+
+    def _forget_awaited(self) -> None:
+        engine = self._engine
         if engine.clock.monotonic() - self._forgot_at >= FORGET_AWAITED:
             self._forgot_at = engine.clock.monotonic()
             for link in engine.sending.links.values():

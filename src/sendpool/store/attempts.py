@@ -231,3 +231,15 @@ def note_decisions(rows: Sequence[tuple[int, int, int, str]]) -> Script[None]:
             (("message_id", "bigint"), ("n", "int"), ("marks", "int"), ("next", "text")),
             rows,
         )
+
+
+def load_revokes(keys: Sequence[tuple[int, int]]) -> Script[list[tuple[int, int, int, int, str, str, int]]]:
+    """(message, n, connection, sender, carrier id, addresses, step) of attempts by (message, n), to take them back."""
+    rows = yield Bulk(
+        "FROM v JOIN attempt a ON a.id = v.message_id * 64 + v.n JOIN message m ON m.id = v.message_id"
+        " WHERE a.carrier_id IS NOT NULL",
+        (("message_id", "bigint"), ("n", "int")),
+        keys,
+        ("v.message_id", "v.n", "a.connection_id", "a.sender_id", "a.carrier_id", "m.address", "a.step"),
+    )
+    return [tuple(row) for row in rows]

@@ -156,6 +156,17 @@ def expanding_operations() -> Script[list[Any]]:
     return rows
 
 
+def rows_due(operation_ids: Sequence[int]) -> Script[dict[int, int]]:
+    """How many messages of these operations are QUEUED as rows, by their counters."""
+    rows = yield Bulk(
+        "FROM v JOIN operation o ON o.id = v.id",
+        (("id", "bigint"),),
+        [(key,) for key in operation_ids],
+        ("o.id", "o.queued - o.unexpanded"),
+    )
+    return dict(rows)
+
+
 def chunks_of(operation_id: int) -> Script[tuple[str, list[tuple[int, int, int, int]]]]:
     """First letters of plans, and (first message, count, segments in all, due) of the chunks an operation has left."""
     rows = yield Query(

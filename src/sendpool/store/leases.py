@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from sendpool.domain.ownership import Lease, NodeView, View
+from sendpool.domain.ownership import LEASE, Lease, NodeView, View
 from sendpool.domain.throughput import BucketState
 from sendpool.store.database import Bulk, Query, Script
 
@@ -75,6 +75,14 @@ def declare_scopes(node_id: int, scopes: Declared) -> Script[None]:
 def end_node(node_id: int) -> Script[None]:
     """A process ends, in order."""
     yield Query("UPDATE node SET seen_at = clock_us(), ended_at = clock_us() WHERE id = ?", (node_id,))
+
+
+def declared_elsewhere(node_id: int) -> Script[set[int]]:
+    """The connections that other nodes declare which run."""
+    now = yield from database_clock()
+    rows = yield from list_nodes()
+    alive = [one for one in rows if one.ended_at is None and one.seen_at > now - int(LEASE * 1e6)]
+    return {int(key) for one in alive if one.node_id != node_id for ones in one.scopes.values() for key in ones}
 
 
 def forget_nodes(before: int) -> Script[int]:
@@ -172,13 +180,13 @@ def release_lease(node_id: int, scope: str, epoch: int, debts: Debts) -> Script[
     return bool(changed)
 
 
-def held_leases(node_id: int, owned: Sequence[tuple[str, int]]) -> Script[set[int]]:
-    """Of these (lease, epoch), the epochs that this node holds now; nobody else takes them before this commit ends."""
+def held_epochs(node_id: int, epochs: Sequence[int]) -> Script[set[int]]:
+    """Of these epochs, those whose lease this node holds now; nobody else takes them before this commit ends."""
     rows = yield Bulk(
-        f"FROM v JOIN lease l ON l.scope = v.scope AND l.epoch = v.epoch WHERE l.node_id = {int(node_id)}"
+        f"FROM v JOIN lease l ON l.epoch = v.epoch WHERE l.node_id = {int(node_id)}"
         " AND l.until > clock_us() FOR KEY SHARE OF l",
-        (("scope", "text"), ("epoch", "bigint")),
-        owned,
+        (("epoch", "bigint"),),
+        [(epoch,) for epoch in epochs],
         ("l.epoch",),
     )
     return {epoch for (epoch,) in rows}

@@ -90,6 +90,18 @@ def _rules(settings: PoolSettings) -> PoolRules | None:
     return None if settings.fallback_after is None else PoolRules(fallback_after=settings.fallback_after)
 
 
+def load_kinds() -> Script[dict[int, str]]:
+    """Types of connections ("smpp") by key."""
+    rows = yield select(connection.c.id, connection.c.type)
+    return dict(rows)
+
+
+def load_connection_names() -> Script[dict[int, str]]:
+    """Names of connections by key."""
+    rows = yield select(connection.c.id, connection.c.name)
+    return dict(rows)
+
+
 def load_connections() -> Script[dict[tuple[int, str], int]]:
     """Keys of connections by (account, name)."""
     rows = yield select(connection.c.account_id, connection.c.name, connection.c.id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -141,21 +141,24 @@ SENDER_COLUMNS = tuple(sender.c[name] for name in SenderRow._fields if name not 
 _Identity = tuple[str, str]
 
 
-def store_inventory(account_id: int, connections: Sequence[DeclaredConnection], now: int) -> Script[Inventory]:
+def store_inventory(
+    account_id: int, connections: Sequence[DeclaredConnection], now: int, elsewhere: Collection[int] = ()
+) -> Script[Inventory]:
     """Make an account's connections and senders what the configuration declares; *connections* are all there are.
 
+    Those with the keys *elsewhere*, which other nodes declare, stay as they are where they are not among them.
     A sender keeps its uid for ever, also when it moves to another connection. One that is no longer declared
     becomes inactive, and active again when it returns. *now* is microseconds since 1970; `updated_at` changes only
     with something else. Raises SenderDeclaredTwice.
     """
     _check(connections)
-    keys = yield from _store_connections(account_id, connections, now)
+    keys = yield from _store_connections(account_id, connections, now, elsewhere)
     wanted = {
         (one.channel.value, one.address): _values(keys[settings.name], settings, one)
         for settings in connections
         for one in settings.senders
     }
-    return (yield from _store_senders(account_id, wanted, now))
+    return (yield from _store_senders(account_id, wanted, now, elsewhere))
 
 
 def _check(connections: Sequence[DeclaredConnection]) -> None:
@@ -193,7 +196,9 @@ def _destinations(settings: DeclaredConnection, declared: DeclaredSender) -> Des
     )
 
 
-def _store_connections(account_id: int, connections: Sequence[DeclaredConnection], now: int) -> Script[dict[str, int]]:
+def _store_connections(
+    account_id: int, connections: Sequence[DeclaredConnection], now: int, elsewhere: Collection[int]
+) -> Script[dict[str, int]]:
     """The keys of connections by name."""
     columns = connection.c
     rows = yield select(columns.name, columns.id, columns.type, columns.active).where(columns.account_id == account_id)
@@ -209,13 +214,15 @@ def _store_connections(account_id: int, connections: Sequence[DeclaredConnection
         _, keys[settings.name], *stored = known[settings.name]
         if stored != [settings.type, 1]:
             yield update(connection).where(columns.id == keys[settings.name]).values(**values)
-    gone = [row[1] for name, row in known.items() if name not in keys and row[3]]
+    gone = [row[1] for name, row in known.items() if name not in keys and row[3] and row[1] not in elsewhere]
     if gone:
         yield update(connection).where(columns.id.in_(gone)).values(active=0, updated_at=now)
     return keys
 
 
-def _store_senders(account_id: int, wanted: dict[_Identity, dict[str, Any]], now: int) -> Script[Inventory]:
+def _store_senders(
+    account_id: int, wanted: dict[_Identity, dict[str, Any]], now: int, elsewhere: Collection[int]
+) -> Script[Inventory]:
     names = ("connection_id", "display_name", "active", "mps", "burst", "options", "destinations")
     statement = select(sender.c.id, sender.c.channel, sender.c.address, *(sender.c[name] for name in names))
     rows = yield statement.where(sender.c.account_id == account_id)
@@ -231,7 +238,11 @@ def _store_senders(account_id: int, wanted: dict[_Identity, dict[str, Any]], now
     changed = [(known[key][0], values) for key, values in wanted.items() if key in known and known[key][1] != values]
     for sender_id, values in changed:
         yield update(sender).where(sender.c.id == sender_id).values(**values, updated_at=now)
-    gone = [sender_id for key, (sender_id, values) in known.items() if key not in wanted and values["active"]]
+    gone = [
+        sender_id
+        for key, (sender_id, values) in known.items()
+        if key not in wanted and values["active"] and values["connection_id"] not in elsewhere
+    ]
     for start in range(0, len(gone), _BLOCK):
         block = gone[start : start + _BLOCK]
         yield update(sender).where(sender.c.id.in_(block)).values(active=0, updated_at=now)
