@@ -43,7 +43,7 @@ class Api:
     def __init__(self, base: str, seconds: float = 30.0) -> None:
         self._http = http.client.HTTPConnection(urlsplit(base).netloc, timeout=seconds)
         self._used = 0.0
-        #: Of the latest answer.
+        #: Of the latest answer, names in lower case.
         self.headers: Mapping[str, str] = {}
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ class Api:
             self._http.request(method, target, body or None, headers)
             answer = self._http.getresponse()
             text = answer.read()
-            self.headers = dict(answer.headers)
+            self.headers = {name.lower(): value for name, value in answer.headers.items()}
             self._used = time.monotonic()
         except (OSError, http.client.HTTPException) as error:
             self._http.close()

@@ -15,7 +15,7 @@ from bench.carrier_log import copies, duplicates
 from bench.figures import Figure, addresses, patiently, read_log
 from bench.rig import Carrier, Rig, RigFailed, wait_for
 
-from sendpool.testing.postgres_server import PostgresServer, postgres_server
+from sendpool.testing.postgres_server import DURABLE, PostgresServer, postgres_server
 from sendpool.testing.proxy import ThreadedProxy, threaded_proxy
 
 #: Seconds that a client waits for an answer, and between two of its requests.
@@ -78,7 +78,7 @@ def _mend(postgres: PostgresServer, proxy: ThreadedProxy) -> None:
 def _outage(how: str, sizes: OutageSizes, break_it: Break, mend_it: Break) -> list[Figure]:
     with contextlib.ExitStack() as stack:
         rig = stack.enter_context(Rig())
-        postgres = stack.enter_context(postgres_server())
+        postgres = stack.enter_context(postgres_server(DURABLE))
         proxy = stack.enter_context(threaded_proxy(path=str(postgres.folder / f".s.PGSQL.{postgres.port}")))
         sink = rig.sink("carrier-a", "--dlr", "1/50")
         senders = [(address, sizes.mps // 2) for address in addresses(0, 2)]
@@ -123,7 +123,7 @@ def _probe(api: Api, pool_id: str) -> Probe:
         status, _ = api.ask("POST", "/v1/Messages", send_body(pool_id, 9_000_000, 1))
     except RigFailed:
         return Probe(0, "", time.monotonic() - began)
-    return Probe(status, api.headers.get("Retry-After") or "", time.monotonic() - began)
+    return Probe(status, api.headers.get("retry-after") or "", time.monotonic() - began)
 
 
 def _until_taken(api: Api, pool_id: str) -> list[str]:

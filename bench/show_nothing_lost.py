@@ -13,18 +13,25 @@ from bench.database_outage import OUTAGE_QUICK, OutageSizes, database_outage
 from bench.figures import Figure
 from bench.hundred_kills import KILLS_QUICK, KillSizes, hundred_kills
 from bench.show import Show, run
+from bench.two_nodes import NODES_QUICK, NodeSizes, two_nodes
 
 
 class LossSizes(NamedTuple):
     """What each figure takes."""
 
     kills: KillSizes = KillSizes()
+    nodes: NodeSizes = NodeSizes()
     outage: OutageSizes = OutageSizes()
 
 
 def kills(sizes: LossSizes) -> list[Figure]:
     """kill -9 at a hundred seeded moments and boundaries, on SQLite and PostgreSQL, over SMPP and RCS."""
     return hundred_kills(sizes.kills)
+
+
+def nodes(sizes: LossSizes) -> list[Figure]:
+    """Two nodes and four carriers on PostgreSQL, one node killed at half, and one asked to end at half."""
+    return two_nodes(sizes.nodes)
 
 
 def outage(sizes: LossSizes) -> list[Figure]:
@@ -34,9 +41,9 @@ def outage(sizes: LossSizes) -> list[Figure]:
 
 SHOW = Show(
     "nothing lost",
-    {"a": kills, "c": outage},
+    {"a": kills, "b": nodes, "c": outage},
     LossSizes(),
-    LossSizes(KILLS_QUICK, OUTAGE_QUICK),
+    LossSizes(KILLS_QUICK, NODES_QUICK, OUTAGE_QUICK),
     within=1_500,
 )
 

@@ -31,6 +31,7 @@ from bench.hundred_kills import POINTS, KillSizes, plan
 from bench.machine import version
 from bench.rig import Carrier, DeadPort, OutOfTime, RigFailed, configuration, wait_for
 from bench.show import measure, measure_all
+from bench.two_nodes import silence
 
 from sendpool import __version__
 from sendpool.config import load
@@ -276,6 +277,15 @@ def test_a_seed_decides_every_kill_and_all_kinds_come_up() -> None:
     assert all(1 <= one.times <= POINTS.get(one.point, 1) and 200 <= one.messages <= 400 for one in plans)
     phones = [number for one in plans for number in range(one.first, one.first + one.messages)]
     assert len(phones) == len(set(phones))
+
+
+def test_a_takeover_takes_as_long_as_a_carrier_is_silent_about_the_end() -> None:
+    steady = [n / 10 for n in range(100)]
+
+    assert silence(steady, 5.0, 5.0) == pytest.approx(0.1)
+    assert silence([at for at in steady if not 5.0 < at < 8.0], 5.0, 5.2) == pytest.approx(3.0)
+    assert silence([at for at in steady if not 1.0 < at < 3.0], 5.0, 5.2) == pytest.approx(0.1)
+    assert silence([at for at in steady if at < 5.0], 5.0, 5.2) == float("inf")
 
 
 def test_kills_are_ordered_at_points_that_there_are() -> None:

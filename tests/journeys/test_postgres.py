@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sendpool.testing.postgres_server import PostgresServer, postgres_server
+from sendpool.testing.postgres_server import DURABLE, PostgresServer, postgres_server
 
 if TYPE_CHECKING:
     from tests.journeys.conftest import Rig, Server
@@ -24,7 +24,7 @@ KEY = 'secret_key = "the key of a journey"'
 
 @pytest.fixture
 def postgres() -> Iterator[PostgresServer]:
-    with postgres_server() as server:
+    with postgres_server(DURABLE) as server:
         yield server
 
 

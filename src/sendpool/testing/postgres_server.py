@@ -33,6 +33,10 @@ _OPTIONS = {
 }
 
 
+#: What a server needs so that nothing that it has committed is forgotten when it is killed.
+DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+
+
 class NoPostgres(Exception):
     """There is no PostgreSQL to start."""
 
