@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import statistics
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 
 from bench import claim_cost
 from bench.api import TEXT, Api, Json, recipient
-from bench.carrier_log import Submit, accepted, parse
+from bench.carrier_log import Submit, accepted, busiest_window, parse
 from bench.figures import Figure, addresses
 from bench.rig import Carrier, Rig, Server, wait_for
 
@@ -22,6 +23,13 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "candidates": frozenset({"senderId", "address", "verdict", "reason"}),
     "attempts": frozenset({"attemptId", "senderId", "class", "code", "rule", "tableVersion", "next"}),
 }
+#: Segments a second of each sender, and seconds before the first password and between two.
+PACE, LEAD_IN, PASSWORD_EVERY = 50, 5.0, 0.7
+#: The property test that says so in virtual time, for senders and connections.
+EXACTNESS = (
+    "tests/domain/test_throughput.py::test_no_window_holds_more_than_rate_and_burst_whatever_is_claimed_when",
+    "tests/domain/test_throughput.py::test_neither_sender_nor_connection_is_exceeded_by_nested_takes",
+)
 #: The sandbox's number whose messages a spam filter stops.
 FILTERED = "+15005550017"
 
@@ -29,6 +37,8 @@ FILTERED = "+15005550017"
 class PoolSizes(NamedTuple):
     """How many recipients, and explanations that are read."""
 
+    campaign: int = 10_000
+    passwords: int = 30
     sticky: int = 2_000
     filtered: int = 50
     explained: int = 200
@@ -36,7 +46,7 @@ class PoolSizes(NamedTuple):
     in_a_lane: int = 1_000_000
 
 
-POOL_QUICK = PoolSizes(sticky=400, filtered=10, explained=40, in_a_lane=20_000)
+POOL_QUICK = PoolSizes(campaign=2_000, passwords=10, sticky=400, filtered=10, explained=40, in_a_lane=20_000)
 
 
 def body(pool_id: str, numbers: Sequence[str], **fields: object) -> bytes:
@@ -66,6 +76,77 @@ def sender_ids(api: Api) -> dict[str, str]:
 def senders_of(submits: Sequence[Submit]) -> dict[str, str]:
     """Who sent to each recipient, both without plus; the last one where several did."""
     return {one.destination.lstrip("+"): one.source.lstrip("+") for one in submits}
+
+
+# ---------------------------------------------------------------- a-c: two campaigns and one-time passwords
+
+
+def campaigns(sizes: PoolSizes) -> list[Figure]:
+    """Two senders of 50 segments a second, two equal campaigns queued, and one-time passwords asked for meanwhile."""
+    with Rig() as rig:
+        sink = rig.sink("carrier-a", "--dlr", "1/100")
+        server = rig.server(Carrier("carrier-a", sink.port, [(one, PACE) for one in addresses(0, 2)], window=200))
+        api = Api(server.base)
+        pool_id = api.create_pool()
+        first = [recipient(number) for number in range(sizes.campaign)]
+        second = [recipient(1_000_000 + number) for number in range(sizes.campaign)]
+        for people in (first, second):
+            api.call("POST", "/v1/Messages", body(pool_id, people, category="bulk"))
+        began = time.time()
+        wait_for(lambda: time.time() >= began + LEAD_IN, LEAD_IN + 5, "the campaigns are under way")
+        asked = {number: _ask_password(api, pool_id, number) for number in range(sizes.passwords)}
+        ended = time.time()
+        server.kill()
+        sink.stop()
+        submits = accepted(parse(sink.log.read_text().splitlines()))
+    return _of_campaigns(submits, (began + LEAD_IN, ended), asked)
+
+
+def _ask_password(api: Api, pool_id: str, number: int) -> float:
+    """Send one, wait a little, and say when it was asked for."""
+    asked_at = time.time()
+    api.call("POST", "/v1/Messages", body(pool_id, [recipient(2_000_000 + number)], category="otp"))
+    time.sleep(PASSWORD_EVERY)
+    return asked_at
+
+
+def _of_campaigns(submits: Sequence[Submit], window: tuple[float, float], asked: Mapping[int, float]) -> list[Figure]:
+    begin, end = window
+    left = {one.destination.lstrip("+"): one.at for one in submits}
+    waits = [left.get(recipient(2_000_000 + n).lstrip("+"), end) - at for n, at in asked.items()]
+    within = [one for one in submits if begin <= one.at < end]
+    shares = [sum(one.destination.lstrip("+").startswith(f"1415{digit}") for one in within) for digit in "01"]
+    used = len(within) / ((end - begin) * 2 * PACE)
+    sources = {one.source for one in submits}
+    busiest = [busiest_window([one.at for one in submits if one.source == who]) for who in sources]
+    # The promise: limit, burst (50 ms of the pace) and a tenth, in any second at the carrier.
+    most = int((PACE + max(1.0, 0.05 * PACE)) * 1.1)
+    apart = round(abs(shares[0] - shares[1]) / max(*shares, 1), 3)
+    middle = round(statistics.median(waits), 3)
+    return [
+        Figure(
+            "fair share: seconds from the request of a one-time password to its submit, median, 20,000 being queued",
+            "< 1",
+            middle,
+            middle < 1.0,
+            {"passwords": len(waits), "worst": round(max(waits), 3)},
+        ),
+        Figure("fair share: how far two equal campaigns are apart", "<= 0.2", apart, apart <= 0.2, {"sent": shares}),
+        Figure(
+            "throughput: the part of the pool's sum that is used while anything is due",
+            ">= 0.97",
+            round(used, 4),
+            used >= 0.97,
+            {"seconds": round(end - begin, 1)},
+        ),
+        Figure(
+            "throughput: the most that one sender of 50/s reaches in any second at the carrier",
+            f"<= {most}",
+            max(busiest),
+            max(busiest) <= most,
+            {"exactly_never_at_the_write": EXACTNESS},
+        ),
+    ]
 
 
 # ---------------------------------------------------------------- d: sticky

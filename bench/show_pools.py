@@ -15,6 +15,7 @@ from bench.show import Show, run
 SHOW = Show(
     "sender pools",
     {
+        "a": pools_scenarios.campaigns,
         "d": pools_scenarios.sticky,
         "e": pools_scenarios.beside_a_lane,
         "i": pools_scenarios.filtered,

@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench import contract_scenarios, fuzz, run
+from bench import contract_scenarios, fuzz, pools_scenarios, run
 from bench.api import Answer, Load, recipient, send_body
 from bench.carrier_log import (
     Submit,
@@ -299,3 +299,39 @@ def test_configuration_names_a_file_or_a_url() -> None:
     assert by_file == {"database": "sqlite:////x/bench.db", "port": 0}
     assert by_url["database"] == "postgresql://sendpool@/bench"
     assert by_url["secret_key"]
+
+
+def test_property_tests_that_figures_name_exist() -> None:
+    for named in pools_scenarios.EXACTNESS:
+        path, _, name = named.partition("::")
+        assert f"def {name}(" in (Path(__file__).parents[1] / path).read_text(encoding="utf-8")
+
+
+def test_an_explanation_that_leaves_something_open_is_found() -> None:
+    whole = {
+        "messageId": "m",
+        "text": "Delivered.",
+        "plan": [{"channel": "SMS", "address": "+1", "outcome": "delivered", "reason": "delivered", "text": "It was."}],
+        "candidates": [{"senderId": "s", "address": "+2", "verdict": "taken", "reason": "only_one", "text": "It was."}],
+        "attempts": [],
+    }
+
+    assert pools_scenarios.incomplete(whole) == []
+    assert pools_scenarios.incomplete({**whole, "candidates": []}) == ["nobody was looked at"]
+    assert pools_scenarios.incomplete({**whole, "attempts": [{"text": "x."}]}) != []
+    assert pools_scenarios.incomplete({key: value for key, value in whole.items() if key != "plan"}) == ["no plan"]
+
+
+def test_campaigns_are_judged_by_what_the_carrier_saw() -> None:
+    submits = [
+        Submit(100.0 + i / 100, str(i % 2), recipient((i // 2 % 2) * 1_000_000 + i).lstrip("+"), 0)
+        for i in range(1_000)
+    ]
+    submits.append(Submit(105.0, "0", recipient(2_000_000).lstrip("+"), 0))
+
+    password, apart, used, most = pools_scenarios._of_campaigns(submits, (100.0, 110.0), {0: 104.5})
+
+    assert (password.value, password.met) == (0.5, True)
+    assert (apart.value, apart.met) == (0.0, True)
+    assert (used.value, used.met) == (1.001, True)
+    assert most.met
