@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from bench.api import Api
 from bench.carrier_log import Submit, parse
 from bench.figures import Figure, addresses
-from bench.pools_scenarios import body
+from bench.pools_scenarios import POOL_QUICK, PoolSizes, body
 from bench.rig import Carrier, Rig, RigFailed, Simulation, wait_for
 
 #: Seconds of traffic within which a sender that loses receipts must be held back, and be trusted again afterwards.
@@ -34,6 +34,11 @@ class HealthSizes(NamedTuple):
 
 
 HEALTH_QUICK = HealthSizes(rate=10, well=10.0, ill=90.0, equal=60.0, refused=100)
+
+
+def sizes_of(pool_sizes: PoolSizes) -> HealthSizes:
+    """Small where those of the other figures are."""
+    return HEALTH_QUICK if pool_sizes == POOL_QUICK else HealthSizes()
 
 
 def _numbers(prefix: str) -> Iterator[str]:
@@ -89,8 +94,9 @@ def _pair(rig: Rig, one: Simulation, two: Simulation, mps: int = 500) -> Api:
     return Api(rig.server(*carriers).base)
 
 
-def silent_loss(sizes: HealthSizes) -> list[Figure]:
+def silent_loss(pool_sizes: PoolSizes) -> list[Figure]:
     """A sender silently loses 60 % of the receipts of one country, and no more later: seconds until that is seen."""
+    sizes = sizes_of(pool_sizes)
     with Rig() as rig:
         ill_from = sizes.well + 10.0
         fault = f"silence share=0.6 destination=44* from={ill_from:.0f} until={ill_from + sizes.ill:.0f}"
@@ -121,8 +127,9 @@ def silent_loss(sizes: HealthSizes) -> list[Figure]:
     ]
 
 
-def black_hole(sizes: HealthSizes) -> list[Figure]:
+def black_hole(pool_sizes: PoolSizes) -> list[Figure]:
     """A sender that refuses everything at once, beside one that works: messages that it takes before it is stopped."""
+    sizes = sizes_of(pool_sizes)
     taken: dict[str, int] = {}
     for failure, status in ROUTE_FAULTS.items():
         with Rig() as rig:
@@ -144,8 +151,9 @@ def black_hole(sizes: HealthSizes) -> list[Figure]:
     ]
 
 
-def bad_list(sizes: HealthSizes) -> list[Figure]:
+def bad_list(pool_sizes: PoolSizes) -> list[Figure]:
     """A list of which nine in ten numbers are refused as invalid by one of two senders: senders held back for it."""
+    sizes = sizes_of(pool_sizes)
     with Rig() as rig:
         one = rig.simulation("carrier-a", "refuse status=0x0b share=0.9 always=true")
         api = _pair(rig, one, rig.simulation("carrier-b"), mps=100)
@@ -168,8 +176,9 @@ def _ended(api: Api, operations: Sequence[str]) -> int:
     return sum(stats[state] for state in ("delivered", "undelivered", "failed"))
 
 
-def equally_bad(sizes: HealthSizes) -> list[Figure]:
+def equally_bad(pool_sizes: PoolSizes) -> list[Figure]:
     """Both senders of a pool lose 60 % of the receipts: senders held back."""
+    sizes = sizes_of(pool_sizes)
     with Rig() as rig:
         one, two = (rig.simulation(name, "silence share=0.6") for name in ("carrier-a", "carrier-b"))
         _Traffic(_pair(rig, one, two), sizes.rate).go_on(sizes.equal)

@@ -8,7 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from bench import pools_scenarios
+from bench import pools_scenarios, pools_scenarios_health
 from bench.pools_scenarios import POOL_QUICK, PoolSizes
 from bench.show import Show, run
 
@@ -18,12 +18,16 @@ SHOW = Show(
         "a": pools_scenarios.campaigns,
         "d": pools_scenarios.sticky,
         "e": pools_scenarios.beside_a_lane,
+        "f": pools_scenarios_health.silent_loss,
+        "g": pools_scenarios_health.black_hole,
+        "h": pools_scenarios_health.bad_list,
+        "k": pools_scenarios_health.equally_bad,
         "i": pools_scenarios.filtered,
         "j": pools_scenarios.explanations,
     },
     PoolSizes(),
     POOL_QUICK,
-    within=1_800,
+    within=3_600,
 )
 
 if __name__ == "__main__":

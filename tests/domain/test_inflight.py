@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sendpool.domain.failures import FailureClass
-from sendpool.domain.inflight import FIRST_LIMIT, FIRST_STOP, LONGEST_STOP, Flights, is_route_fault
+from sendpool.domain.inflight import (
+    FIRST_LIMIT,
+    FIRST_STOP,
+    LONGEST_FIRM_STOP,
+    LONGEST_STOP,
+    Flights,
+    is_firm,
+    is_route_fault,
+)
 
 WINDOW = 500
 
@@ -216,3 +224,20 @@ def test_room_is_never_negative_and_never_more_than_the_window_leaves(
             flights.faulted(min(n, flights.in_flight), now)
         else:
             flights.ended(min(n, flights.in_flight))
+
+
+def test_probes_become_rare_where_somebody_has_to_do_something() -> None:
+    for firm, longest in ((False, LONGEST_STOP), (True, LONGEST_FIRM_STOP)):
+        flights, now = stopped_flights(), FIRST_STOP
+        stops = []
+        for _ in range(10):
+            flights.started(1)
+            flights.faulted(1, now, firm=firm)
+            stops.append(flights.stopped_until - now)
+            now = flights.stopped_until
+
+        assert stops == [min(longest, FIRST_STOP * 2.0**n) for n in range(1, 11)]
+
+
+def test_what_passes_by_itself_is_not_firm() -> None:
+    assert {failure for failure in FailureClass if is_firm(failure)} == {FailureClass.SENDER, FailureClass.ACCOUNT}

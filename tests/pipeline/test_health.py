@@ -11,7 +11,7 @@ from tests.pipeline.carriers import Carrier, Report, refused
 from tests.pipeline.worlds import Line, World, everyone, virtually, world
 
 from sendpool.connectors.base import ReceiptState, Rejected, Submission
-from sendpool.domain.failures import ROUTE_FAULTS, FailureClass, of_class
+from sendpool.domain.failures import ROUTE_FAULTS, FailureClass, classify, of_class
 from sendpool.domain.health import Condition, Symptom
 from sendpool.domain.vitals import Route
 from sendpool.pipeline.health import CHANGED
@@ -175,3 +175,25 @@ async def test_a_bad_list_of_recipients_lowers_nobodys_health(tmp_path: Path) ->
         assert not there.health.standings
         assert Counter(condition(there, one, "GB") for one in (ONE, TWO)) == {Condition.HEALTHY: 2}
         assert not there.engine.sending.gates[there.sender(ONE).id].flights.stopped
+
+
+@virtually
+async def test_country_that_a_carrier_closes_to_a_sender_goes_through_others_for_an_hour(tmp_path: Path) -> None:
+    one, two = Carrier(), Carrier()
+    answer = one.answer
+    closed = classify("twilio", "21408")
+    one.answer = lambda submission, part: (
+        Rejected(closed.failure, "21408", closed.scope, closed.rule)
+        if submission.recipient.startswith("+49")
+        else answer(submission, part)
+    )
+    async with world(tmp_path / "a.db", False, one=Line(one, {ONE: 2000.0}), two=Line(two, {TWO: 2000.0})) as there:
+        await traffic(there, 5.0)
+        refused_before = share_of(one, 0.0, "+49")
+        since = there.now
+        await traffic(there, 20.0)
+
+        assert 0 < refused_before <= 20
+        assert share_of(one, since, "+49") == 0
+        assert share_of(two, since, "+49") == 400
+        assert share_of(one, since, "+44") > 100

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sendpool.pipeline.restraint import LEFT_AT_LEAST, Able, Restraint
+from sendpool.pipeline.restraint import CLOSED_FOR, LEFT_AT_LEAST, Able, Restraint
 
 GB, DE = "+447700900123", "+4915112345678"
 
 
 def restraint(**shares: dict[str, float]) -> Restraint:
-    made = Restraint()
+    made = Restraint(lambda: 0.0)
     made.restrain({int(name.removeprefix("s")): countries for name, countries in shares.items()})
     return made
 
@@ -53,3 +53,21 @@ def test_addresses_tell_who_is_restrained() -> None:
     assert made.restrains(1, GB)
     assert not made.restrains(1, DE)
     assert not made.restrains(2, GB)
+
+
+def test_closed_country_is_closed_for_an_hour_however_few_the_others_are() -> None:
+    now = [0.0]
+    made = Restraint(lambda: now[0])
+    made.close(1, "GB")
+    able = [Able(1, 1.0, 100.0), Able(2, 1.0, 1.0)]
+
+    trickle = made.of(7, able)[1]["GB"]
+    assert not trickle.may_take(CLOSED_FOR)
+    assert made.restrains(1, GB)
+    assert made.of(7, able[:1]) == {}
+    now[0] = CLOSED_FOR
+    made.restrain({})
+    assert not made
+    made.close(1, "GB")
+    made.open(1)
+    assert not made

@@ -10,15 +10,17 @@ from math import inf
 
 from sendpool.domain.failures import ROUTE_FAULTS, FailureClass
 
-__all__ = ["ROUTE_FAULTS", "Flights", "is_route_fault"]
+__all__ = ["ROUTE_FAULTS", "Flights", "is_firm", "is_route_fault"]
 
 #: Messages in flight until the first acceptance, and again after a probe was accepted.
 FIRST_LIMIT = 10
 #: Faults without an acceptance between them that stop a sender.
 FAULTS_TO_STOP = 5
-#: Seconds of the first stop; each failed probe doubles it, up to the longest.
+#: Seconds of the first stop; each failed probe doubles it, up to the longest: where the fault may pass by itself, and
+#: where somebody has to do something about it (failover notes, rows 5 and 7 to 9).
 FIRST_STOP = 30.0
 LONGEST_STOP = 300.0
+LONGEST_FIRM_STOP = 3600.0
 
 
 def is_route_fault(failure: FailureClass) -> bool:
@@ -28,6 +30,11 @@ def is_route_fault(failure: FailureClass) -> bool:
     `Uncertain` together with a lost link, count as well; that is the caller's to see.
     """
     return failure in ROUTE_FAULTS
+
+
+def is_firm(failure: FailureClass) -> bool:
+    """Whether a fault of the route stays until somebody does something: the sender or the account is not let."""
+    return failure in (FailureClass.SENDER, FailureClass.ACCOUNT)
 
 
 class Flights:
@@ -87,20 +94,23 @@ class Flights:
         self._faults = 0
         self._limit = min(self._limit + n, self._widest)
 
-    def faulted(self, n: int, now: float) -> None:
-        """Count *n* faults of the route: each halves the limit, the fifth in a row stops the sender."""
+    def faulted(self, n: int, now: float, *, firm: bool = False) -> None:
+        """Count *n* faults of the route: each halves the limit, the fifth in a row stops the sender.
+
+        *firm*: the last one will not pass by itself (`is_firm`), so that probes may become rare.
+        """
         if n <= 0:
             return
         self._leave(n)
         if self._stops:
             # Answers to what was in flight before the stop say nothing new; a failed probe does.
             if self._probing:
-                self._stop(now)
+                self._stop(now, firm)
             return
         self._limit = max(1, self._limit >> min(n, 32))
         self._faults += n
         if self._faults >= FAULTS_TO_STOP:
-            self._stop(now)
+            self._stop(now, firm)
 
     def ended(self, n: int) -> None:
         """Count *n* messages that say nothing about the route: refused for themselves, throttled, of unknown fate."""
@@ -116,8 +126,9 @@ class Flights:
     def _leave(self, n: int) -> None:
         self.in_flight = max(0, self.in_flight - n)
 
-    def _stop(self, now: float) -> None:
-        self.stopped_until = now + min(LONGEST_STOP, FIRST_STOP * 2.0 ** min(self._stops, 16))
+    def _stop(self, now: float, firm: bool) -> None:
+        longest = LONGEST_FIRM_STOP if firm else LONGEST_STOP
+        self.stopped_until = now + min(longest, FIRST_STOP * 2.0 ** min(self._stops, 16))
         self._stops += 1
         self._faults = 0
         self._probing = False

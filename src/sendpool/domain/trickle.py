@@ -17,9 +17,11 @@ _ONE, _MOST = 1.0 - 1e-9, 2.0
 class Trickle:
     """The part of one sender in one country. It saves up less than two messages."""
 
-    __slots__ = ("_next_at", "_saved", "part")
+    __slots__ = ("_next_at", "_saved", "closed", "part")
 
     def __init__(self, part: float = 0.0) -> None:
+        #: Nothing at all: a carrier has said that it may not send there.
+        self.closed = False
         #: What it gets of each message to the country: its usual share, times what its health leaves of that.
         self.part = part
         self._saved = 0.0
@@ -31,7 +33,7 @@ class Trickle:
 
     def may_take(self, now: float) -> bool:
         """Whether the next message may be its own."""
-        return self._saved >= _ONE or now >= self._next_at
+        return not self.closed and (self._saved >= _ONE or now >= self._next_at)
 
     def take(self, now: float) -> None:
         """It takes one."""

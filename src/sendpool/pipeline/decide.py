@@ -29,6 +29,7 @@ from sendpool.domain.failures import TABLE_VERSION, Classified, FailureClass, by
 from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, Category, at_step
 from sendpool.domain.policy import Policy, policy_for
 from sendpool.domain.preference import in_time
+from sendpool.domain.retry_budget import RetryBudget
 from sendpool.domain.routing import Decision, End, Wait, next_step
 from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.states import OPEN_ATTEMPTS, AttemptState, MessageState, event_number
@@ -75,6 +76,7 @@ class Bench(NamedTuple):
     #: Whether a sender is to get little of what goes to an address, for the sake of its health.
     restrains: Callable[[int, str], bool]
     consent: Consent
+    retries: RetryBudget
     #: Microseconds since 1970.
     now: int
     #: The same moment on the monotonic clock, in seconds.
@@ -304,10 +306,12 @@ def _carry_out(
     if isinstance(decision, Wait):
         ask_later(decision, (attempt.message_id, attempt.n), message, changes)
     elif isinstance(decision, Later):
-        make_due(message, plan[step], str(decision.sender_id), decision.at, ending.rank, changes, bench)
+        at = _in_budget(decision.at, message, plan[step], bench)
+        make_due(message, plan[step], str(decision.sender_id), at, ending.rank, changes, bench)
     elif isinstance(decision, Failover):
         chosen = choose(message, plan[step], past, decision, attempt.connection_id, bench)
-        make_due(message, plan[step], str(chosen.id), decision.at, ending.rank, changes, bench)
+        at = _in_budget(decision.at, message, plan[step], bench)
+        make_due(message, plan[step], str(chosen.id), at, ending.rank, changes, bench)
     elif isinstance(decision, Fallback):
         step = decision.step
         make_due(message, plan[step], None, decision.at, ending.rank, changes, bench, step)
@@ -325,6 +329,12 @@ def _carry_out(
         changes.move_message(attempt, present, bound=attempt.sender_id, ambiguous=int(open_doubt), step=step)
         number = attempt.n * 16 + ATTEMPT_ENDED
         changes.events.append((message.message_id, number, found.wire_code, changes.now))
+
+
+def _in_budget(at: float, message: Standing, channel: Channel, bench: Bench) -> float:
+    """When a retry that is wanted at *at* may be made, so that retries do not storm."""
+    moment = bench.moment + at - bench.now / 1e6
+    return at + bench.retries.wait(channel, Category(message.category), moment, bench.moment)
 
 
 def choose(

@@ -21,6 +21,7 @@ from sendpool.domain.consent import Person
 from sendpool.domain.failures import FailureClass
 from sendpool.domain.message import Category
 from sendpool.domain.request import Accepted, SendRequest
+from sendpool.domain.retry_budget import RetryBudget
 from sendpool.domain.states import AttemptState
 from sendpool.failpoints import ARMED, reach
 from sendpool.metrics import Metrics
@@ -175,10 +176,12 @@ class Engine:
         self.sending = Sending(self.book, self.wake, clock.monotonic, clock.wall)
         self.limiter = self.sending.limiter
         self.planner = Planner(self.book, self.sending.links, self.sending.gates, self.limiter, self.wake, clock)
+        self.sending.closed = self.planner.restraint.close
         self.expander = Expander(self.acceptor)
         self.backlog = Backlog()
         self.codes = CodeBook(metrics, self._link_name)
         self.consent = Consent(lambda: self.roster)
+        self.retries = RetryBudget()
         #: Knows which connections may be used: on PostgreSQL other nodes may have taken over.
         self.fence: Fence = Alone()
         #: Told of attempts that are to be taken back, after the commit that decided so.
@@ -585,6 +588,8 @@ class Engine:
             if claimed.started:
                 highest = max([one.row.rank for one in claimed.started])
                 self.acceptor.fair_clock(claimed.claim.pool_id).claimed(highest)
+                first = sum([one.n == 1 for one in claimed.started])
+                self.retries.began(claimed.claim.channel, first, self.clock.monotonic())
         self.sending.launch(brought.claimed)
         if brought.revokes:
             self.revoke([one for one in brought.revokes if not self.fence.leaves_to(one.connection_id)])
@@ -624,7 +629,7 @@ class Engine:
     def bench(self, now: int, roster: Roster | None = None) -> Bench:
         """What decisions may look at."""
         sending = self.sending
-        links = (sending.revocable, sending.reaches, self.planner.restraint.restrains, self.consent)
+        links = (sending.revocable, sending.reaches, self.planner.restraint.restrains, self.consent, self.retries)
         return Bench(
             roster or self.roster, self.book, sending.free_at, *links, now, self.clock.monotonic(), Counter(), []
         )

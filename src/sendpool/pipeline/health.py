@@ -104,6 +104,8 @@ class HealthKeeper:
             self._forget({route.sender_id for route in (*counting.routes, *self.standings)} - roster.senders.keys())
         if not counting.routes and not self.standings:
             return
+        if engine.planner.restraint:
+            self._restrain()  # What a carrier has closed opens again in time.
         judged = judge_all(counting, self._groups, self.standings, engine.clock.monotonic())
         changed = self._take_over(judged)
         if changed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sendpool.domain.trickle import Trickle, Trickles
@@ -11,6 +11,9 @@ from sendpool.pipeline.countries import country_of
 #: The part of a pool's throughput that healthy senders must have for others to be held back: with less, messages would
 #: only pile up at those few.
 LEFT_AT_LEAST = 0.25
+#: Seconds for which a sender gets nothing of what goes to a country that a carrier does not let it send to
+#: (failover notes, row 8).
+CLOSED_FOR = 3600.0
 
 
 class Able(NamedTuple):
@@ -24,16 +27,35 @@ class Able(NamedTuple):
 class Restraint:
     """Shares of senders that are not healthy, and what that leaves them in each pool. Lives on the event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._healthy: Mapping[int, Mapping[str, float]] = {}
+        #: Until when nothing goes from a sender to a country.
+        self._closed: dict[tuple[int, str], float] = {}
         self._shares: dict[int, dict[str, float]] = {}
         self._trickles: dict[tuple[int, int, str], Trickle] = {}
 
     def __bool__(self) -> bool:
         return bool(self._shares)
 
+    def close(self, sender_id: int, country: str) -> None:
+        """A carrier does not let a sender send to a country: others take it, for an hour."""
+        self._closed[sender_id, country] = self._clock() + CLOSED_FOR
+        self.restrain(self._healthy)
+
+    def open(self, sender_id: int) -> None:
+        """Forget what carriers have said of a sender: its connection was bound anew, perhaps with other rights."""
+        self._closed = {key: until for key, until in self._closed.items() if key[0] != sender_id}
+        self.restrain(self._healthy)
+
     def restrain(self, shares: Mapping[int, Mapping[str, float]]) -> None:
         """From now on these senders get these parts of what goes to these countries, and all others everything."""
+        now = self._clock()
+        self._healthy = shares
+        self._closed = {key: until for key, until in self._closed.items() if until > now}
         self._shares = {sender_id: dict(countries) for sender_id, countries in shares.items() if countries}
+        for sender_id, country in self._closed:
+            self._shares.setdefault(sender_id, {})[country] = 0.0
         self._trickles = {key: one for key, one in self._trickles.items() if key[2] in self._shares.get(key[1], ())}
 
     def restrains(self, sender_id: int, address: str) -> bool:
@@ -45,11 +67,14 @@ class Restraint:
         """The trickles of a pool's senders, where enough healthy ones are *able* to take the rest."""
         found: dict[int, dict[str, Trickle]] = {}
         for country in {country for one in able for country in self._shares.get(one.sender_id, ())}:
-            if self._are_enough(able, country):
+            enough = self._are_enough(able, country)
+            others = any(country not in self._shares.get(one.sender_id, ()) for one in able)
+            if others:
                 total = sum(one.weight for one in able)
                 for one in able:
                     share = self._shares.get(one.sender_id, {}).get(country)
-                    if share is not None:
+                    # Who may not send there is kept out however few the others are.
+                    if share is not None and (enough or share == 0.0):
                         part = share * one.weight / total
                         found.setdefault(one.sender_id, {})[country] = self._trickle(pool_id, one, country, part)
         return dict(found)
@@ -66,4 +91,5 @@ class Restraint:
         if trickle is None:
             trickle = self._trickles[key] = Trickle()
         trickle.part = part
+        trickle.closed = (one.sender_id, country) in self._closed
         return trickle

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from math import ceil
 from typing import NamedTuple
@@ -29,8 +29,8 @@ from sendpool.connectors.base import (
 )
 from sendpool.domain import ids
 from sendpool.domain.dealing import References
-from sendpool.domain.failures import FailureClass
-from sendpool.domain.inflight import is_route_fault
+from sendpool.domain.failures import FailureClass, by_rule
+from sendpool.domain.inflight import is_firm, is_route_fault
 from sendpool.domain.message import Category, Content, at_step, on_channel
 from sendpool.domain.policy import policy_for
 from sendpool.domain.routing import PAIR_BACKOFF
@@ -40,6 +40,7 @@ from sendpool.domain.states import AttemptState, MessageState
 from sendpool.domain.throughput import Bucket
 from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.claim import Claimed, Started
+from sendpool.pipeline.countries import country_of
 from sendpool.pipeline.departures import Departures
 from sendpool.pipeline.fence import WriteBacks
 from sendpool.pipeline.kinds import Kinds
@@ -110,6 +111,8 @@ class Sending:
         self.reach = Reachability(clock)
         self.pulse = Pulse(clock)
         self.limiter = Limiter()
+        #: Told of a sender that a carrier does not let send to a country.
+        self.closed: Callable[[int, str], None] = lambda _sender_id, _country: None
         self.results: list[Result] = []
         self.said = WriteBacks()
         self._wake = wake
@@ -316,6 +319,7 @@ class Sending:
         good: Counter[int] = Counter()
         bad: Counter[int] = Counter()
         rest: Counter[int] = Counter()
+        firm: set[int] = set()
         flights = self.flights
         connection_id, epoch = link.connection_id, link.tenure.epoch
         segments, accepted = self.said.of(epoch)
@@ -360,6 +364,8 @@ class Sending:
             if not flight.missing >> part - 1 & 1:
                 continue
             faulty = self._refused(flight, key, part, outcome, now)
+            if faulty and isinstance(outcome, Rejected) and is_firm(outcome.failure):
+                firm.add(flight.started.sender_id)
             (bad if faulty else rest)[flight.started.sender_id] += 1
             if not flight.missing:
                 del flights[key]
@@ -367,7 +373,7 @@ class Sending:
                 self._feel(link, flight, now)
         self.pulse.taken(link, sample, step, now)
         link.in_flight -= sum(good.values()) + sum(bad.values()) + sum(rest.values())
-        self._count_flights(good, bad, rest, now)
+        self._count_flights(good, bad, rest, firm, now)
         self._wake()
 
     def _feel(self, link: Link, flight: Flight, now: float) -> None:
@@ -383,9 +389,16 @@ class Sending:
             self.pulse.doubtful(started.sender_id, address, now, link, verdict.carrier_id)
         elif verdict.failure is not None and is_route_fault(verdict.failure):
             self.pulse.refused(started.sender_id, address, now)
+            if verdict.rule and by_rule(verdict.rule).scope == "sender_country":
+                self.closed(started.sender_id, country_of(address))
 
     def _count_flights(
-        self, good: Mapping[int, int], bad: Mapping[int, int], rest: Mapping[int, int], now: float
+        self,
+        good: Mapping[int, int],
+        bad: Mapping[int, int],
+        rest: Mapping[int, int],
+        firm: Collection[int],
+        now: float,
     ) -> None:
         for sender_id in good.keys() | bad.keys() | rest.keys():
             gate = self.gates.get(sender_id)
@@ -393,7 +406,7 @@ class Sending:
                 continue
             # Faults first: an acceptance lifts the stop that they may have caused.
             if sender_id in bad:
-                gate.flights.faulted(bad[sender_id], now)
+                gate.flights.faulted(bad[sender_id], now, firm=sender_id in firm)
             if sender_id in good:
                 gate.flights.accepted(good[sender_id], now)
             if sender_id in rest:
@@ -425,7 +438,8 @@ class Sending:
                 rank=flight.started.row.rank,
                 epoch=flight.started.epoch,
             )
-            return is_route_fault(outcome.failure)
+            # A country that is closed to it says nothing about the others.
+            return is_route_fault(outcome.failure) and outcome.scope != "sender_country"
         if flight.verdict is None:
             flight.verdict = self._unknown(flight, key)
         # Silence alone indicts nobody: a dead receipt path looks the same as a dead sender.
