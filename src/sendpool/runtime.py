@@ -39,6 +39,7 @@ from sendpool.pipeline.fleet import Fleet
 from sendpool.pipeline.health import HealthKeeper
 from sendpool.pipeline.inventory import UnknownAccount, Wanted, take_inventory
 from sendpool.pipeline.notify.process import NotifierProcess, Order
+from sendpool.pipeline.outlook import Outlook
 from sendpool.pipeline.rehearse import rehearse
 from sendpool.pipeline.retain import Retention
 from sendpool.pipeline.revoke import Revoker
@@ -270,6 +271,7 @@ class Runtime:
             database=engine.database,
             write=engine.change,
             accept=engine.accept,
+            completion=Outlook(engine).completion,
             cancel=partial(cancel, engine),
             explain=partial(explain_message, engine),
             rehearse=partial(rehearse, engine),

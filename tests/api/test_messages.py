@@ -172,3 +172,18 @@ async def test_ten_thousand_recipients_are_accepted_at_once(client: Any) -> None
 
     stats = (await client.get(f"/v1/Messages/Operations/{operation_id}")).json["stats"]
     assert stats["total"] == 10_000
+
+
+async def test_an_operation_says_when_it_will_be_complete_until_it_is(world: Any, conforms: Any) -> None:
+    client = world.client
+    body = {"to": [{"address": "+19143188062", "channel": "PHONE"}], "content": {"text": "Hello"}}
+
+    answer = await client.post("/v1/Messages", body)
+    keyed = await client.post("/v1/Messages", body, headers={"idempotency-key": "once"})
+
+    assert answer.json["estimatedCompletion"] is None  # Nobody is told of any senders here.
+    assert "estimatedCompletion" not in keyed.json
+    operation = (await client.get(f"/v1/Messages/Operations/{answer.json['operationId']}")).json
+    conforms(operation, "MessageOperation")
+    assert operation["status"] in ("PROCESSING", "COMPLETED")
+    assert ("estimatedCompletion" in operation) == (operation["status"] == "PROCESSING")

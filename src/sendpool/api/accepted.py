@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET, UnsetType
+
 from sendpool.api.exchange import Reply
 from sendpool.api.schemas import OperationReference, ResourceReference, encode
 
 
-def operation_accepted(operation_id: str, location: str, resources: str) -> Reply:
+def operation_accepted(
+    operation_id: str, location: str, resources: str, estimate: str | UnsetType | None = UNSET
+) -> Reply:
     """An operation was made: its reference in the body, and in every spelling of the headers that clients read.
 
-    *location* is the operation's absolute URL, *resources* that of the list of what it makes.
+    *location* is the operation's absolute URL, *resources* that of the list of what it makes, *estimate* when it will
+    be complete.
     """
     key, url = operation_id.encode(), location.encode()
     return Reply(
         202,
-        encode(OperationReference(operation_id=operation_id, operation_location=location)),
+        encode(
+            OperationReference(operation_id=operation_id, operation_location=location, estimated_completion=estimate)
+        ),
         (
             (b"operationid", key),
             (b"operation-id", key),

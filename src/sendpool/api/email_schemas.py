@@ -46,6 +46,7 @@ class EmailOperation(Shape, frozen=True, kw_only=True):
     stats: EmailOperationStats
     created_at: Timestamp
     updated_at: Timestamp
+    estimated_completion: Annotated[Timestamp | None, OURS] | UnsetType = UNSET
 
 
 class EmailOperationPage(Shape, frozen=True, kw_only=True):

@@ -94,7 +94,7 @@ def _content(module: Mapping[str, Any], *, files: bool) -> EmailContent:
     return EmailContent(subject=module["subject"], html=module["html"], text=module["text"], attachments=attachments)
 
 
-def email_operation(row: OperationRow) -> EmailOperation:
+def email_operation(row: OperationRow, estimate: str | UnsetType | None = UNSET) -> EmailOperation:
     """An operation with its eleven counters."""
     return EmailOperation(
         id=ids.operation_id(row.uid),
@@ -114,4 +114,5 @@ def email_operation(row: OperationRow) -> EmailOperation:
         ),
         created_at=instant(row.created_at),
         updated_at=instant(row.updated_at),
+        estimated_completion=estimate,
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
+from msgspec import UNSET, UnsetType
+
 from sendpool.api.accepted import operation_accepted, resource_accepted
 from sendpool.api.exchange import Reply, Request
 from sendpool.api.idempotency import once
@@ -12,7 +14,7 @@ from sendpool.api.paging import Listing
 from sendpool.api.problems import CONFLICT, not_found
 from sendpool.api.query import Query
 from sendpool.api.references import operation_in_path
-from sendpool.api.schemas import Pagination, encode
+from sendpool.api.schemas import Pagination, encode, maybe_instant
 from sendpool.domain import ids
 from sendpool.domain.request import Problem, Refused, SendRequest
 from sendpool.domain.states import OperationState
@@ -30,6 +32,9 @@ _OPERATION_STATES = {state.name: state for state in OperationState}
 _PLACE_SIZE = 18
 
 
+_UNDER_WAY = (OperationState.SCHEDULED, OperationState.PROCESSING)
+
+
 class Kind(NamedTuple):
     """What clients see messages as."""
 
@@ -40,7 +45,7 @@ class Kind(NamedTuple):
     #: Of the ids of its members.
     prefix: str
     #: The shape of one operation, and of a page of them.
-    operation: Callable[[OperationRow], Any]
+    operation: Callable[[OperationRow, str | UnsetType | None], Any]
     operations: Callable[..., Any]
 
     @property
@@ -58,18 +63,33 @@ class Kind(NamedTuple):
 
 async def accept(request: Request, kind: Kind, body: bytes, read: Callable[[], Awaitable[SendRequest]]) -> Reply:
     """Make a send durable, once for each key, and answer with the operation. *read* reads the body."""
+    estimate: str | UnsetType | None = UNSET
 
     async def act(key: Key | None) -> bytes:
-        return (await request.services.accept(await read(), key)).uid
+        nonlocal estimate
+        accepted = await request.services.accept(await read(), key)
+        # The same key gets the same answer, whenever it comes: no place for what depends on the time.
+        if accepted.queued is not None and key is None:
+            estimate = maybe_instant(request.services.completion(accepted.queued))
+        return accepted.uid
 
-    return _operation_accepted(request, kind, await once(request, body, act))
+    uid = await once(request, body, act)
+    return _operation_accepted(request, kind, uid, estimate)
 
 
-def _operation_accepted(request: Request, kind: Kind, uid: bytes) -> Reply:
+def _shown(request: Request, kind: Kind, row: OperationRow) -> Any:
+    """An operation; while it is not complete, with when it will be."""
+    estimate: str | UnsetType | None = UNSET
+    if row.state in _UNDER_WAY:
+        estimate = maybe_instant(request.services.completion(row.waits()))
+    return kind.operation(row, estimate)
+
+
+def _operation_accepted(request: Request, kind: Kind, uid: bytes, estimate: str | UnsetType | None = UNSET) -> Reply:
     operation_id = ids.operation_id(uid)
     collection = f"{request.base}{kind.path}"
     return operation_accepted(
-        operation_id, f"{collection}/Operations/{operation_id}", f"{collection}?operationId={operation_id}"
+        operation_id, f"{collection}/Operations/{operation_id}", f"{collection}?operationId={operation_id}", estimate
     )
 
 
@@ -152,7 +172,7 @@ async def operations(request: Request, kind: Kind) -> Reply:
     part = Slice(page.limit, page.place, start, end)
     listed = list_operations(request.account_id, part, state, kind=kind.name)
     found = await request.services.database.read(listed)
-    shown = [kind.operation(row) for row in found.rows]
+    shown = [_shown(request, kind, row) for row in found.rows]
     return Reply(200, encode(kind.operations(operations=shown, pagination=listing.pagination(page, found.next))))
 
 
@@ -162,4 +182,4 @@ async def operation(request: Request, kind: Kind) -> Reply:
     row = await request.services.database.read(fetch_operation(request.account_id, uid, emails=kind.emails))
     if row is None:
         raise not_found("operation")
-    return Reply(200, encode(kind.operation(row)))
+    return Reply(200, encode(_shown(request, kind, row)))

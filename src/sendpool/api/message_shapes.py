@@ -163,7 +163,7 @@ def _wire_code(attempt: AttemptRow) -> int:
     return (found.wire_code if found else None) or UNEXPLAINED_CODE
 
 
-def message_operation(row: OperationRow) -> MessageOperation:
+def message_operation(row: OperationRow, estimate: str | UnsetType | None = UNSET) -> MessageOperation:
     """An operation with its twelve counters."""
     return MessageOperation(
         id=ids.operation_id(row.uid),
@@ -184,4 +184,5 @@ def message_operation(row: OperationRow) -> MessageOperation:
         ),
         created_at=instant(row.created_at),
         updated_at=instant(row.updated_at),
+        estimated_completion=estimate,
     )

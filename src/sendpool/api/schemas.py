@@ -64,6 +64,7 @@ class OperationReference(Shape, frozen=True, kw_only=True):
 
     operation_id: OperationId
     operation_location: Url
+    estimated_completion: Annotated[Timestamp | None, OURS] | UnsetType = UNSET
 
 
 class ResourceReference(Shape, frozen=True, kw_only=True):
@@ -215,6 +216,7 @@ class MessageOperation(Shape, frozen=True, kw_only=True):
     stats: MessageOperationStats
     created_at: Timestamp
     updated_at: Timestamp
+    estimated_completion: Annotated[Timestamp | None, OURS] | UnsetType = UNSET
 
 
 class MessageOperationPage(Shape, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from sendpool.api.once import Once
 from sendpool.api.rates import RequestRates
 from sendpool.connectors.base import CallbackRoute
 from sendpool.domain.explanation import Explanation
+from sendpool.domain.outlook import Queued
 from sendpool.domain.rehearsal import Rehearsal
 from sendpool.domain.request import Accepted, SendRequest
 from sendpool.domain.states import MessageState
@@ -46,6 +47,10 @@ def _nobody(method: str, route: str, status: int, seconds: float) -> None:
     """Listen to no answer."""
 
 
+def _nobody_knows(queued: Queued) -> None:
+    """Make no estimate."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The seams between the API and the rest of the program."""
@@ -75,6 +80,8 @@ class Services:
     metrics: Callable[[], bytes]
     #: What /metrics asks for as a Bearer token; None: nothing.
     metrics_token: str | None = None
+    #: When what waits of an operation will have left, in microseconds since 1970; None: nobody knows.
+    completion: Callable[[Queued], int | None] = field(default=_nobody_knows)
     #: Opens what is stored encrypted.
     key: bytes = b""
     #: The base of absolute URLs, with a path prefix if there is one; None: what the request used.

@@ -88,6 +88,10 @@ class FairClock:
         left = self._finish.get(flow, 0) - self.virtual
         return left * self._weights.get(flow, 1.0) / UNIT if left > 0 else 0.0
 
+    def waiting_in_all(self) -> float:
+        """Segments of all flows that wait, as far as ranks tell."""
+        return sum(self.waiting(flow) for flow in self._finish)
+
     def before(self, flow: Hashable, weight: float, own: float, to_come: Mapping[Hashable, float]) -> float:
         """Segments that leave the pool until *own* segments of a flow, its last ones, have left; those included.
 

@@ -125,6 +125,10 @@ class Day:
             used = max(used, self._used[self._ends])
         return max(0, self.limit - used)
 
+    def seen_left(self, at: int) -> int:
+        """The same as `left`, more or less, for those who may only look."""
+        return max(0, self.limit - self._used[self._begins]) if self._begins <= at < self._ends else self.limit
+
     def take(self, cost: int, at: int) -> None:
         """Count *cost* segments that depart at *at*."""
         self._turn(at)

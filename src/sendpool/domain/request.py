@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from sendpool.domain.message import Category, Content, has_markup
+from sendpool.domain.outlook import Queued
 from sendpool.domain.schedule import Moment
 from sendpool.domain.sender import Channel
 
@@ -108,3 +109,5 @@ class Accepted(NamedTuple):
 
     uid: bytes
     operation_id: int
+    #: What of it waits.
+    queued: Queued | None = None

@@ -16,6 +16,7 @@ from sendpool.domain.consent import Person
 from sendpool.domain.dealing import step_cost
 from sendpool.domain.fairness import FairClock, flow_of
 from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, Content, at_step
+from sendpool.domain.outlook import Queued
 from sendpool.domain.pool import Pool
 from sendpool.domain.request import (
     Accepted,
@@ -84,6 +85,13 @@ class Acceptance(NamedTuple):
         for body in [chunk.body for chunk in self.chunks]:
             for recipient in msgspec.json.decode(body):
                 yield recipient[2][0], step_cost(recipient[2][0], recipient[3])
+
+    def accepted(self) -> Accepted:
+        """What the client may rely on."""
+        new = self.operation
+        queued = new.total - new.scheduled - new.failed
+        waits = (new.total, queued, new.scheduled, new.scheduled_for)
+        return Accepted(new.uid, new.id, Queued(new.id, new.pool_id, new.category, new.priority, *waits))
 
     def context(self) -> Context:
         """What sending needs to know of the operation, without reading it again."""

@@ -128,6 +128,10 @@ class QueueBook:
             if (key := self.keys[queue_id]).pool_id == pool_id and key.channel == channel
         )
 
+    def of_pool(self, pool_id: int) -> list[int]:
+        """Queues of a pool that are thought to hold rows."""
+        return [queue_id for queue_id in list(self._waiting) if self.keys[queue_id].pool_id == pool_id]
+
     def total(self) -> int:
         """How many rows are thought to be due in all."""
         return sum(self._waiting.values())

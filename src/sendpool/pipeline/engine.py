@@ -568,7 +568,7 @@ class Engine:
             self.expander.accepted(acceptance)
         if (due := acceptance.operation.scheduled_for) is not None and due < self.clock.wall() + SOON:
             self.soon.set()
-        _resolve(acceptance.done, Accepted(acceptance.operation.uid, acceptance.operation.id))
+        _resolve(acceptance.done, acceptance.accepted())
 
     def _not_stored(self, acceptance: Acceptance, error: Exception) -> None:
         self.backlog.dropped(acceptance.operation.account_id, acceptance.operation.total)

@@ -6,7 +6,7 @@ Each operation has its own allowance: a global cap would let one dead carrier ho
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import partial
 
 from sendpool.domain.fairness import PRIORITIES
@@ -130,6 +130,16 @@ class Expander:
         if len(queues) == len(common):
             return Expansion(*key, queues)
         return Expansion(*key, {}, partial(self._acceptor.queue, operation.pool_id))
+
+    def to_come(self, pool_id: int) -> dict[Hashable, float]:
+        """Segments in chunks of a pool's operations, those whose time has not come included."""
+        return {
+            key: float(
+                sum(cost for *_, cost in one.chunks) + sum(cost for held in one.held.values() for *_, cost in held)
+            )
+            for key, one in self._operations.items()
+            if one.pool_id == pool_id
+        }
 
     def waiting(self, pool_id: int) -> int:
         """Messages of a pool that are to be sent as soon as it is their turn, and are no rows yet."""

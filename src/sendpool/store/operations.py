@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from sendpool.domain.outlook import Queued
 from sendpool.domain.states import OperationState
 from sendpool.store.database import Query, Script
 from sendpool.store.slices import Slice, created_between
@@ -33,6 +34,16 @@ class OperationRow(NamedTuple):
     canceled: int
     created_at: int
     updated_at: int
+    id: int
+    pool_id: int
+    category: str
+    priority: str
+    scheduled_for: int | None
+
+    def waits(self) -> Queued:
+        """What of it waits."""
+        waiting = (self.total, self.queued, self.scheduled, self.scheduled_for)
+        return Queued(self.id, self.pool_id, self.category, self.priority, *waiting)
 
 
 class OperationPage(NamedTuple):
