@@ -22,7 +22,7 @@ ifneq ($(shell cat .venv/.made-in 2>/dev/null),$(CURDIR))
 .PHONY: .venv/.made-in
 endif
 
-.PHONY: help setup demo test quick lint peers fuzz chaos bench simulation show-main-job show-rcs show-contract show-pools show-nothing-lost
+.PHONY: help setup demo test quick lint peers fuzz chaos bench simulation show-main-job show-rcs show-contract show-pools show-events show-nothing-lost
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -65,6 +65,9 @@ show-main-job: .venv/.dev build/smsc ## print the figures of the main job as JSO
 
 show-rcs: .venv/.dev build/smsc ## print the figures of RCS first as JSON
 	@$(BIN)/python -m bench.show_rcs $(ARGS)
+
+show-events: .venv/.dev build/smsc ## print the figures of events as JSON
+	@$(BIN)/python -m bench.show_events $(ARGS)
 
 show-contract: .venv/.dev ## print the figures of the whole contract as JSON
 	@$(BIN)/python -m bench.show_contract $(ARGS)

@@ -274,12 +274,14 @@ class Server:
         more: str = "",
         url: str = "",
         name: str = "server",
+        settings: str = "",
     ) -> None:
-        """*more* is what the configuration file says beside these carriers; *port* 0 takes a free one; *url* names a
-        database, else it is a file in *folder*; several servers in one folder have each another *name*.
+        """*settings* are lines of `[server]`; *more* is what the configuration file says beside these carriers; *port*
+        0 takes a free one; *url* names a database, else it is a file in *folder*; several servers in one folder have
+        each another *name*.
         """
         self._config = folder / f"{name}.toml"
-        text = configuration(url or folder / "bench.db", carriers, port) + more
+        text = configuration(url or folder / "bench.db", carriers, port, settings) + more
         self._config.write_text(text, encoding="utf-8")
         self._out = folder / f"{name}.out"
         self._log = folder / f"{name}.log"
@@ -417,9 +419,17 @@ class Rig:
         self._dead.append(dead := DeadPort())
         return dead.port
 
-    def server(self, *carriers: Carrier, port: int = 0, more: str = "", url: str = "", name: str = "server") -> Server:
+    def server(
+        self,
+        *carriers: Carrier,
+        port: int = 0,
+        more: str = "",
+        url: str = "",
+        name: str = "server",
+        settings: str = "",
+    ) -> Server:
         """Start a server with these connections, and with what else its configuration says."""
-        server = Server(self.folder, carriers, port=port, more=more, url=url, name=name)
+        server = Server(self.folder, carriers, port=port, more=more, url=url, name=name, settings=settings)
         self._servers.append(server)
         server.start()
         return server
@@ -467,12 +477,13 @@ class Neighbours:
         return busy / os.sysconf("SC_CLK_TCK") - ours
 
 
-def configuration(database: Path | str, carriers: Sequence[Carrier], port: int = 0) -> str:
-    """The server's configuration file. *database* is a file of SQLite, or a URL."""
+def configuration(database: Path | str, carriers: Sequence[Carrier], port: int = 0, settings: str = "") -> str:
+    """The server's configuration file. *database* is a file of SQLite, or a URL; *settings* are lines of `[server]`."""
     url = f"sqlite:///{database}" if isinstance(database, Path) else database
     lines = ["[server]", f'database = "{url}"', f"port = {port}"]
     # Beside a file a key is kept in another file; every server on one URL is told the same.
     lines += [] if isinstance(database, Path) else ['secret_key = "the key of a measurement"']
+    lines.append(settings)
     for carrier in carriers:
         lines += ["", "[[connections]]", f'name = "{carrier.name}"', 'type = "smpp"', 'host = "127.0.0.1"']
         lines += [

@@ -14,9 +14,9 @@ GIVE_UP_AFTER = 4 * 3600.0
 #: Lanes of a sink: the events of a message are in one, and go one batch after the other.
 LANES = 8
 #: Events of a batch at most, and the seconds that a lane waits for more after its last batch.
-BATCH, LINGER = 100, 0.2
+BATCH, LINGER = 500, 0.2
 #: Bytes of a batch at most, unless it is a single event.
-BATCH_BYTES = 256 * 1024
+BATCH_BYTES = 384 * 1024
 #: Failures in a row, over all lanes, after which a sink is thought to be down.
 DOWN_AFTER = 5
 #: Tries of a batch in its place in the lane; after them the lane goes on, and the batch is offered again by itself.

@@ -26,13 +26,14 @@ MAX_MESSAGES = 16_383
 MAX_ATTEMPTS = 63
 
 _TAIL = (1 << 20) - 1
-_PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
+#: Two letters of an id by the ten bits that they stand for.
+LETTERS = [a + b for a in ALPHABET for b in ALPHABET]
 
 
 def encode(prefix: str, uid: bytes) -> str:
     """The TypeID of 16 bytes: prefix, underscore, 26 characters of lower-case Crockford base 32."""
     number = int.from_bytes(uid, "big")
-    pairs = _PAIRS
+    pairs = LETTERS
     return f"{prefix}_" + "".join([pairs[(number >> shift) & 1023] for shift in range(120, -1, -10)])
 
 

@@ -7,6 +7,7 @@ not take have rows. After a crash events after the position are handed over agai
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from random import random
 from typing import Protocol
@@ -78,10 +79,16 @@ class Delivery:
 
     async def put(self, page: Sequence[ToldEvent], last: int) -> None:
         """Put the events of a page into their lanes: those that the sink wants. *last*: the page's last position."""
-        account, types = self.sink.account_id, self.sink.types
+        account, types, read = self.sink.account_id, self.sink.types, self.read
+        by_lane: defaultdict[int, list[ToldEvent]] = defaultdict(list)
         for event in page:
-            if event.account_id == account and event.kind.name in types and event.position > self.read:
-                await self._lanes[event.lane].put(event)
+            if event.account_id == account and event.kind.name in types and event.position > read:
+                by_lane[event.lane].append(event)
+        for number in by_lane:
+            await self._lanes[number].room()
+        # All at once: a page that is cut short would be put in again from its beginning.
+        for number, events in by_lane.items():
+            self._lanes[number].put(events)
         self.read = max(self.read, last)
 
     @property

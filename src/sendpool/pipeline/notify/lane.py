@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import chain
 
 from sendpool.domain.delivery import BATCH, BATCH_BYTES, LINGER
 from sendpool.pipeline.notify.tell import ToldEvent
 
-#: Events that wait in a lane; when it is full the sink reads no further.
+#: Events that wait in a lane, and above which the sink reads no further.
 ROOM = 1_000
 #: Hands a batch over for good: returns when it was taken, or is kept as a run.
 Deliver = Callable[[int, Sequence[ToldEvent]], Awaitable[None]]
@@ -31,12 +31,15 @@ class Lane:
         self._left = asyncio.Event()
         self._last_at = -LINGER
 
-    async def put(self, event: ToldEvent) -> None:
-        """Wait for room, then put an event at the end."""
+    async def room(self) -> None:
+        """Wait until more may be put in."""
         while len(self._waiting) >= ROOM:
             self._left.clear()
             await self._left.wait()
-        self._waiting.append(event)
+
+    def put(self, events: Iterable[ToldEvent]) -> None:
+        """Put events at the end."""
+        self._waiting.extend(events)
         self._came.set()
 
     @property

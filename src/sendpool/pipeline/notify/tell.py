@@ -50,17 +50,24 @@ class ToldEvent(NamedTuple):
     body: bytes
 
 
-class _Operation(NamedTuple):
+class _Operation:
     """What the events of an operation share, encoded."""
 
-    row: FeedOperation
-    uid: bytes
-    account_sid: str
-    #: "operation_id":"..."
-    named: str
-    pool: str | None
-    #: None: they are filled in for each recipient.
-    tags: str | None
+    __slots__ = ("account", "account_sid", "attempt", "message", "named", "origin", "row", "tags", "uid")
+
+    def __init__(self, row: FeedOperation, account_sid: str) -> None:
+        self.row = row
+        self.uid = uid = bytes.fromhex(row.uid)
+        self.account_sid = account_sid
+        self.named = f'"operation_id":"{ids.operation_id(uid)}"'
+        self.account = f'"account_sid":{_json(account_sid)}'
+        # The last 20 bits of a message's id are its own: four letters of the id, five digits of an attempt's.
+        self.message = ids.message_id(uid, 0)[:-4]
+        self.attempt = ids.attempt_id(uid, 0, 0)[:-5]
+        #: The pool, where an attempt names no sender.
+        self.origin = f'"from":{_party(row.pool, ids.POOL)},' if row.pool else ""
+        #: None: they are filled in for each recipient.
+        self.tags = None if "{" in row.tags[1:] else row.tags
 
 
 def _json(value: object) -> str:
@@ -84,6 +91,12 @@ def _party(uid: str, prefix: str, more: str = "") -> str:
     return f'{{"id":"{ids.encode(prefix, bytes.fromhex(uid))}"{more}}}'
 
 
+def _filled_in(row: FeedRow, operation: _Operation) -> str:
+    """The tags of a message for whose recipient they are filled in."""
+    variables = msgspec.json.decode(row.variables) if row.variables else {}
+    return _json(say_tags(msgspec.json.decode(operation.row.tags), variables, operation.row.accepted_at))
+
+
 class Teller:
     """Turns rows of the feed into what is handed over."""
 
@@ -105,58 +118,55 @@ class Teller:
         return told
 
     def _about(self, row: FeedRow) -> ToldEvent | None:
-        key = row.subject_id if row.number >= OPERATION_EVENT else row.operation_id
+        number = row.number
+        key = row.subject_id if number >= OPERATION_EVENT else row.operation_id
         operation = self._operations.get(key) if key is not None else None
         if operation is None:
             return None
-        kind = kind_of(row.number)
-        if row.number >= OPERATION_EVENT:
+        kind = kind_of(number)
+        if number >= OPERATION_EVENT:
             subject, data = ids.operation_id(operation.uid), operation.named
         else:
-            index = row.subject_id - operation.row.id
-            subject = ids.message_id(operation.uid, index)
-            data = self._of_message(row, operation, subject, index)
-        at = _instant(row.at // 1000)
+            own = row.subject_id - operation.row.id << 6
+            subject = operation.message + ids.LETTERS[own >> 10] + ids.LETTERS[own & 1023]
+            data = self._of_message(row, operation, subject, own)
         body = (
-            f'{{"specversion":"1.0","id":"{subject}.{row.number}{_head(kind, operation.account_sid)},"time":"{at}"'
-            f',"data":{{{data}}}}}'
+            f'{{"specversion":"1.0","id":"{subject}.{number}{_head(kind, operation.account_sid)}'
+            f',"time":"{_instant(row.at // 1000)}","data":{{{data}}}}}'
         )
         lane = row.subject_id % LANES
         return ToldEvent(row.position, operation.row.account_id, kind, lane, row.at, operation.row.id, body.encode())
 
-    def _of_message(self, row: FeedRow, operation: _Operation, subject: str, index: int) -> str:
-        parts = [operation.named, f'"message_id":"{subject}"', f'"account_sid":{_json(operation.account_sid)}']
+    def _of_message(self, row: FeedRow, operation: _Operation, subject: str, own: int) -> str:
         n = row.number // 16
-        if n:
-            parts.append(f'"downstream_id":"{ids.attempt_id(operation.uid, index, n)}","attempt":"{n}"')
-        if row.error_code:
-            parts.append(f'"error_code":"{row.error_code}"')
+        attempt = f'"downstream_id":"{operation.attempt}{own | n:05x}","attempt":"{n}",' if n else ""
+        error = f'"error_code":"{row.error_code}",' if row.error_code else ""
         inbound = operation.row.kind == "inbound"
-        parts += self._inbound(row, operation) if inbound else self._outbound(row, operation, n)
-        tags = operation.tags
-        if tags is None:
-            variables = msgspec.json.decode(row.variables) if row.variables else {}
-            tags = _json(say_tags(msgspec.json.decode(operation.row.tags), variables, operation.row.accepted_at))
-        parts.append(f'"tags":{tags}')
-        return ",".join(parts)
+        parties = self._inbound(row, operation) if inbound else self._outbound(row, operation, n)
+        return (
+            f'{operation.named},"message_id":"{subject}",{operation.account},{attempt}{error}{parties}'
+            f',"tags":{operation.tags or _filled_in(row, operation)}'
+        )
 
-    def _outbound(self, row: FeedRow, operation: _Operation, n: int) -> list[str]:
+    def _outbound(self, row: FeedRow, operation: _Operation, n: int) -> str:
         sender = self._senders.get(row.sender_id or 0) if n else None
-        origin = sender or operation.pool
-        found = [f'"from":{origin}'] if origin else []
-        if not row.address:
-            return [*found, '"to":{}']
+        origin = f'"from":{sender},' if sender else operation.origin
+        address = row.address
+        if not address:
+            return f'{origin}"to":{{}}'
+        if " " not in address and address[0] == "+" and row.space == "P":
+            return f'{origin}"to":{{"address":"{address}","channel":"PHONE"}}'
         step = row.step or 0
         channel = _SPACE.get(space_at_step(row.space or "", step))
-        to = f'"to":{{"address":{_json(at_step(row.address, step))}'
-        return [*found, to + (f',"channel":"{channel}"}}' if channel else "}")]
+        named = f',"channel":"{channel}"' if channel else ""
+        return f'{origin}"to":{{"address":{_json(at_step(address, step))}{named}}}'
 
-    def _inbound(self, row: FeedRow, operation: _Operation) -> list[str]:
+    def _inbound(self, row: FeedRow, operation: _Operation) -> str:
         sender = msgspec.json.decode(self._senders.get(row.sender_id or 0, "{}"))
         ours = msgspec.json.decode(operation.row.origin).get("to", "")
         theirs = {"address": row.address, "channel": sender.get("channel")}
         origin = {name: value for name, value in theirs.items() if value is not None}
-        return [f'"from":{_json(origin)}', f'"to":{_json({**sender, "address": ours})}']
+        return f'"from":{_json(origin)},"to":{_json({**sender, "address": ours})}'
 
     def _notice(self, row: FeedRow, notice: FeedNotice | None) -> ToldEvent | None:
         account_sid = None if notice is None else self._accounts.get(notice.account_id)
@@ -192,19 +202,7 @@ class Teller:
         self._operations.update(dict.fromkeys(missing))
         for one in found:
             if one.kind != "email":
-                self._operations[one.id] = self._encoded(one)
-
-    def _encoded(self, row: FeedOperation) -> _Operation:
-        uid = bytes.fromhex(row.uid)
-        tags = None if "{" in row.tags[1:] else row.tags
-        return _Operation(
-            row=row,
-            uid=uid,
-            account_sid=self._accounts[row.account_id],
-            named=f'"operation_id":"{ids.operation_id(uid)}"',
-            pool=_party(row.pool, ids.POOL) if row.pool else None,
-            tags=tags,
-        )
+                self._operations[one.id] = _Operation(one, self._accounts[one.account_id])
 
     def _know_senders(self, missing: Collection[int]) -> Script[None]:
         if len(self._senders) > _MOST_KEPT:
