@@ -93,7 +93,7 @@ class Metrics:
             )
         )
         #: By what they were: messages, attempts, segments, events, operations, receipts (that never found their
-        #: segment), arrivals, pool_operations or scenes.
+        #: segment), arrivals, pool_operations, notices or scenes.
         self.removed = Family(
             Counter("sendpool_removed", "Rows that were removed for their age.", ["what"], registry=registry)
         )

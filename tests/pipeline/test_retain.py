@@ -23,6 +23,7 @@ from sendpool.pipeline.engine import StoreUnavailable
 from sendpool.pipeline.retain import Lifetime, Retention, merged, pieces, split
 from sendpool.store.database import Query, Script
 from sendpool.store.history import MessageFilter, MessagePlace, MessageSlice, fetch_message, list_messages
+from sendpool.store.notices import Notice, write_notices
 from sendpool.store.operations import fetch_operation, list_operations
 from sendpool.store.pools import delete_pool
 from sendpool.store.retention import Keys
@@ -43,6 +44,7 @@ TIMES = {
     "pool_operation": ("created_at", "updated_at"),
     "scene": ("created_at",),
     "sender_pool": ("deleted_at",),
+    "notice": ("created_at",),
 }
 #: What a message leaves.
 HISTORY = ("message", "attempt", "event", "segment", "operation_content", "operation_error", "chunk", "outq", "later")
@@ -510,6 +512,19 @@ async def test_scenes_are_new_each_day_and_go_when_nothing_names_them(
 def running_all_the_time(w: World) -> Script[None]:
     now = w.engine.clock.wall()
     yield Query("INSERT OR REPLACE INTO uptime (id, began_at, ended_at) VALUES (1, ?, ?)", (now - 365 * DAY, now))
+
+
+@virtually
+async def test_notices_go_with_their_events(fresh: Path) -> None:
+    async with world(fresh, a=Line(Carrier(), {NUMBER: 100})) as w:
+        notice = Notice(1, "sendpool.connection.up", "a", {}, w.engine.clock.wall())
+        await w.store.write(write_notices([notice] * 3))
+        await days_pass(w, 6)
+        await w.store.write(write_notices([notice]))
+        await days_pass(w, 2)
+        await Retention(w.engine, 7).once()
+
+        assert await counts(w, "notice", "event") == {"notice": 1, "event": 1}
 
 
 @virtually

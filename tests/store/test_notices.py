@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sendpool.domain.event_types import NOTICE_EVENT
 from sendpool.store.database import Database, Query, Script
-from sendpool.store.notices import Notice, remove_notices, write_notices
+from sendpool.store.notices import Notice, old_notices, remove_notices, write_notices
 
 
 def _events() -> Script[list[tuple[int, int]]]:
@@ -25,7 +25,9 @@ async def test_a_notice_has_one_event(database: Database) -> None:
 async def test_old_notices_go_with_their_events_and_the_last_position_stays(database: Database) -> None:
     await database.write(write_notices([_down("a", 10), _down("b", 20), _down("c", 30)]))
 
-    assert await database.write(remove_notices(25, 100)) == 2
+    assert await database.read(old_notices(5, 100)) is None
+    assert await database.read(old_notices(25, 100)) == (1, 2)
+    assert await database.write(remove_notices(1, 2)) == 2
     assert await database.read(_events()) == [(3, NOTICE_EVENT)]
-    assert await database.write(remove_notices(100, 100)) == 1
+    assert await database.write(remove_notices(3, 3)) == 1
     assert await database.read(_events()) == [(3, NOTICE_EVENT)]

@@ -21,6 +21,7 @@ from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.settle import Changes
 from sendpool.store import retention as store
 from sendpool.store.database import Script
+from sendpool.store.notices import old_notices, remove_notices
 from sendpool.store.queue import next_due
 from sendpool.store.retention import Keys
 from sendpool.store.uptime import latest_spans, write_span
@@ -176,6 +177,8 @@ class Retention:
     # ------------------------------------------------------------ what is small
 
     async def _remove_small(self, old: int) -> None:
+        while spread := await self._read(old_notices(old, PIECE)):
+            self._count(notices=await self._write(partial(remove_notices, *spread)))
         await self._remove_oldest("receipt", "receipts", self._engine.clock.wall() - PARKED, store.parked_before)
         await self._remove_oldest("pool_operation", "pool_operations", old, store.pool_operations_before)
         place: Place | None = Place()

@@ -36,16 +36,22 @@ def write_notices(notices: Sequence[Notice]) -> Script[None]:
         yield from write_events([(rows[0][0], NOTICE_EVENT, None, one.at)])
 
 
-def remove_notices(before: int, limit: int) -> Script[int]:
-    """Remove the oldest *limit* notices from before a moment, and their events. Brings how many went."""
-    rows = yield Query("SELECT id FROM notice WHERE created_at < ? ORDER BY id LIMIT ?", (before, limit))
-    if rows:
-        spread = (rows[0][0], rows[-1][0])
-        # The last position stays, so that none is given twice.
-        yield Query(
-            f"DELETE FROM event WHERE subject_id BETWEEN ? AND ? AND number = {NOTICE_EVENT}"
-            " AND position < (SELECT max(position) FROM event)",
-            spread,
-        )
-        yield Query("DELETE FROM notice WHERE id BETWEEN ? AND ?", spread)
-    return len(rows)
+def old_notices(before: int, limit: int) -> Script[tuple[int, int] | None]:
+    """The keys of the first and the last of the oldest *limit* notices from before a moment; None: there are none."""
+    rows = yield Query(
+        "SELECT min(id), max(id) FROM (SELECT id FROM notice WHERE created_at < ? ORDER BY id LIMIT ?) n",
+        (before, limit),
+    )
+    return None if rows[0][0] is None else tuple(rows[0])
+
+
+def remove_notices(first: int, last: int) -> Script[int]:
+    """Remove the notices with keys from *first* to *last*, and their events. Brings how many went."""
+    # The last position stays, so that none is given twice.
+    yield Query(
+        f"DELETE FROM event WHERE subject_id BETWEEN ? AND ? AND number = {NOTICE_EVENT}"
+        " AND position < (SELECT max(position) FROM event)",
+        (first, last),
+    )
+    removed: int = yield Query("DELETE FROM notice WHERE id BETWEEN ? AND ?", (first, last))
+    return removed
