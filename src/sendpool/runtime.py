@@ -97,7 +97,8 @@ class Runtime:
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         server = self._config.server
         key = secret_key(server.secret_key, server.database)
-        database = await open_database(database_of(server.database))
+        where = database_of(server.database)
+        database = await open_database(where, shared=isinstance(where, str))
         try:
             return await self._serve(database, key)
         finally:

@@ -106,15 +106,16 @@ async def send_when_back(rig: Rig, server: Server, pool: str) -> str:
     return operation
 
 
-async def test_second_server_on_one_database_is_refused_in_one_line(rig: Rig, postgres: PostgresServer) -> None:
+async def test_a_second_server_on_one_database_shares_it(rig: Rig, postgres: PostgresServer) -> None:
     server = await server_on(postgres, rig, rig.sandbox(SANDBOX))
-    second = await rig.server(start=False)
-    second.url = postgres.url()
-    second.write(rig.sandbox(SANDBOX), server=KEY)
+    second = await server_on(postgres, rig, rig.sandbox(SANDBOX))
 
-    with pytest.raises(AssertionError, match="another sendpool process uses this database"):
-        await second.start()
-    assert await server.senders()
+    await server.call("POST", "/v1/SenderPools", {"name": "told", "senders": []}, 202)
+    found = lambda: second.pages("/v1/SenderPools", "senderPools")  # noqa: E731
+    await rig.until(found, what="the other one knows the new pool")
+    listed = await rig.command(second, "nodes")
+    assert [one["state"] for one in listed["nodes"]] == ["running", "running"]
+    assert listed["differences"] == []
 
 
 async def test_commands_work_with_and_without_a_running_server(rig: Rig, postgres: PostgresServer) -> None:

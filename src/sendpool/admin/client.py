@@ -30,6 +30,7 @@ from sendpool.admin.protocol import (
 from sendpool.store.accounts import load_accounts
 from sendpool.store.database import DatabaseInUse, Script
 from sendpool.store.opening import Where, open_database
+from sendpool.store.signals import NOBODY, Signal, notify
 
 #: Seconds that a command may take.
 PATIENCE = 60.0
@@ -167,16 +168,19 @@ async def run_here(where: Where, ask: Ask, context: Callable[[], Context]) -> An
 
     Raises DatabaseInUse, and WrongSecretKey before anything is written that the server could not read.
     """
-    database = await open_database(where)
+    # On PostgreSQL servers on other machines may run, which are told.
+    database = await open_database(where, shared=isinstance(where, str))
     try:
-        command, result = await database.write(_checked(ask, context()))
+        command, result = await database.write(_checked(ask, context(), tell=database.shared))
         return command.finish(result)
     finally:
         await database.close()
 
 
-def _checked(ask: Ask, context: Context) -> Script[tuple[Prepared, Any]]:
+def _checked(ask: Ask, context: Context, *, tell: bool) -> Script[tuple[Prepared, Any]]:
     command = prepare(ask, context)
     if command.writes:
         yield from load_accounts(context.key)
+        if tell:
+            yield from notify(Signal(node=NOBODY, roster=True))
     return command, (yield from command.script())

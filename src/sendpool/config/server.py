@@ -20,7 +20,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
         described(
             "sqlite:/// and a path, or postgresql:// and a server",
             "Where everything is kept. Three slashes begin a path relative to the working directory, four an absolute"
-            " one. On PostgreSQL: postgresql://USER:PASSWORD@HOST/NAME, for one server process at a time.",
+            " one. On PostgreSQL: postgresql://USER:PASSWORD@HOST/NAME, for any number of server processes.",
             "sqlite:///sendpool.db",
         ),
     ] = "sqlite:///sendpool.db"

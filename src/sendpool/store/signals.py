@@ -18,6 +18,10 @@ CHANNEL = "sendpool_nodes"
 MOST_QUEUES = 200
 
 
+#: Who tells it where no node does: a command.
+NOBODY = 0
+
+
 class Signal(msgspec.Struct, frozen=True, omit_defaults=True):
     """One notice."""
 
