@@ -16,7 +16,7 @@ from sendpool.domain.failures import FailureClass, classify
 from sendpool.domain.message import Category
 from sendpool.domain.request import Recipient
 from sendpool.pipeline.consent import Consent, people_of, without
-from sendpool.store.consent import list_opt_outs
+from sendpool.store.consent import add_opt_outs, list_opt_outs
 from sendpool.store.database import Bulk, Script
 
 ONE, TWO = "+12034458910", "+12034458911"
@@ -192,6 +192,19 @@ async def test_what_is_written_while_the_ledger_is_loaded_is_known(tmp_path: Pat
         await opt_out(there, BOB)
         await loading
         assert consent.perhaps(there.account_id, Person("P", BOB))
+
+
+@virtually
+async def test_what_another_process_has_written_is_learned(tmp_path: Path) -> None:
+    async with world(tmp_path / "a.db", one=Line(Carrier(), {ONE: None})) as there:
+        consent, now = there.engine.consent, there.engine.clock.wall()
+        entry = OptOut(there.account_id, "P", BOB, "", "command", "command line")
+        await there.engine.change(lambda: add_opt_outs([entry], now))
+        assert not consent.any_of(there.account_id)
+
+        await consent.refresh(there.store, now)
+        await there.send(ANN, BOB)
+        assert await errors(there) == [(1, BOB, 21610)]
 
 
 def test_somebody_with_other_addresses_keeps_these() -> None:

@@ -9,6 +9,7 @@ from sendpool.store.consent import (
     count_opt_outs,
     find_opt_outs,
     list_opt_outs,
+    newer_opt_outs,
     remove_opt_outs,
 )
 from sendpool.store.database import Database
@@ -49,3 +50,12 @@ async def test_lists_go_on_behind_a_place(database: Database) -> None:
     assert seen == sorted(entries)
     assert {one for _, one in await database.read(all_people((0, "", "")))} == {Person(*one[1:3]) for one in entries}
     assert await database.read(all_people((1, "P", "+447700900009"))) == []
+
+
+async def test_what_is_newer_is_found_for_each_account(database: Database) -> None:
+    await database.write(add_opt_outs([entry(ANN), entry(ANN, 2)], 10))
+    await database.write(add_opt_outs([entry(BOB), entry(BOB, 3)], 20))
+
+    assert await database.read(newer_opt_outs([1, 2], 10)) == [entry(BOB)]
+    assert sorted(await database.read(newer_opt_outs([1, 2], 0))) == [entry(ANN), entry(BOB), entry(ANN, 2)]
+    assert await database.read(newer_opt_outs([], 0)) == []

@@ -17,7 +17,7 @@ from sendpool.domain.pool import Pool
 from sendpool.domain.request import Recipient, SendRequest
 from sendpool.pipeline.render import Readings
 from sendpool.pipeline.roster import Roster
-from sendpool.store.consent import PAGE, add_opt_outs, all_people, count_opt_outs, find_opt_outs
+from sendpool.store.consent import PAGE, add_opt_outs, all_people, count_opt_outs, find_opt_outs, newer_opt_outs
 from sendpool.store.database import Database, Script
 
 #: The code of a recipient who has opted out, what is said of it, and the rule by which a message ends for it.
@@ -26,6 +26,8 @@ SAID = "the recipient has opted out of messages from this account, pool or sende
 RULE = "sendpool/suppressed"
 #: Entries that a new account's filter has room for.
 _ROOM = 16_384
+#: Microseconds that a look at the ledger reaches back behind the one before.
+_OVERLAP = 30_000_000
 
 
 class Addressee(NamedTuple):
@@ -51,6 +53,8 @@ class Consent:
     def __init__(self, roster: Callable[[], Roster]) -> None:
         self._roster = roster
         self._filters: dict[int, Filter] = {}
+        #: When the ledger was last looked at for what other processes have written (microseconds since 1970).
+        self._looked_at = 0
         #: What is learned while the ledger is being loaded.
         self._recent: list[OptOut] | None = None
         self._programmes: tuple[Roster | None, dict[int, frozenset[str]]] = (None, {})
@@ -75,6 +79,13 @@ class Consent:
         self._filters, self._recent = fresh, None
         self.learn(recent)
 
+    async def refresh(self, database: Database, now: int) -> None:
+        """Learn what other processes on the same database have written since the last look (microseconds)."""
+        # As far back again as clocks of machines may differ and commits may take.
+        # The first look goes back to long before the whole ledger was read.
+        after, self._looked_at = (self._looked_at or now - 20 * _OVERLAP) - _OVERLAP, now
+        self.learn(await database.read(newer_opt_outs(self._roster().hidden_by_account, after)))
+
     def any_of(self, account_id: int) -> bool:
         """Whether anybody has opted out of what this account sends."""
         return account_id in self._filters
@@ -95,7 +106,9 @@ class Consent:
             known = self._filters.get(entry.account_id)
             if known is None:
                 known = self._filters[entry.account_id] = Filter(_ROOM)
-            known.add(Person(entry.space, entry.address))
+            one = Person(entry.space, entry.address)
+            if one not in known:
+                known.add(one)
             if self._recent is not None:
                 self._recent.append(entry)
 

@@ -348,6 +348,8 @@ class Sweeper:
             steps.append(partial(leave_lanes, engine=engine, lanes=lanes))
         if self._round % RARELY == 0:
             await self._look_at_queues()
+            if engine.fence.shared:
+                await engine.consent.refresh(engine.database, engine.clock.wall())
             if engine.consent.crowded:
                 await engine.consent.load(engine.database, lambda: engine.settle(_nothing))
             self._forget_awaited()

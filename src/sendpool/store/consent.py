@@ -86,6 +86,17 @@ def all_people(after: tuple[int, str, str]) -> Script[list[tuple[int, Person]]]:
     return [(row[0], Person(row[1], row[2])) for row in rows]
 
 
+def newer_opt_outs(account_ids: Iterable[int], after: int) -> Script[list[OptOut]]:
+    """Entries of these accounts that were made after a moment (microseconds since 1970)."""
+    rows = yield Bulk(
+        "FROM v JOIN opt_out o ON o.account_id = v.account_id AND o.created_at > v.after",
+        (("account_id", "bigint"), ("after", "bigint")),
+        [(account_id, after) for account_id in account_ids],
+        ("o.account_id", "o.space", "o.address", "o.scope", "o.source", "o.actor"),
+    )
+    return [OptOut(*row) for row in rows]
+
+
 def list_opt_outs(account_id: int, limit: int, after: tuple[str, str, str] | None = None) -> Script[list[LedgerRow]]:
     """Entries of an account in the order of space, address and scope, behind a place or from the beginning."""
     rows = yield Query(
