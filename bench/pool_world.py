@@ -141,7 +141,7 @@ class World:
         self._order = self._flows = self._people = 0
         self._counting = Counting()
         self._standings: dict[Route, Standing] = {}
-        self._restraint = Restraint(lambda: 0.0)
+        self._restraint = Restraint(lambda: 0.0, {})
         self._quota = dict.fromkeys(self.senders, 0.0)
 
     @property

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from sendpool.pipeline.restraint import CLOSED_FOR, LEFT_AT_LEAST, Able, Restraint
+from types import SimpleNamespace
+from typing import Any
+
+from sendpool.domain.reasons import Reason, Remark
+from sendpool.pipeline.restraint import CLOSED_FOR, LEFT_AT_LEAST, Able, Restraint, in_country
 
 GB, DE = "+447700900123", "+4915112345678"
 
 
 def restraint(**shares: dict[str, float]) -> Restraint:
-    made = Restraint(lambda: 0.0)
+    made = Restraint(lambda: 0.0, {})
     made.restrain({int(name.removeprefix("s")): countries for name, countries in shares.items()})
     return made
 
@@ -57,7 +61,7 @@ def test_addresses_tell_who_is_restrained() -> None:
 
 def test_closed_country_is_closed_for_an_hour_however_few_the_others_are() -> None:
     now = [0.0]
-    made = Restraint(lambda: now[0])
+    made = Restraint(lambda: now[0], {})
     made.close(1, "GB")
     able = [Able(1, 1.0, 100.0), Able(2, 1.0, 1.0)]
 
@@ -71,3 +75,22 @@ def test_closed_country_is_closed_for_an_hour_however_few_the_others_are() -> No
     made.close(1, "GB")
     made.open(1)
     assert not made
+
+
+def test_gates_are_told_what_their_health_keeps_from_them() -> None:
+    gates: dict[int, Any] = {1: SimpleNamespace(health=None), 2: SimpleNamespace(health=None)}
+    made = Restraint(lambda: 0.0, gates)
+    made.restrain({1: {"GB": 0.05, "DE": 0.4}, 2: {"DE": 0.4}})
+
+    assert gates[1].health == Remark(Reason.TRICKLE, about="DE, GB")
+    assert gates[2].health == Remark(Reason.RECOVERING, about="DE")
+    made.restrain({})
+    assert gates[1].health is gates[2].health is None
+
+
+def test_health_is_no_reason_in_another_country() -> None:
+    poor = Remark(Reason.TRICKLE, about="DE, GB")
+
+    assert in_country(poor, "GB") == Remark(Reason.TRICKLE, about="GB")
+    assert in_country(poor, "FR") == Remark(Reason.READY)
+    assert in_country(Remark(Reason.LINK_DOWN), "FR") == Remark(Reason.LINK_DOWN)

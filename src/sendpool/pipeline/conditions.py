@@ -32,7 +32,9 @@ def condition(gate: Gate | None, link: Link | None, now: float) -> Remark:
     paused = max(gate.bucket.paused_until, link.bucket.paused_until)
     if gate.bounds is not None:
         paused = max(paused, gate.bounds.paused_until)
-    return Remark(Reason.PAUSED, paused) if paused > now else _READY
+    if paused > now:
+        return Remark(Reason.PAUSED, paused)
+    return gate.health or _READY
 
 
 def momentary(gate: Gate, link: Link, now: float, horizon: float) -> Remark:

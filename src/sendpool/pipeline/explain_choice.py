@@ -16,7 +16,8 @@ from sendpool.domain.reasons import Reason, Remark, Verdict, say
 from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.states import AttemptState
 from sendpool.pipeline.book import ANYONE
-from sendpool.pipeline.countries import destination_of
+from sendpool.pipeline.countries import country_of, destination_of
+from sendpool.pipeline.restraint import in_country
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.scene import Standing
 from sendpool.pipeline.settle import SUBMITTED
@@ -40,6 +41,8 @@ def candidates_of(attempt: StoryOfAttempt, story: Story, roster: Roster) -> list
     address = at_step(story.message.address, attempt.step)
     excluded = lanes.exclusions(destination_of(address))
     meant = lanes.pick(address) if not previous else None
+    country = country_of(address)
+    scene = {key: _at(standing, country) for key, standing in scene.items()}
     own = scene.get(attempt.sender_id)
     remarks: dict[int, Remark] = {}
     for sender_id, standing in scene.items():
@@ -126,7 +129,7 @@ def _now(
     remarks: dict[int, Remark] = {}
     for sender, _ in roster.members(pool_id, channel):
         if lane == str(sender.id):
-            remarks[sender.id] = sight.remark(sender)
+            remarks[sender.id] = in_country(sight.remark(sender), country_of(address))
         elif sender.id in spent:
             remarks[sender.id] = Remark(spent[sender.id])
         elif sender.id in excluded:
@@ -136,7 +139,7 @@ def _now(
         elif lane.isdigit():
             remarks[sender.id] = Remark(others)
         else:
-            remarks[sender.id] = sight.remark(sender)
+            remarks[sender.id] = in_country(sight.remark(sender), country_of(address))
     return _with_tiers(remarks, lanes.tier_of)
 
 
@@ -226,6 +229,12 @@ def _standings(body: str | None) -> dict[int, Standing]:
         return {}
     members: list[list[Any]] = msgspec.json.decode(body)["members"]
     return {one[0]: Standing(*one) for one in members}
+
+
+def _at(standing: Standing, country: str) -> Standing:
+    """What a standing says of a message to a country: poor health is that of some countries only."""
+    remark = in_country(Remark(standing_reason(standing), standing.until, standing.about), country)
+    return standing._replace(state=remark.reason.value, about=remark.about)
 
 
 def standing_reason(standing: Standing) -> Reason:

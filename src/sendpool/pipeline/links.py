@@ -11,6 +11,7 @@ from sendpool.domain.fairness import RoundRobin
 from sendpool.domain.inflight import Flights
 from sendpool.domain.message import Content
 from sendpool.domain.ownership import FOREVER, Tenure
+from sendpool.domain.reasons import Remark
 from sendpool.domain.scopes import Bounds
 from sendpool.domain.sender import Sender
 from sendpool.domain.throughput import Bucket
@@ -95,6 +96,8 @@ class Gate:
         self.bucket = bucket
         self.options = options
         self.flights = Flights()
+        #: What its health keeps from it, and of which countries; None: nothing.
+        self.health: Remark | None = None
         #: What bounds it beside its bucket and its connection's; None: nothing.
         self.bounds: Bounds | None = None
         #: When its limit of the day is reset, where it has reached it (monotonic seconds).

@@ -55,7 +55,7 @@ class Planner:
         self.book = book
         self.roster = Roster()
         self.scenes = Scenes()
-        self.restraint = Restraint(clock.monotonic)
+        self.restraint = Restraint(clock.monotonic, gates)
         self.links = links
         self.gates = gates
         self._limiter = limiter

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from sendpool.domain.health import TRICKLE
+from sendpool.domain.reasons import Reason, Remark
 from sendpool.domain.trickle import Trickle, Trickles
 from sendpool.pipeline.countries import country_of
+from sendpool.pipeline.links import Gate
 
 #: The part of a pool's throughput that healthy senders must have for others to be held back: with less, messages would
 #: only pile up at those few.
@@ -27,8 +30,10 @@ class Able(NamedTuple):
 class Restraint:
     """Shares of senders that are not healthy, and what that leaves them in each pool. Lives on the event loop."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], gates: Mapping[int, Gate]) -> None:
+        """*gates*, by sender, are told what their health keeps from them."""
         self._clock = clock
+        self._gates = gates
         self._healthy: Mapping[int, Mapping[str, float]] = {}
         #: Until when nothing goes from a sender to a country.
         self._closed: dict[tuple[int, str], float] = {}
@@ -56,7 +61,16 @@ class Restraint:
         self._shares = {sender_id: dict(countries) for sender_id, countries in shares.items() if countries}
         for sender_id, country in self._closed:
             self._shares.setdefault(sender_id, {})[country] = 0.0
+        for sender_id, gate in self._gates.items():
+            gate.health = self._remark(sender_id)
         self._trickles = {key: one for key, one in self._trickles.items() if key[2] in self._shares.get(key[1], ())}
+
+    def _remark(self, sender_id: int) -> Remark | None:
+        countries = self._shares.get(sender_id)
+        if not countries:
+            return None
+        reason = Reason.TRICKLE if min(countries.values()) <= TRICKLE else Reason.RECOVERING
+        return Remark(reason, about=", ".join(sorted(countries)))
 
     def restrains(self, sender_id: int, address: str) -> bool:
         """Whether a sender is to get little of what goes where this address is."""
@@ -93,3 +107,10 @@ class Restraint:
         trickle.part = part
         trickle.closed = (one.sender_id, country) in self._closed
         return trickle
+
+
+def in_country(remark: Remark, country: str) -> Remark:
+    """What a remark about a sender's health says of a message to one country: the sender is ready for all others."""
+    if remark.reason not in (Reason.TRICKLE, Reason.RECOVERING):
+        return remark
+    return remark._replace(about=country) if country in remark.about.split(", ") else Remark(Reason.READY)
