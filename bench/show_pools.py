@@ -8,7 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from bench import pools_scenarios, pools_scenarios_health
+from bench import pools_scenarios, pools_scenarios_health, pools_scenarios_throughput
 from bench.pools_scenarios import POOL_QUICK, PoolSizes
 from bench.show import Show, run
 
@@ -16,6 +16,8 @@ SHOW = Show(
     "sender pools",
     {
         "a": pools_scenarios.campaigns,
+        "b": pools_scenarios_throughput.mixed,
+        "c": pools_scenarios_throughput.shared_scope,
         "d": pools_scenarios.sticky,
         "e": pools_scenarios.beside_a_lane,
         "f": pools_scenarios_health.silent_loss,

@@ -23,6 +23,7 @@ from sendpool.cli.drain import drain
 from sendpool.cli.events import events
 from sendpool.cli.explain import explain
 from sendpool.cli.keys import keys
+from sendpool.cli.limits import limits
 from sendpool.cli.nodes import nodes
 from sendpool.cli.options import MISUSED, ConfigPath, DatabaseUrl, failed, load_config
 from sendpool.cli.profiles import profiles
@@ -57,6 +58,7 @@ app.command(restored)
 app.command(templates)
 app.command(consent)
 app.command(senders)
+app.command(limits)
 app.command(events)
 app.command(explain)
 app.command(log)

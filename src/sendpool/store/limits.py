@@ -169,3 +169,41 @@ def hold(rows: Sequence[tuple[int, int, int, int, int, str]]) -> Script[None]:
 def release_held(now: int) -> Script[None]:
     """Make every row due that a limit holds: who may send has changed, so that somebody may take it now."""
     yield Query("UPDATE later SET due = ? WHERE held IS NOT NULL AND due > ?", (now, now))
+
+
+class Limited(NamedTuple):
+    """A scope with its limits and what was learned of it."""
+
+    scope: str
+    #: Its address or name; None for a named scope.
+    name: str | None
+    mps: float | None
+    daily_limit: int | None
+    day_zone: str
+    recipient_limit: int | None
+    pair_seconds: float | None
+    pair_burst: int | None
+    learned_mps: float | None
+    throttled_at: int | None
+    paused_until: int | None
+    throttles: int | None
+
+
+def list_limited() -> Script[list[Limited]]:
+    """Every scope that the configuration declares, with what was learned of it: connections, named scopes, senders."""
+    rows = yield Query(
+        "SELECT d.scope, coalesce(s.address, c.name), d.mps, d.daily_limit, d.day_zone, d.recipient_limit,"
+        " d.pair_seconds, d.pair_burst, l.mps, l.at, l.paused_until, l.throttles FROM scope_declared d"
+        " LEFT JOIN scope_learned l ON l.scope = d.scope"
+        " LEFT JOIN sender s ON d.scope = 'sender:' || s.id LEFT JOIN connection c ON d.scope = 'connection:' || c.id"
+        " ORDER BY d.scope"
+    )
+    return [Limited(*row) for row in rows]
+
+
+def count_contacts(now: int) -> Script[dict[str, int]]:
+    """First contacts that still count, by scope."""
+    rows = yield Query(
+        "SELECT scope, count(*) FROM scope_contact WHERE at > ? GROUP BY scope ORDER BY scope", (now - WINDOW - GUARD,)
+    )
+    return dict(rows)
