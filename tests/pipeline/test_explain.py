@@ -7,10 +7,12 @@ from pathlib import Path
 
 from tests.pipeline.carriers import Carrier, refused
 from tests.pipeline.rcs_carriers import SMS, RcsCarrier, between
+from tests.pipeline.test_rehearse import request as asked
 from tests.pipeline.worlds import Line, World, everyone, virtually, world
 
 from sendpool.connectors.base import CarrierId, Outcome, Rejected, Submission, Throttled, Uncertain
 from sendpool.domain import ids
+from sendpool.domain.consent import OptOut
 from sendpool.domain.explanation import Explanation, Waiting
 from sendpool.domain.failures import TABLE_VERSION, classify
 from sendpool.domain.message import Category
@@ -19,6 +21,7 @@ from sendpool.domain.schedule import Moment
 from sendpool.domain.sender import Channel
 from sendpool.pipeline.cancel import Wish, cancel
 from sendpool.pipeline.explain import explain_message
+from sendpool.pipeline.rehearse import rehearse
 from sendpool.store.database import Query, Script
 from sendpool.store.history import MessagePlace
 from sendpool.testing.explanations import complete
@@ -378,3 +381,22 @@ async def test_a_lower_tier_that_was_ready_says_that_a_better_one_was_too(fresh:
         await one.until_states(DELIVERED=1)
 
         assert verdicts(await explained(one, sent)) == {FAST: ("taken", "only_one"), SLOW: ("skipped", "lower_tier")}
+
+
+@virtually
+async def test_who_opts_out_while_the_message_waits_is_why_it_ended(fresh: Path) -> None:
+    carrier = Carrier()
+    carrier.up = False
+    (somebody,) = everyone(1)
+    async with world(fresh, a=Line(carrier, {FAST: 10.0})) as one:
+        sent = await one.send(somebody)
+        entry = OptOut(one.account_id, "P", somebody, "", "command", "command line")
+        await one.engine.change(lambda: one.engine.consent.keep([entry], one.engine.clock.wall()))
+        carrier.link(up=True)
+        await one.until_states(FAILED=1)
+
+        found = await explained(one, sent)
+
+        assert steps(found)[0] == ("SMS", "passed", "opted_out")
+        told = await rehearse(one.engine, asked(one, somebody))
+        assert (told.total, told.unaddressable, told.detail[0].outcome) == (0, 1, "unaddressable")

@@ -8,7 +8,7 @@ import msgspec
 
 from sendpool.domain.decision import is_closed
 from sendpool.domain.explanation import PASSED, PlanStep, StepOutcome, StepReason
-from sendpool.domain.failures import FailureClass, by_rule, of_class
+from sendpool.domain.failures import FailureClass, api_code, by_rule, of_class
 from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, Content, at_step, space_at_step
 from sendpool.domain.plan import SPACES
 from sendpool.domain.routing import CHANNELS_OF
@@ -16,7 +16,7 @@ from sendpool.domain.sender import Channel
 from sendpool.domain.states import AttemptState, MessageState
 from sendpool.pipeline.book import ANYONE, ASKING
 from sendpool.pipeline.capability import NOT_REACHABLE
-from sendpool.pipeline.decide import ORPHANED_CODE
+from sendpool.pipeline.decide import EXPIRED_RULE, ORPHANED_CODE
 from sendpool.pipeline.render import EMPTY, UNFIT
 from sendpool.pipeline.roster import Roster
 from sendpool.store.stories import Story, StoryOfAttempt
@@ -29,6 +29,11 @@ _ENDINGS = {
     ORPHANED_CODE: (StepOutcome.PASSED, StepReason.ABANDONED),
     EMPTY: (StepOutcome.PASSED, StepReason.NOTHING_TO_SAY),
     UNFIT: (StepOutcome.PASSED, StepReason.NOTHING_TO_SAY),
+    by_rule("sendpool/suppressed").wire_code: (StepOutcome.PASSED, StepReason.OPTED_OUT),
+    by_rule("sendpool/country").wire_code: (StepOutcome.PASSED, StepReason.COUNTRY_CLOSED),
+    by_rule("sendpool/destination").wire_code: (StepOutcome.PASSED, StepReason.NO_SENDER_THERE),
+    by_rule("sendpool/campaign").wire_code: (StepOutcome.PASSED, StepReason.NO_CAMPAIGN),
+    by_rule(EXPIRED_RULE).wire_code: (StepOutcome.PASSED, StepReason.EXPIRED),
 }
 _OPEN = {
     AttemptState.STARTED: (StepOutcome.SENDING, StepReason.AT_CARRIER),
@@ -97,7 +102,7 @@ def _stand(step: int, story: Story, now: int) -> _Stand:
     if step < message.step:
         return _worded(StepOutcome.PASSED, _why_passed(step, story))
     if step == message.step and message.state in _ENDED:
-        return _worded(*_why_never(story))
+        return _why_never(story)
     if under_way:
         return _worded(StepOutcome.SPARE, StepReason.TURN_LATER)
     done = message.state in _DONE
@@ -122,11 +127,14 @@ def _why_passed(step: int, story: Story) -> StepReason:
     return StepReason.INVALID if at_step(message.address, step) in invalid else StepReason.NO_SENDER
 
 
-def _why_never(story: Story) -> tuple[StepOutcome, StepReason]:
+def _why_never(story: Story) -> _Stand:
     """Why a message ended at a step where nobody had tried."""
+    code = story.message.error_code
     if story.message.state == MessageState.CANCELED:
-        return StepOutcome.UNUSED, StepReason.CANCELED
-    return _ENDINGS.get(story.message.error_code, (StepOutcome.PASSED, StepReason.EXPIRED))
+        return _worded(StepOutcome.UNUSED, StepReason.CANCELED)
+    if code is not None and code not in _ENDINGS:
+        return StepOutcome.PASSED, str(code), api_code(code).meaning
+    return _worded(*_ENDINGS.get(code, (StepOutcome.PASSED, StepReason.EXPIRED)))
 
 
 def _left_out(story: Story, roster: Roster) -> list[PlanStep]:
