@@ -241,11 +241,16 @@ Fill = Callable[[Database, int], Awaitable[None]]
 # ---------------------------------------------------------------- cases
 
 
+def in_turn(made: Sequence[Store], turn: int) -> Sequence[Store]:
+    """The stores forwards, then backwards: who comes first finds other caches than who comes last."""
+    return made if turn % 2 else made[::-1]
+
+
 async def as_rows(make: Open, backlogs: Sequence[int]) -> list[Store]:
     """Everything waits in one queue."""
     async with stores(make, "rows", backlogs, add_rows) as made:
         for turn in range(CLAIMS + WARM):
-            for store in made:
+            for store in in_turn(made, turn):
                 await store.claim("claim", ROWS)
                 await store.claim("claim of a part", ROWS * 3 // 5)
                 if turn % 10 == 0:
@@ -264,9 +269,10 @@ async def as_chunks(make: Open, backlogs: Sequence[int]) -> list[Store]:
 
     async with stores(make, "chunks", backlogs, fill) as made:
         for turn in range(CLAIMS + WARM):
-            for store in made:
+            for store in in_turn(made, turn):
                 await store.claim("claim", ROWS)
-                await store.expand(turn * 7)
+                for place in range(3):
+                    await store.expand(turn * 7 + place * 101)
                 if turn < 3:
                     await store.note("open operations", _open_operations(), writes=False)
         return warmed(made)
@@ -283,7 +289,7 @@ async def beside_a_lane(make: Open, backlogs: Sequence[int]) -> list[Store]:
     others = range(ONE + 1, SENDERS + 1)
     async with stores(make, "lane", backlogs, fill) as made:
         for turn in range(CLAIMS + WARM):
-            for store in made:
+            for store in in_turn(made, turn):
                 await store.claim("claim", len(others), others)
                 if turn % 10 == 0:
                     await store.upkeep()
@@ -297,7 +303,9 @@ WARM = 3
 def warmed(made: Sequence[Store]) -> list[Store]:
     """The same without what was measured while the caches were cold."""
     for store in made:
-        store.took = {name: took[WARM:] if len(took) > 2 * WARM else took[1:] for name, took in store.took.items()}
+        store.took = {
+            name: took[WARM:] if len(took) > 2 * WARM else took[1:] or took for name, took in store.took.items()
+        }
     return list(made)
 
 
@@ -316,7 +324,7 @@ def medians(made: Sequence[Store]) -> dict[str, dict[str, float]]:
 
 async def measure(databases: Sequence[str], most: int) -> dict[str, Any]:
     """Everything, by database."""
-    sizes = [size for size in SIZES if size <= most]
+    sizes = sorted({*(size for size in SIZES if size < most), most})
     found: dict[str, Any] = {}
     for name in databases:
         async with DATABASES[name]() as make:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
+from bench.claim_cost import claim_cost
 from bench.database_outage import OUTAGE_QUICK, OutageSizes, database_outage
 from bench.figures import Figure
 from bench.hundred_kills import KILLS_QUICK, KillSizes, hundred_kills
@@ -17,11 +18,12 @@ from bench.two_nodes import NODES_QUICK, NodeSizes, two_nodes
 
 
 class LossSizes(NamedTuple):
-    """What each figure takes."""
+    """What each figure takes; `backlog` is how many messages wait, at most, where claims are measured."""
 
     kills: KillSizes = KillSizes()
     nodes: NodeSizes = NodeSizes()
     outage: OutageSizes = OutageSizes()
+    backlog: int = 10_000_000
 
 
 def kills(sizes: LossSizes) -> list[Figure]:
@@ -39,12 +41,17 @@ def outage(sizes: LossSizes) -> list[Figure]:
     return database_outage(sizes.outage)
 
 
+def claims(sizes: LossSizes) -> list[Figure]:
+    """What a claim costs with up to ten million messages waiting, as rows and in chunks, on SQLite and PostgreSQL."""
+    return claim_cost(sizes.backlog)
+
+
 SHOW = Show(
     "nothing lost",
-    {"a": kills, "b": nodes, "c": outage},
+    {"a": kills, "b": nodes, "c": outage, "claims": claims},
     LossSizes(),
-    LossSizes(KILLS_QUICK, NODES_QUICK, OUTAGE_QUICK),
-    within=1_500,
+    LossSizes(KILLS_QUICK, NODES_QUICK, OUTAGE_QUICK, backlog=100_000),
+    within=2_700,
 )
 
 if __name__ == "__main__":

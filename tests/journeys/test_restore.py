@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SENDERS = [("+12034458910", 60.0), ("+12034458911", 60.0)]
 KEY = 'secret_key = "the key of a journey"'
 NUMBER, CHUNKED = 300, 3_000
+#: Submits that the carrier may have in hand.
+WINDOW = 50
 
 
 def by_backup(source: Path, target: Path) -> None:
@@ -101,7 +103,8 @@ async def check(rig: Rig, server: Server, centre: MessageCentre) -> None:
     assert len(centre.submits) == at_the_carrier + 20
     report = await rig.command(server, "audit")
     assert report["sound"], report["findings"]
-    assert report["messages"]["unknown"] == waiting
+    # A receipt that was on its way may have settled one that the carrier had in hand.
+    assert waiting - WINDOW <= report["messages"]["unknown"] <= waiting
     assert report["messages"]["queued"] == 0
     assert [one["action"] for one in await rig.command(server, "log", "--limit", "500")].count("database.restored") == 2
 
