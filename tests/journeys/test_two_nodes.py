@@ -17,6 +17,7 @@ from sendpool.simulate.centre import MessageCentre
 from sendpool.simulate.record import Submit
 from sendpool.simulate.script import Script
 from sendpool.testing.postgres_server import PostgresServer, postgres_server
+from sendpool.testing.road import road_to
 
 if TYPE_CHECKING:
     from tests.journeys.conftest import Rig, Server
@@ -77,16 +78,14 @@ async def carriers() -> AsyncIterator[Carriers]:
         yield Carriers([await stack.enter_async_context(MessageCentre(script)) for _ in NAMES])
 
 
-async def node(
-    number: int, postgres: PostgresServer, rig: Rig, carriers: Carriers, more: str = "", *, start: bool = True
-) -> Server:
+async def node(number: int, url: str, rig: Rig, carriers: Carriers, more: str = "", *, start: bool = True) -> Server:
     """One of the two servers; their files differ in the name by which carriers know them."""
     connections = [
         rig.smpp(name, centre.port, [(f"+1203445891{place}", MPS)], system_id=f"node-{number}")
         for place, (name, centre) in enumerate(zip(NAMES, carriers.centres, strict=True))
     ]
     server = await rig.server(start=False)
-    server.url = postgres.url()
+    server.url = url
     server.write(*connections, server=f"{KEY}\n{more}")
     if start:
         await server.start()
@@ -114,8 +113,8 @@ def _when_all(carriers: Carriers, node: str, after: float, sources: Collection[s
 async def test_one_of_two_nodes_is_killed_and_the_other_told_to_end(
     rig: Rig, postgres: PostgresServer, carriers: Carriers
 ) -> None:
-    first = await node(1, postgres, rig, carriers)
-    second = await node(2, postgres, rig, carriers)
+    first = await node(1, postgres.url(), rig, carriers)
+    second = await node(2, postgres.url(), rig, carriers)
     await rig.until(carriers.shared, 60.0, "each has two connections")
     pool = await first.pool()
     operation = await second.send(pool, rig.phones(3000))
@@ -172,9 +171,37 @@ async def _assert_nothing_lost(rig: Rig, server: Server, operation: str, carrier
     carriers.assert_throughput(MPS)
 
 
+async def test_a_node_cut_off_from_the_database_stops_before_the_other_one_begins(
+    rig: Rig, postgres: PostgresServer, carriers: Carriers
+) -> None:
+    async with road_to(postgres.url()) as road:
+        first = await node(1, postgres.url(), rig, carriers)
+        await node(2, road.url, rig, carriers)
+        await rig.until(carriers.shared, 60.0, "each has two connections")
+        pool = await first.pool()
+        operation = await first.send(pool, rig.phones(2500))
+        await rig.until(lambda: len({one.system_id for one in carriers.submits()}) == 2, what="both send")
+        theirs = {f"+1203445891{place}" for place, user in enumerate(carriers.users()) if user == "node-2"}
+
+        road.cut()
+        cut_at = time.time()
+        taken = partial(_when_all, carriers, "node-1", cut_at, theirs)
+        takeover = await rig.until(taken, 40.0, "the other one sends through all four") - cut_at
+        for source in theirs:
+            last = max(one.at for one in carriers.submits() if one.system_id == "node-2" and one.source == source)
+            first_at = min(one.at for one in carriers.submits() if one.system_id == "node-1" and one.source == source)
+            assert last < first_at
+        road.mend()
+
+        await rig.until(partial(_everything_left, first, operation), 90.0, "everything has left")
+        print(f"takeover from a node that was cut off: {takeover:.1f} s")
+        assert takeover <= 25.0
+        await _assert_nothing_lost(rig, first, operation, carriers, 2500)
+
+
 async def test_one_takes_requests_and_the_other_sends(rig: Rig, postgres: PostgresServer, carriers: Carriers) -> None:
-    sending = await node(2, postgres, rig, carriers, 'role = "send"')
-    taking = await node(1, postgres, rig, carriers, 'role = "api"')
+    sending = await node(2, postgres.url(), rig, carriers, 'role = "send"')
+    taking = await node(1, postgres.url(), rig, carriers, 'role = "api"')
     assert (await sending.ask("GET", "/healthz")).status == 200
     assert (await sending.ask("GET", "/v1/Messages")).status == 404
     await rig.until(lambda: carriers.users() == ["node-2"] * 4, 20.0, "one is bound to all")

@@ -294,11 +294,13 @@ async def test_a_node_that_only_takes_requests_holds_nothing_and_hears_what_is_t
     key = sender.engine.book.number(7, Channel.SMS)
 
     began = time.monotonic()
-    await api.line.run(api.node.tell(News([key], roster=True, keeper=True, revokes=[(7, 1, 1)])))
-    await world.until(lambda: len(heard) == 3, "it has heard")
+    sender.node.learn_consent = lambda: heard.append("consent")
+    news = News([key], roster=True, keeper=True, revokes=[(7, 1, 1)], consent=True)
+    await api.line.run(api.node.tell(news))
+    await world.until(lambda: len(heard) == 4, "it has heard")
     took = time.monotonic() - began
 
-    assert sorted(heard) == ["keep True", "reload", "revoke [(7, 1)]"]
+    assert sorted(heard) == ["consent", "keep True", "reload", "revoke [(7, 1)]"]
     assert sender.engine.book.waiting(key) == 1
     assert sender.engine.woken > 0
     assert took < 0.5

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import json
 from collections.abc import AsyncIterator
+from math import inf
 from pathlib import Path
 
+import pytest
 from tests.pipeline.worlds import World, everyone, virtually, world
 
-from sendpool.connectors.base import ConnectionSettings, SenderSettings
+from sendpool.connectors.base import CallbackRequest, ConnectionSettings, SenderSettings
+from sendpool.connectors.rcs.events import signature
+from sendpool.domain.ownership import Tenure
 from sendpool.domain.request import AccountOrigin
 from sendpool.domain.sender import Channel
+from sendpool.domain.standing import Stood
+from sendpool.domain.throughput import BucketState
 from sendpool.pipeline.inventory import take_inventory
 from sendpool.pipeline.supervise import Supervisor
 from sendpool.store.accounts import create_account
@@ -210,3 +218,93 @@ async def test_a_number_that_two_accounts_have_is_two_senders_with_rates_and_opt
         gates = {gate.sender.account_id: gate for gate in board.w.engine.sending.gates.values()}
         assert (gates[board.w.account_id].bucket.mps, gates[board.w.account_id].options) == (5.0, {"of": "mine"})
         assert (gates[other.id].bucket.mps, gates[other.id].options) == (7.0, {"of": "theirs"})
+
+
+# ---------------------------------------------------------------- leases
+
+
+def leased(board: Switchboard) -> Supervisor:
+    """In place of the board's: one that may open nothing until it owns it."""
+    board.supervisor = Supervisor(board.w.engine, {})
+    return board.supervisor
+
+
+@virtually
+async def test_only_connections_that_this_process_owns_are_opened_and_they_go_at_once(fresh: Path) -> None:
+    async with switchboard(fresh) as board:
+        supervisor = leased(board)
+        await board.apply(sandbox("a", NUMBER), sandbox("b", OTHER))
+        assert board.links() == {}
+        keys = {settings.name: key for key, (settings, _) in supervisor._wanted.items()}
+
+        await supervisor.own([keys["a"]], Tenure("connection:1", 7, inf), Stood())
+        await board.send(20)
+        await board.w.until_states(DELIVERED=20)
+
+        assert list(board.links()) == ["a"]
+        assert await board.w.rows("SELECT DISTINCT epoch, connection_id FROM attempt") == [(7, keys["a"])]
+
+        await asyncio.wait(supervisor.give_up([keys["a"]]))
+        assert board.links() == {}
+        await board.send(5, first=100)
+        await asyncio.sleep(5)
+        assert await board.w.rows("SELECT count(*) FROM attempt") == [(20,)]
+
+
+@virtually
+async def test_nothing_leaves_by_a_tenure_that_is_over_though_it_was_started(fresh: Path) -> None:
+    async with switchboard(fresh) as board:
+        supervisor = leased(board)
+        await board.apply(sandbox("a", NUMBER, sender_mps=1.0))
+        (key,) = supervisor._wanted
+        tenure = Tenure("connection:1", 7, inf)
+        await supervisor.own([key], tenure, Stood())
+        await board.send(10)
+        await board.w.until(lambda: board.w.engine.sending.flights)
+
+        tenure.end()
+        await asyncio.sleep(5)
+
+        ((left,),) = await board.w.rows("SELECT count(*) FROM attempt WHERE state <> 10")
+        assert left < 3
+        assert await board.w.rows("SELECT count(*) FROM outq") == [(10 - left,)]
+
+
+@virtually
+async def test_buckets_go_on_from_where_they_stood(fresh: Path) -> None:
+    async with switchboard(fresh) as board:
+        supervisor = leased(board)
+        await board.apply(sandbox("a", NUMBER, mps=10.0))
+        (key,) = supervisor._wanted
+        stood = Stood({f"connection:{key}": BucketState(9.0, 0.0, 1.0, 0)}, 1.0)
+
+        await supervisor.own([key], Tenure("connection:1", 7, inf), stood)
+
+        now = board.w.engine.clock.monotonic()
+        assert supervisor.debts([key])[f"connection:{key}"].full_in == pytest.approx(8.0)
+        assert board.w.engine.sending.links[key].bucket.free_at(now) > now + 7.0
+
+
+@virtually
+async def test_reports_by_http_are_checked_and_taken_for_a_connection_that_another_node_has(fresh: Path) -> None:
+    token = "a-client-token"
+    settings = ConnectionSettings(
+        name="rcs", type="rcs", options={"base_url": "http://127.0.0.1:9", "token": "t", "client_token": token}
+    )
+    async with switchboard(fresh) as board:
+        supervisor = leased(board)
+        await board.apply(settings)
+
+        (route,) = supervisor.callbacks("rcs")
+        shook = await route.handle(CallbackRequest("/", {}, b'{"clientToken":"a-client-token","secret":"s"}'))
+        forged = await route.handle(CallbackRequest("/", {}, b'{"clientToken":"another","secret":"s"}'))
+        said = b'{"senderPhoneNumber":"+447700900001","eventType":"DELIVERED","messageId":"SM1","agentId":"x"}'
+        envelope = json.dumps({"message": {"data": base64.b64encode(said).decode()}}).encode()
+        signed = {"x-goog-signature": signature(token, said)}
+        stored = await route.handle(CallbackRequest("/", signed, envelope))
+        unsigned = await route.handle(CallbackRequest("/", {}, envelope))
+
+        assert (shook.status, forged.status, stored.status, unsigned.status) == (200, 400, 200, 401)
+        assert board.links() == {}
+        # It is of no attempt that is known here: it waits for one.
+        assert await board.w.rows("SELECT carrier_id FROM receipt") == [("SM1",)]

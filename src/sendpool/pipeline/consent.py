@@ -57,6 +57,8 @@ class Consent:
         self._looked_at = 0
         #: What is learned while the ledger is being loaded.
         self._recent: list[OptOut] | None = None
+        #: Whether the commit under way has written entries: other processes are to know them too.
+        self.unsaid = False
         self._programmes: tuple[Roster | None, dict[int, frozenset[str]]] = (None, {})
 
     async def load(self, database: Database, barrier: Callable[[], Awaitable[None]] | None = None) -> None:
@@ -98,6 +100,7 @@ class Consent:
     def keep(self, entries: Collection[OptOut], now: int) -> Script[int]:
         """Write entries, and know them from now on. Brings how many are new."""
         self.learn(entries)
+        self.unsaid = self.unsaid or bool(entries)
         return (yield from add_opt_outs(entries, now))
 
     def learn(self, entries: Iterable[OptOut]) -> None:

@@ -507,8 +507,9 @@ class Engine:
 
     def _tell(self, batch: Batch, due: Sequence[QueueRow], revokes: Sequence[Revoke]) -> Script[None]:
         """Let other processes know what this commit brings."""
+        opted_out, self.consent.unsaid = self.consent.unsaid, False
         if self.fence.company:
-            yield from self.fence.tell(_news(batch, due, revokes))
+            yield from self.fence.tell(_news(batch, due, revokes)._replace(consent=opted_out))
 
     def _settle_all(self, batch: Batch, held: Collection[int], bench: Bench, due: list[QueueRow]) -> Script[int]:
         """Results before receipts, so that a receipt finds its segment. Brings how many receipts found none."""

@@ -30,6 +30,8 @@ class News(NamedTuple):
     keeper: bool
     #: (message, attempt, connection) of attempts to be taken back.
     revokes: Sequence[tuple[int, int, int]]
+    #: Somebody has opted out.
+    consent: bool = False
 
 
 class Fence(Protocol):

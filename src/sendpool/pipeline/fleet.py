@@ -69,6 +69,7 @@ class Fleet:
 
         node.keeping, node.look = keep, sweeper.look
         node.reload = lambda: self._do(self._reload(), "reload")
+        node.learn_consent = sweeper.learn_consent
         node.asked_to_revoke = lambda keys: self._do(revoker.ask_for(keys), "revoke")
 
     async def join(self, role: str, wanted: Wanted) -> None:

@@ -43,6 +43,8 @@ log = structlog.get_logger()
 #: Seconds that connections have to close before their lease is handed over all the same: what is answered later is
 #: still taken, and another node is waiting.
 CLOSE_WITHIN = 1.0
+#: What may have been told while nobody listened.
+_EVERYTHING = Signal(0, None, roster=True, leases=True, keeper=True, consent=True)
 #: Microseconds for which nodes that are no more stay in the list.
 REMEMBERED = 86_400_000_000
 
@@ -95,6 +97,8 @@ class Node:
         #: Told to look at all queues; at senders, pools, accounts and keys; at attempts that are to be taken back.
         self.look: Callable[[], None] = _do_nothing
         self.reload: Callable[[], None] = _do_nothing
+        #: Told that somebody has opted out.
+        self.learn_consent: Callable[[], None] = _do_nothing
         self.asked_to_revoke: Callable[[Sequence[tuple[int, int]]], None] = lambda _keys: None
 
     # ------------------------------------------------------------ what others ask
@@ -123,13 +127,14 @@ class Node:
         """Tell the others what this commit brings, as it is committed; once, however much it is."""
         revokes = [one[:2] for one in news.revokes if self.is_elsewhere(one[2])]
         wanted = news.keeper and not self.keeper
-        signal = Signal(self.node_id, list(news.queues), roster=news.roster, keeper=wanted, revokes=revokes)
+        told = {"roster": news.roster, "keeper": wanted, "consent": news.consent}
+        signal = Signal(self.node_id, list(news.queues), **told, revokes=revokes)
         if self.company and signal:
             yield from notify(signal)
 
     def hear(self, text: str | None) -> None:
         """Take in what another node has told; None: something may have been missed."""
-        signal = Signal(0, None, roster=True, leases=True, keeper=True) if text is None else read_signal(text)
+        signal = _EVERYTHING if text is None else read_signal(text)
         if signal is None or signal.node == self.node_id:
             return
         book = self._engine.book
@@ -145,6 +150,8 @@ class Node:
             self.reload()
         if signal.keeper and self.keeper:
             self.keeping(True)
+        if signal.consent:
+            self.learn_consent()
         if signal.revokes:
             self.asked_to_revoke(signal.revokes)
 

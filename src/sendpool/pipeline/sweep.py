@@ -250,8 +250,8 @@ class Sweeper:
         self._forgot_at = engine.clock.monotonic()
         #: Monotonic seconds before which the backlog is not counted again.
         self._count_at = 0.0
-        #: Look for operations to expand, and at all queues, in the next round.
-        self._adopting = self._looking = False
+        #: Look for operations to expand, at all queues, and at who has opted out, in the next round.
+        self._adopting = self._looking = self._relearning = False
 
     async def recover(self) -> None:
         """Before anything is sent: know the queues and open operations of an earlier run, settle what it left."""
@@ -293,6 +293,11 @@ class Sweeper:
         else:
             self._engine.expander.forget_all()
 
+    def learn_consent(self) -> None:
+        """Somebody has opted out at another process."""
+        self._relearning = True
+        self._engine.soon.set()
+
     def look(self) -> None:
         """Other processes have put rows into queues."""
         self._looking = True
@@ -333,9 +338,14 @@ class Sweeper:
     async def once(self) -> None:
         """One round."""
         engine = self._engine
-        if engine.fence.company or self._looking:
+        if engine.fence.shared and (engine.fence.company or self._looking):
             self._looking = False
             await self._look_at_others()
+        if engine.fence.shared and (self._relearning or self._round % RARELY == 0):
+            self._relearning = False
+            await engine.consent.refresh(engine.database, engine.clock.wall())
+        if self._round % RARELY == 0 and engine.consent.crowded:
+            await engine.consent.load(engine.database, lambda: engine.settle(_nothing))
         steps = await self._steps_for_all() if engine.fence.keeper else []
         limiter = engine.limiter
         if limiter.release:
@@ -348,10 +358,6 @@ class Sweeper:
             steps.append(partial(leave_lanes, engine=engine, lanes=lanes))
         if self._round % RARELY == 0:
             await self._look_at_queues()
-            if engine.fence.shared:
-                await engine.consent.refresh(engine.database, engine.clock.wall())
-            if engine.consent.crowded:
-                await engine.consent.load(engine.database, lambda: engine.settle(_nothing))
             self._forget_awaited()
         if self._round % RARELY == 0 or engine.backlog.refused:
             await self._count_backlog()

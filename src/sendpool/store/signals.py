@@ -35,11 +35,15 @@ class Signal(msgspec.Struct, frozen=True, omit_defaults=True):
     leases: bool = False
     #: There are chunks to expand, or rows that are due soon: the keeper is wanted.
     keeper: bool = False
+    #: Somebody has opted out.
+    consent: bool = False
     #: (message, attempt) to be taken back by whoever has its connection.
     revokes: Sequence[tuple[int, int]] = ()
 
     def __bool__(self) -> bool:
-        return self.queues is None or bool(self.queues or self.roster or self.leases or self.keeper or self.revokes)
+        return self.queues is None or bool(
+            self.queues or self.roster or self.leases or self.keeper or self.consent or self.revokes
+        )
 
 
 _encode = msgspec.json.Encoder().encode
