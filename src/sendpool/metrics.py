@@ -145,6 +145,15 @@ class Metrics:
                 registry=registry,
             )
         )
+        #: By what is limited: the name of a connection, or "scope:" and that of a named scope.
+        self.throughput = Family(
+            Gauge(
+                "sendpool_throughput_mps",
+                "Segments a second that are allowed now: less than configured after a throttle answer.",
+                ["scope"],
+                registry=registry,
+            )
+        )
         #: By connection: 1 while its link is up, 0 while it is down.
         self.link_up = Family(
             Gauge("sendpool_link_up", "Whether the connection's link is up.", ["connection"], registry=registry)

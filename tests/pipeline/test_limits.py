@@ -19,6 +19,7 @@ from tests.pipeline.worlds import LONG_TEXT, Line, everyone, virtually, world
 from sendpool.connectors.base import CarrierId, Outcome, Submission, Throttled
 from sendpool.domain.limits import WINDOW, Limits
 from sendpool.domain.scopes import ScopeSettings
+from sendpool.pipeline.gauges import Gauges
 
 S1, S2, S3 = "+12034458910", "+12034458911", "+12034458912"
 CAMPAIGN = ScopeSettings(name="campaign", mps=10.0)
@@ -323,3 +324,37 @@ def test_no_limit_is_exceeded_at_the_write_in_any_pool(
     assert sum(cost for _, cost in shared) <= daily
     counted = Counter(s for _, s, _ in left)
     assert sum(counted.values()) > 0
+
+
+@virtually
+async def test_paces_are_shown_and_go_when_nobody_has_them_any_more(fresh: Path) -> None:
+    async with world(fresh, True, (CAMPAIGN,), a=Line(Carrier(), {S1: 20.0}, mps=30.0, scopes=("campaign",))) as w:
+        gauges = Gauges(w.engine)
+        await gauges.show()
+        w.engine.sending.limiter.scopes["campaign"].pause(w.now, 0.001)
+        await gauges.show()
+        shown = w.engine.metrics.render().decode()
+
+        assert 'sendpool_throughput_mps{scope="a"} 30.0' in shown
+        assert 'sendpool_throughput_mps{scope="scope:campaign"} 5.0' in shown
+        w.engine.limiter.configure((), w.now, w.engine.clock.wall())
+        await gauges.show()
+        assert "scope:campaign" not in w.engine.metrics.render().decode()
+
+
+@virtually
+async def test_what_is_past_its_time_ends_and_holds_up_nothing_that_is_not(fresh: Path) -> None:
+    carrier = Carrier()
+    carrier.up = False
+    async with world(fresh, False, a=Line(carrier, {S1: 50.0})) as w:
+        old = await w.send(*everyone(6_000), validity=3)
+        await w.until(lambda: w.now > 4)
+        carrier.link(up=True)
+        began = w.now
+        live = await w.send("+447700900999")
+        await w.until(lambda: carrier.sent)
+
+        assert [s.submission.attempt.message_id for s in carrier.sent] == [live.operation_id]
+        assert carrier.sent[0].at - began < 0.5
+        await w.until_states(operation=old, FAILED=6_000)
+        assert len(carrier.sent) == 1

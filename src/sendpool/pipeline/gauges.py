@@ -27,6 +27,8 @@ class Gauges:
         self._engine = engine
         #: Labels of pools that were shown last.
         self._pools: set[str] = set()
+        #: Connections and named scopes whose pace was shown last.
+        self._paces: set[str] = set()
 
     async def show(self) -> None:
         """Look once. Raises `DatabaseAway`."""
@@ -34,6 +36,7 @@ class Gauges:
         await self._show_queues()
         for link in engine.sending.links.values():
             metrics.in_flight(link.name).set(link.in_flight)
+        self._show_paces()
         doubts: Doubts = await engine.database.read(count_doubts())
         oldest = doubts.oldest_receipt
         age = 0.0 if oldest is None else (engine.clock.wall() - oldest) / 1e6
@@ -41,6 +44,18 @@ class Gauges:
         held = await held_horizon(engine.database)
         if held is not None:
             metrics.held(held.transactions, held.seconds)
+
+    def _show_paces(self) -> None:
+        """What connections and named scopes with a pace of their own allow now; senders would be too many."""
+        sending, now = self._engine.sending, self._engine.clock.monotonic()
+        buckets = {link.name: link.bucket for link in sending.links.values()}
+        buckets |= {f"scope:{name}": bucket for name, bucket in sending.limiter.scopes.items()}
+        paces = {name: bucket.rate(now) for name, bucket in buckets.items() if bucket.mps is not None}
+        for name in self._paces - paces.keys():
+            self._engine.metrics.throughput.forget(name)
+        for name, pace in paces.items():
+            self._engine.metrics.throughput(name).set(pace)
+        self._paces = set(paces)
 
     async def _show_queues(self) -> None:
         engine = self._engine
