@@ -11,7 +11,7 @@ from sendpool.connectors.base import ConnectionSettings, SenderSettings
 from sendpool.domain.sender import Channel
 from sendpool.pipeline.inventory import take_inventory
 from sendpool.pipeline.roster import load_roster
-from sendpool.store.accounts import load_accounts
+from sendpool.store.accounts import find_account, load_accounts
 
 if TYPE_CHECKING:
     from tests.admin.conftest import Desk
@@ -127,3 +127,31 @@ async def test_the_first_account_cannot_be_closed_whichever_the_configuration_na
         await do(desk, "accounts.close", sid=SID)
     with pytest.raises(CommandRefused, match="is the first account"):
         await desk.database.write(prepare(Ask("accounts.close", {"sid": made["sid"]}), context).script())
+
+
+async def test_an_account_sends_only_to_its_countries(desk: Desk) -> None:
+    made = await do(desk, "accounts.create")
+    set_ = await do(desk, "accounts.countries", sid=made["sid"], allow=["us", "CA"], deny=["ca"])
+    assert set_ == {"sid": made["sid"], "allow": ["US", "CA"], "deny": ["CA"]}
+
+    roster = await desk.database.read(load_roster())
+    (pool,) = [pool for pool in roster.pools.values() if pool.everyone and pool.account_id == await key_of(desk, made)]
+    lanes = roster.lanes(pool.id, Channel.SMS)
+    assert [lanes.barred(country) is None for country in ("US", "CA", "FR")] == [True, False, False]
+
+    await do(desk, "accounts.countries", sid=made["sid"])
+    roster = await desk.database.read(load_roster())
+    assert roster.lanes(pool.id, Channel.SMS).barred("FR") is None
+
+
+async def key_of(desk: Desk, made: dict[str, str]) -> int:
+    found = await desk.database.read(find_account(made["sid"]))
+    assert found is not None
+    return found.id
+
+
+async def test_what_is_no_country_is_refused(desk: Desk) -> None:
+    made = await do(desk, "accounts.create")
+
+    with pytest.raises(CommandRefused, match='"uk" is no country; the United Kingdom is GB'):
+        await do(desk, "accounts.countries", sid=made["sid"], allow=["uk"])

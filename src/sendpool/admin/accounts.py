@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
+from phonenumbers import SUPPORTED_REGIONS
 
 from sendpool.admin.context import Arguments, Context, instant
 from sendpool.admin.protocol import CommandRefused
 from sendpool.store import accounts
 from sendpool.store.accounts import AccountRow
 from sendpool.store.admin_log import COMMAND_LINE, record
+from sendpool.store.choices import CountriesSetting
 from sendpool.store.database import Script
 from sendpool.store.pools import delete_all_pools, ensure_hidden_pools
 from sendpool.store.profiles import delete_all_profiles
@@ -46,6 +48,16 @@ class RotateToken(Arguments, frozen=True, kw_only=True):
     sid: str
     #: Seconds that the old token is still taken.
     overlap: Annotated[int, msgspec.Meta(ge=0, le=LONGEST_OVERLAP)]
+
+
+class SetCountries(Arguments, frozen=True, kw_only=True):
+    """`accounts countries`."""
+
+    sid: str
+    #: The only countries that the account sends to, by their ISO codes; None: all.
+    allow: Annotated[list[str], msgspec.Meta(max_length=300)] | None = None
+    #: Countries that it does not send to.
+    deny: Annotated[tuple[str, ...], msgspec.Meta(max_length=300)] = ()
 
 
 class CloseAccount(Arguments, frozen=True, kw_only=True):
@@ -117,6 +129,24 @@ def rename_account(ask: RenameAccount, context: Context) -> Script[dict[str, Any
     yield from accounts.rename_account(row.id, ask.name)
     yield from record(context.now, COMMAND_LINE, "account.renamed", ask.sid, before=row.name, name=ask.name)
     return shown(row._replace(name=ask.name), context.now)
+
+
+def set_countries(ask: SetCountries, context: Context) -> Script[dict[str, Any]]:
+    """Say which countries an account sends to, whatever its pools and senders say; without any: all."""
+    row = yield from open_account(ask.sid)
+    allow = None if ask.allow is None else [_country(code) for code in ask.allow]
+    countries = CountriesSetting(allow=allow, deny=[_country(code) for code in ask.deny])
+    yield from accounts.set_countries(row.id, None if countries == CountriesSetting() else countries)
+    told = {"allow": countries.allow, "deny": countries.deny}
+    yield from record(context.now, COMMAND_LINE, "account.countries_set", ask.sid, **told)
+    return {"sid": ask.sid, **told}
+
+
+def _country(code: str) -> str:
+    if code.upper() not in SUPPORTED_REGIONS:
+        hint = "the United Kingdom is GB" if code.upper() == "UK" else "give ISO 3166-1 codes such as US"
+        raise CommandRefused(f'"{code[:20]}" is no country; {hint}')
+    return code.upper()
 
 
 def rotate_token(ask: RotateToken, context: Context) -> Script[dict[str, Any]]:

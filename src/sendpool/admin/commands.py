@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, Command[Any]] = {
     "accounts.list": Command(accounts.ListAccounts, accounts.list_accounts, writes=False),
     "accounts.create": Command(accounts.CreateAccount, accounts.create_account),
     "accounts.rename": Command(accounts.RenameAccount, accounts.rename_account),
+    "accounts.countries": Command(accounts.SetCountries, accounts.set_countries),
     "accounts.rotate": Command(accounts.RotateToken, accounts.rotate_token),
     "accounts.close": Command(accounts.CloseAccount, accounts.close_account),
     "keys.list": Command(keys.ListKeys, keys.list_keys, writes=False),

@@ -74,6 +74,30 @@ def rename(
 
 
 @accounts.command
+def countries(
+    sid: str,
+    *,
+    allow: Annotated[
+        list[str] | None, Parameter(help="A country that it sends to, and no other: US. Repeat it.")
+    ] = None,
+    deny: Annotated[list[str] | None, Parameter(help="A country that it does not send to. Repeat it.")] = None,
+    json: AsJson = False,
+    config: ConfigPath = None,
+    database: DatabaseUrl = None,
+) -> int:
+    """Say which countries an account sends to, whatever its pools and senders say; without options: all."""
+    show = one(_countries, as_json=json)
+    return ask(show, "accounts.countries", config=config, database=database, sid=sid, allow=allow, deny=deny or [])
+
+
+def _countries(told: Mapping[str, Sequence[str] | None]) -> str:
+    only, never = told["allow"], told["deny"]
+    where = "everywhere" if only is None else f"to {', '.join(only) or 'no country'}"
+    but = f" but {', '.join(never)}" if never else ""
+    return f"{told['sid']} sends {where}{but}"
+
+
+@accounts.command
 def rotate(
     sid: str,
     *,

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from sqlalchemy import insert, select, update
 
 from sendpool.store.admin_log import CONFIGURATION, record
+from sendpool.store.choices import CountriesSetting
 from sendpool.store.database import Script
 from sendpool.store.locks import alone
 from sendpool.store.tables import account
@@ -167,6 +168,12 @@ def create_account(name: str, sid: str | None, key: bytes, now: int) -> Script[A
 def rename_account(account_id: int, name: str) -> Script[None]:
     """Give an account another name."""
     yield update(account).where(account.c.id == account_id).values(name=name)
+
+
+def set_countries(account_id: int, countries: CountriesSetting | None) -> Script[None]:
+    """Say which countries an account sends to; None: all."""
+    raw = None if countries is None else msgspec.json.encode(countries).decode()
+    yield update(account).where(account.c.id == account_id).values(countries=raw)
 
 
 def rotate_token(account_id: int, old_until: int, key: bytes) -> Script[str]:
