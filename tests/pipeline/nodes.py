@@ -21,6 +21,7 @@ from sendpool.domain.states import MessageState
 from sendpool.domain.throughput import Bucket
 from sendpool.metrics import Metrics
 from sendpool.pipeline.engine import Engine
+from sendpool.pipeline.fence import Alone
 from sendpool.pipeline.links import Link
 from sendpool.pipeline.roster import load_roster
 from sendpool.pipeline.supervise import ConnectionInbox, Supervisor
@@ -73,6 +74,12 @@ class Faulty:
         await self.inner.close()
 
 
+class Together(Alone):
+    """Others write too, each over connections that nobody else has: no lease is needed to tell."""
+
+    company = True
+
+
 class Node:
     """One process of a cluster, without HTTP: an engine, its sweep, and the connection that it has to itself."""
 
@@ -81,6 +88,7 @@ class Node:
         self.name = name
         self.carrier = carrier
         self.engine = Engine(database, Metrics())
+        self.engine.fence = Together()
         self.sweeper = Sweeper(self.engine)
 
     async def start(self, account_id: int) -> None:

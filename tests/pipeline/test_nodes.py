@@ -121,6 +121,17 @@ async def test_receipts_that_land_on_any_node_settle_what_another_one_sent(url: 
         await check(made, silent, 200)
 
 
+async def test_what_one_node_accepts_another_one_sends_though_it_has_never_heard_of_the_queue(url: str) -> None:
+    carriers = [Carrier(answer_after=0.01, report_after=0.02) for _ in range(2)]
+    async with cluster(url, carriers) as made:
+        carriers[0].link(up=False)
+        await made.send(0, everyone(50))
+
+        await made.until(lambda: all_ended(made), "all are delivered", 20.0)
+        await check(made, carriers, 50)
+        assert len(carriers[1].sent) == 50
+
+
 async def test_a_message_is_canceled_or_sent_whichever_node_is_asked(url: str) -> None:
     carriers = [Carrier(answer_after=0.01, report_after=0.02, window=5) for _ in range(2)]
     async with cluster(url, carriers) as made:

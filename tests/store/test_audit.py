@@ -10,7 +10,7 @@ import pytest
 from sendpool.admin.audit import Finding, Report, Sizes, audit
 from sendpool.domain import ids
 from sendpool.domain.states import AttemptState, MessageState
-from sendpool.store import messages, queue, receipts, runs
+from sendpool.store import counters, messages, queue, receipts, runs
 from sendpool.store.attempts import AttemptChange, change_attempts
 from sendpool.store.audit_rules import OVERDUE, RULES, Rule
 from sendpool.store.database import Database, Query, Script
@@ -71,7 +71,7 @@ def sound() -> Script[None]:
     yield from change_attempts([doubt], AT)
     yield from messages.change_messages([MessageChange(109, int(M.QUEUED), int(M.SENT), 5, 1, 0, 1)], AT)
     yield from write_events([(109, 16 + int(M.SENT), 30410, AT)])
-    yield from messages.count({100: {"attempts": 5, "queued": -5, "sent": 4, "delivered": 1}}, AT)
+    yield from counters.add_up({100: {"attempts": 5, "queued": -5, "sent": 4, "delivered": 1}}, AT)
     chunked = operation(200, 3, unexpanded=3)._replace(deadline=NOW + FAR)
     yield from messages.insert_operations([chunked])
     yield Query("INSERT INTO chunk (operation_id, first_id, count, body, due) VALUES (200, 200, 3, '[]', 0)")

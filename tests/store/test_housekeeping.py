@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sendpool.store import cancel, messages, retention
+from sendpool.store import cancel, counters, retention
 from sendpool.store.database import Database, Query, Script
 from sendpool.store.receipts import insert_segments
 from sendpool.store.walks import Place
@@ -20,7 +20,7 @@ async def test_an_ended_operation_is_found_taken_and_removed(database: Database)
     await database.write(cancel.cancel_messages(100, 102, AT))
 
     def ended() -> Script[None]:
-        yield from messages.count({100: {"queued": -3, "canceled": 3}}, AT)
+        yield from counters.add_up({100: {"queued": -3, "canceled": 3}}, AT)
         yield Query("UPDATE operation SET updated_at = ? WHERE id = 100", (AT,))
 
     await database.write(ended())

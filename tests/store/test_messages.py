@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sendpool.domain.states import AttemptState, MessageState, OperationState
-from sendpool.store import attempts, chunks, messages
+from sendpool.store import attempts, chunks, counters, messages
 from sendpool.store.attempts import AttemptChange
 from sendpool.store.chunks import NewChunk
 from sendpool.store.database import Database, Query, Script
@@ -117,7 +117,9 @@ async def test_counters_of_many_operations_change_in_one_go(database: Database) 
         await database.write(accept(first, 2))
 
     await database.write(
-        messages.count({100: {"queued": -2, "sent": 2, "attempts": 2}, 300: {"queued": -1, "read": 1}, 999: {}}, AT + 9)
+        counters.add_up(
+            {100: {"queued": -2, "sent": 2, "attempts": 2}, 300: {"queued": -1, "read": 1}, 999: {}}, AT + 9
+        )
     )
 
     rows = await ask(database, "SELECT id, queued, sent, read, attempts, state, updated_at FROM operation ORDER BY id")
@@ -132,7 +134,7 @@ async def test_a_canceled_operation_is_not_completed_by_its_last_message(databas
 
     await database.write(accept(100, 1))
     await database.write(cancel())
-    await database.write(messages.count({100: {"queued": -1, "canceled": 1}}, AT))
+    await database.write(counters.add_up({100: {"queued": -1, "canceled": 1}}, AT))
 
     assert await ask(database, "SELECT state FROM operation") == [(OperationState.CANCELED,)]
     assert 1027 not in await events(database, 100)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sendpool.store import messages, receipts, upkeep
+from sendpool.store import counters, messages, receipts, upkeep
 from sendpool.store.database import Database, Query, Script
 from sendpool.store.queue import QueueKey, enqueue, insert_queues
 from sendpool.store.walks import Place
@@ -14,7 +14,7 @@ async def test_operations_over_their_deadline_are_found_most_overdue_first(datab
     for first, deadline, unexpanded in late:
         new = operation(first, 3, unexpanded=unexpanded)._replace(deadline=deadline)
         await database.write(messages.insert_operations([new]))
-    await database.write(messages.count({}, AT))
+    await database.write(counters.count({}, AT))
 
     assert await database.read(upkeep.overdue_operations(FAR, 10)) == [(200, 3, 2), (100, 3, 0)]
     assert await database.read(upkeep.overdue_operations(FAR, 1)) == [(200, 3, 2)]
@@ -23,7 +23,7 @@ async def test_operations_over_their_deadline_are_found_most_overdue_first(datab
 
 async def test_a_completed_operation_is_never_overdue(database: Database) -> None:
     await database.write(accept(100, 1))
-    await database.write(messages.count({100: {"queued": -1, "sent": 1}}, AT))
+    await database.write(counters.add_up({100: {"queued": -1, "sent": 1}}, AT))
 
     assert await database.read(upkeep.overdue_operations(FAR + 1, 10)) == []
 

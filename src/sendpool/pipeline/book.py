@@ -42,10 +42,11 @@ class QueueBook:
         self._numbering = Lock()
 
     def load(self, queues: Iterable[tuple[int, QueueKey]]) -> None:
-        """Know the queues of an earlier run; `add` says how many rows each holds."""
-        for queue_id, key in queues:
-            self._ids[key] = queue_id
-            self.keys[queue_id] = key
+        """Know the queues of an earlier run, or of other processes; `add` says how many rows each holds."""
+        with self._numbering:
+            for queue_id, key in queues:
+                self._ids[key] = queue_id
+                self.keys[queue_id] = key
 
     def forget(self, queue_ids: Iterable[int]) -> None:
         """These queues are no more: their pool has been removed."""

@@ -41,6 +41,7 @@ from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.settle import ONCE_AMBIGUOUS, SUBMITTED, Changes, Ending, Revoke
 from sendpool.store.attempts import AttemptChange, PastAttempt, load_past
 from sendpool.store.codes import Code
+from sendpool.store.counters import Tally
 from sendpool.store.database import Script
 from sendpool.store.locks import lock_messages
 from sendpool.store.messages import Standing, load_standing
@@ -85,6 +86,8 @@ class Bench(NamedTuple):
     given: Counter[int]
     #: Attempts that this batch wants taken back.
     revokes: list[Revoke]
+    #: What this batch adds to the counters of operations.
+    tally: Tally
 
     def would_take(self, sender: Sender, queue_id: int) -> float:
         """When a sender would get to a new row of its lane: when it is free, and what waits there already is sent."""

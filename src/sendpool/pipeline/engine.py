@@ -58,6 +58,7 @@ from sendpool.pipeline.settle import (
 from sendpool.pipeline.wait import decide_waits
 from sendpool.store.chunks import Expansion, expand_chunk
 from sendpool.store.codes import count_codes
+from sendpool.store.counters import add_to, count
 from sendpool.store.database import Database, FateUnknown, Script, Unit
 from sendpool.store.idempotency import Key
 from sendpool.store.numbers import take_block
@@ -480,6 +481,7 @@ class Engine:
             expanded.append((expansion, *(yield from expand_chunk(expansion, now))))
         claims = usable(batch.claims, held) if self.fence.shared else batch.claims
         claimed = yield from self._claim_all(claims, bench, due)
+        yield from count(bench.tally, now)
         # Decisions above may have opened lanes; a row in a queue without a name would be lost by a restart.
         opened = self.book.unsaved()
         if opened:
@@ -515,7 +517,7 @@ class Engine:
         """Results before receipts, so that a receipt finds its segment. Brings how many receipts found none."""
         unmatched = 0
         yield from store_segments(batch.said, held)
-        results, told = yield from settle_usual(Usual(batch.said.usual(held), batch.delivered), bench.now)
+        results, told = yield from settle_usual(Usual(batch.said.usual(held), batch.delivered), bench.now, bench.tally)
         results += batch.said.unusual(held)
         if batch.results or results:
             yield from self._settle(partial(settle_results, batch.results + results), bench, due)
@@ -539,6 +541,7 @@ class Engine:
             yield from count_codes(self.codes.note(changes.codes), bench.now)
         if changes.opt_outs:
             yield from self.consent.keep(changes.opt_outs, bench.now)
+        add_to(bench.tally, changes.deltas)
         due += changes.due
         bench.revokes.extend(changes.revokes)
         return result
@@ -625,14 +628,17 @@ class Engine:
 
     def settled(self, stage: Callable[[Changes], Script[T]]) -> Script[T]:
         """A stage with the decisions that follow from it, as one script: for what runs before the engine does."""
-        return self._settle(stage, self.bench(self.clock.wall()), [])
+        bench = self.bench(self.clock.wall())
+        result = yield from self._settle(stage, bench, [])
+        yield from count(bench.tally, bench.now)
+        return result
 
     def bench(self, now: int, roster: Roster | None = None) -> Bench:
         """What decisions may look at."""
         sending = self.sending
         links = (sending.revocable, sending.reaches, self.planner.restraint.restrains, self.consent, self.retries)
         return Bench(
-            roster or self.roster, self.book, sending.free_at, *links, now, self.clock.monotonic(), Counter(), []
+            roster or self.roster, self.book, sending.free_at, *links, now, self.clock.monotonic(), Counter(), [], {}
         )
 
     def _link_name(self, connection_id: int) -> str:

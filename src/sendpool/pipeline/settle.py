@@ -35,9 +35,10 @@ from sendpool.store.attempts import (
     note_decisions,
 )
 from sendpool.store.codes import Code
+from sendpool.store.counters import Tally, add_to
 from sendpool.store.database import Script, Unit
 from sendpool.store.locks import lock_messages, lock_reported
-from sendpool.store.messages import COUNTER, MessageChange, Standing, change_messages, count, load_deadlines
+from sendpool.store.messages import COUNTER, MessageChange, Standing, change_messages, load_deadlines
 from sendpool.store.outbox import EventRow, write_events
 from sendpool.store.queue import QueueRow, enqueue, note_withdrawn, postpone, take_step
 from sendpool.store.receipts import (
@@ -215,7 +216,7 @@ class Changes:
         self.events.append((message.message_id, number, code, self.now))
 
     def write(self) -> Script[None]:
-        """Write everything, set by set."""
+        """Write everything, set by set, but for what is counted: a batch does that once."""
         if self.attempts:
             yield from change_attempts(list(self.attempts.values()), self.now)
         if self.messages:
@@ -229,7 +230,6 @@ class Changes:
         yield from write_events(self.events)
         yield from enqueue(self.due)
         yield from postpone(self.later)
-        yield from count(self.deltas, self.now)
 
 
 class Usual(NamedTuple):
@@ -240,7 +240,7 @@ class Usual(NamedTuple):
     delivered: list[tuple[int, int, int, Receipt]]
 
 
-def settle_usual(usual: Usual, now: int) -> Script[tuple[list[Result], list[Told]]]:
+def settle_usual(usual: Usual, now: int, tally: Tally) -> Script[tuple[list[Result], list[Told]]]:
     """Apply what went the usual way in runs of keys. Brings what did not after all, to be looked at one by one."""
     results: list[Result] = []
     told: list[Told] = []
@@ -248,14 +248,14 @@ def settle_usual(usual: Usual, now: int) -> Script[tuple[list[Result], list[Told
         keys = [one[0] for one in usual.accepted]
         if (yield Unit(partial(ACCEPTED.carry_out, keys, now))) is None:
             operations = Counter(one[1] for one in usual.accepted)
-            yield from count({key: {"attempts": n, "queued": -n, "sent": n} for key, n in operations.items()}, now)
+            add_to(tally, {key: {"attempts": n, "queued": -n, "sent": n} for key, n in operations.items()})
         else:
             results = [Result(key, 1, _ACCEPTED) for key in keys]
     if usual.delivered:
         keys = [one[0] for one in usual.delivered]
         if not results and (yield Unit(partial(DELIVERED.carry_out, keys, now))) is None:
             operations = Counter(one[1] for one in usual.delivered)
-            yield from count({key: {"sent": -n, "delivered": n} for key, n in operations.items()}, now)
+            add_to(tally, {key: {"sent": -n, "delivered": n} for key, n in operations.items()})
         else:
             told = [Told(connection_id, receipt) for _, _, connection_id, receipt in usual.delivered]
     return results, told

@@ -24,6 +24,7 @@ from sendpool.pipeline.decide import ASK_QUEUE, LAPSED, UNANSWERED, expire
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.fence import Fence
 from sendpool.pipeline.gauges import Gauges
+from sendpool.pipeline.keep import Keeper
 from sendpool.pipeline.lanes import Lanes
 from sendpool.pipeline.leave import Timed, leave_channels, timed_queues
 from sendpool.pipeline.replan import Sooner, relane, replan, stuck_lanes
@@ -242,6 +243,7 @@ class Sweeper:
         self._engine = engine
         self._name = name
         self._gauges = Gauges(engine)
+        self._keeper = Keeper(engine)
         self._task: asyncio.Task[None] | None = None
         self._round = 0
         #: Where the walk through all queue rows stands.
@@ -306,9 +308,11 @@ class Sweeper:
     def start(self) -> None:
         """Begin the rounds."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name="sweep")
+        self._keeper.start()
 
     async def stop(self) -> None:
         """End the rounds."""
+        await self._keeper.stop()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

@@ -97,7 +97,7 @@ def _keys(rule: Rule, part: Span | Named, moment: int = 0) -> Script[list[int]]:
 def _sums(span: Span) -> Script[Sums]:
     names = ("total", *COUNTER.values(), "unaddressable")
     rows = yield Query(
-        f"SELECT count(*), {', '.join(f'coalesce(sum({name}), 0)' for name in names)} FROM operation"
+        f"SELECT count(*), {', '.join(f'coalesce(sum({name}), 0)' for name in names)} FROM counted_operation"
         f" WHERE {span.holds('id')} AND kind NOT IN {UNCOUNTED_KINDS}"
     )
     unknown = yield Query(

@@ -129,7 +129,7 @@ RULES: tuple[Rule, ...] = (
         "an operation's counters are not what counting its messages gives",
         _COUNTERS,
         f"""
-        SELECT o.id FROM operation o
+        SELECT o.id FROM counted_operation o
         LEFT JOIN (SELECT operation_id, {_COUNTED} FROM message WHERE <id> GROUP BY operation_id) r
         ON r.operation_id = o.id
         LEFT JOIN (SELECT operation_id, sum(count) AS held FROM chunk WHERE <operation_id> AND due > 0
@@ -143,7 +143,7 @@ RULES: tuple[Rule, ...] = (
         "an operation's counters do not add up to its total",
         _COUNTERS,
         f"""
-        SELECT o.id FROM operation o WHERE <o.id> AND o.kind NOT IN {UNCOUNTED_KINDS} AND o.total <> {_SUM}""",
+        SELECT o.id FROM counted_operation o WHERE <o.id> AND o.kind NOT IN {UNCOUNTED_KINDS} AND o.total <> {_SUM}""",
     ),
     Rule(
         "attempts",
@@ -151,7 +151,7 @@ RULES: tuple[Rule, ...] = (
         "an operation's attempts are not what counting them gives",
         _COUNTERS,
         f"""
-        SELECT o.id FROM operation o
+        SELECT o.id FROM counted_operation o
         LEFT JOIN (SELECT m.operation_id, count(*) AS n FROM attempt a JOIN message m ON m.id = a.id >> 6
                    WHERE <a.id*64> AND a.state NOT IN ({_UNCOUNTED}) GROUP BY m.operation_id) r
         ON r.operation_id = o.id
@@ -163,7 +163,7 @@ RULES: tuple[Rule, ...] = (
         "an operation is over exactly when nothing of it is scheduled or queued: this one is not",
         _COUNTERS,
         f"""
-        SELECT o.id FROM operation o
+        SELECT o.id FROM counted_operation o
         WHERE <o.id> AND o.kind NOT IN {UNCOUNTED_KINDS}
         AND (o.queued + o.scheduled = 0) <> (o.state IN ({_O.COMPLETED:d}, {_O.CANCELED:d}))""",
     ),
@@ -173,7 +173,7 @@ RULES: tuple[Rule, ...] = (
         "an operation is SCHEDULED although something of it is not, or CANCELED although not all of it is",
         _COUNTERS,
         f"""
-        SELECT o.id FROM operation o WHERE <o.id> AND o.kind NOT IN {UNCOUNTED_KINDS} AND
+        SELECT o.id FROM counted_operation o WHERE <o.id> AND o.kind NOT IN {UNCOUNTED_KINDS} AND
         (o.state = {_O.SCHEDULED:d} AND o.scheduled + o.canceled + o.failed <> o.total
          OR o.state = {_O.CANCELED:d} AND o.canceled + o.failed <> o.total)""",
     ),

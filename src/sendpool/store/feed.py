@@ -11,6 +11,7 @@ import msgspec
 
 from sendpool.domain.event_types import OPERATION_EVENT
 from sendpool.store.database import Bulk, Query, Script
+from sendpool.store.feed_end import VISIBLE
 
 
 class FeedRow(msgspec.Struct, array_like=True, gc=False):
@@ -78,7 +79,7 @@ def feed_page(after: int, limit: int, last: int | None = None) -> Script[list[Fe
     upper = "" if last is None else " AND position <= ?"
     bound = (after,) if last is None else (after, last)
     rows: list[FeedRow] = yield Query(
-        f"FROM (SELECT * FROM event WHERE position > ?{upper} ORDER BY position LIMIT ?) e"
+        f"FROM (SELECT * FROM event WHERE {VISIBLE} AND position > ?{upper} ORDER BY position LIMIT ?) e"
         f" LEFT JOIN message m ON e.number < {OPERATION_EVENT} AND m.id = e.subject_id"
         f" LEFT JOIN attempt a ON e.number BETWEEN 16 AND {OPERATION_EVENT - 1} AND a.id = m.id * 64 + e.number / 16"
         " ORDER BY e.position",
@@ -103,7 +104,7 @@ def feed_page(after: int, limit: int, last: int | None = None) -> Script[list[Fe
 
 def newest_position() -> Script[int]:
     """The position of the newest event; 0: there is none."""
-    rows = yield Query("SELECT coalesce(max(position), 0) FROM event")
+    rows = yield Query(f"SELECT coalesce(max(position), 0) FROM event WHERE {VISIBLE}")
     return int(rows[0][0])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -286,37 +286,6 @@ def change_messages(changes: Sequence[MessageChange], now: int) -> Script[None]:
         # The driver takes an enum's slow way, so plain integers.
         [(c[0], int(c[1]), int(c[2]), *c[3:], now) for c in changes],
     )
-
-
-#: Counter columns that a delta may touch, in the order of the statement's parameters.
-_COUNTERS = ("attempts", *COUNTER.values())
-
-
-def count(deltas: Mapping[int, Mapping[str, int]], now: int) -> Script[None]:
-    """Add to operations' counters; an operation with nothing scheduled or queued any more is COMPLETED, or CANCELED if
-    all of it was canceled, or if that was before any of it was due.
-    """
-    if not deltas:
-        return
-    sums = ", ".join(f"{name} = operation.{name} + v.{name}" for name in _COUNTERS)
-    yield Bulk(
-        f"UPDATE operation SET {sums}, updated_at = v.at, state = CASE WHEN operation.state <="
-        f" {int(OperationState.PROCESSING)} AND operation.queued + v.queued = 0 AND operation.scheduled +"
-        f" v.scheduled = 0 THEN CASE WHEN operation.state = {int(OperationState.SCHEDULED)} OR operation.canceled +"
-        f" v.canceled = operation.total THEN {int(OperationState.CANCELED)} ELSE {int(OperationState.COMPLETED)} END"
-        " ELSE operation.state END FROM v WHERE operation.id = v.id",
-        (("id", "bigint"), *((name, "int") for name in _COUNTERS), ("at", "bigint")),
-        [(key, *(delta.get(name, 0) for name in _COUNTERS), now) for key, delta in deltas.items()],
-    )
-    left = [(key, now) for key, delta in deltas.items() if delta.get("queued", 0) < 0 or delta.get("scheduled", 0) < 0]
-    if left:
-        yield Bulk(
-            f"INSERT INTO event (subject_id, number, created_at) SELECT o.id, {OPERATION_EVENT} + o.state, v.at"
-            f" FROM v JOIN operation o ON o.id = v.id WHERE o.state IN ({int(OperationState.COMPLETED)},"
-            f" {int(OperationState.CANCELED)}) ON CONFLICT DO NOTHING",
-            (("id", "bigint"), ("at", "bigint")),
-            left,
-        )
 
 
 def next_operation_id() -> Script[int]:

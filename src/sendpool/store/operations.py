@@ -63,7 +63,7 @@ def fetch_operation(account_id: int, uid: bytes, *, emails: bool = False) -> Scr
     """
     kind = "= 'email'" if emails else "<> 'email'"
     rows = yield Query(
-        f"SELECT {_OPERATION_COLUMNS} FROM operation o WHERE o.uid = ? AND o.account_id = ? AND o.kind {kind}",
+        f"SELECT {_OPERATION_COLUMNS} FROM counted_operation o WHERE o.uid = ? AND o.account_id = ? AND o.kind {kind}",
         (uid, account_id),
     )
     return OperationRow(*rows[0]) if rows else None
@@ -92,7 +92,7 @@ def list_operations(
             sql += " AND o.state = ?"
             values.append(int(state))
         found = yield Query(
-            f"SELECT {_OPERATION_COLUMNS} FROM operation o WHERE o.account_id = ? AND o.kind = ?{sql}"
+            f"SELECT {_OPERATION_COLUMNS} FROM counted_operation o WHERE o.account_id = ? AND o.kind = ?{sql}"
             " AND o.uid >= ? ORDER BY o.uid DESC LIMIT ?",
             (account_id, kind, *values, last, part.limit + 1 - len(rows)),
         )

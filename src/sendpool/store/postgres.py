@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from sendpool.store.database import DatabaseAway, DatabaseInUse, FateUnknown, Script, Work
+from sendpool.store.feed_end import open_feed
 from sendpool.store.migrate import migrate_postgres
 from sendpool.store.postgres_run import BROKEN, CONFLICTS, run
 
@@ -76,6 +77,7 @@ class Postgres:
         try:
             database._writer = await database._connect()
             await migrate_postgres(url)
+            await database.write(lambda: open_feed(shared=shared))
         except BaseException:
             await database.close()
             raise

@@ -11,6 +11,7 @@ from sqlalchemy import Select, delete, exists, func, insert, select, update
 from sendpool.domain.delivery import SinkStatus
 from sendpool.store.accounts import decrypt, encrypt
 from sendpool.store.database import Query, Script
+from sendpool.store.feed_end import VISIBLE
 from sendpool.store.sink_tables import sink, subscribed_event, subscription, undelivered
 from sendpool.store.tables import account
 
@@ -54,7 +55,7 @@ def _row(row: Sequence[Any], key: bytes) -> SinkRow:
 
 def create_sink(account_id: int, new: NewSink, key: bytes, now: int) -> Script[SinkRow]:
     """Make a sink, which gets what happens from now on."""
-    newest = yield Query("SELECT coalesce(max(position), 0) FROM event")
+    newest = yield Query(f"SELECT coalesce(max(position), 0) FROM event WHERE {VISIBLE}")
     values = {
         **new._asdict(),
         "configuration": encrypt(msgspec.json.encode(new.configuration).decode(), key),

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from sendpool.domain.states import AttemptState, MessageState, OperationState
-from sendpool.store import attempts, chunks, messages, queue, receipts, runs
+from sendpool.store import attempts, chunks, counters, messages, queue, receipts, runs
 from sendpool.store.attempts import AttemptChange
 from sendpool.store.chunks import Expansion, NewChunk
 from sendpool.store.database import Query, Script, Unit
@@ -101,7 +101,7 @@ async def the_usual_way_is_all_or_nothing(rig: Rig) -> None:
 
     def accepted() -> Script[None]:
         assert (yield from script(runs.ACCEPTED, keys)) is None
-        yield from messages.count(counts, AT)
+        yield from counters.add_up(counts, AT)
 
     async with opened(rig) as database:
         await database.write(accept(100, 20))
@@ -182,14 +182,14 @@ async def an_operation_is_completed_once(rig: Rig) -> None:
         yield from messages.change_messages([MessageChange(key, 2, int(MessageState.FAILED), None, 0, 0, 0)], AT)
         yield from queue.remove([(1, 10 * (key - 100), key)])
         yield from write_events([(key, int(MessageState.FAILED), 30036, AT)] * 2)
-        yield from messages.count({100: {"queued": -1, "failed": 1}}, AT)
+        yield from counters.add_up({100: {"queued": -1, "failed": 1}}, AT)
 
     async with opened(rig) as database:
         await database.write(accept(100, 2))
         await database.write(end(100))
         assert await ask(database, "SELECT state, queued, failed FROM operation") == [(2, 1, 1)]
         await database.write(end(101))
-        await database.write(messages.count({100: {"failed": 0, "queued": 0}}, AT))
+        await database.write(counters.add_up({100: {"failed": 0, "queued": 0}}, AT))
         assert await ask(database, "SELECT state, queued, failed FROM operation") == [(3, 0, 2)]
 
 
