@@ -134,7 +134,9 @@ async def test_a_server_killed_while_it_takes_messages_back_sends_each_of_them_o
 
         for n, point in enumerate(OF_REVOKES):
             phones = rig.phones(5, first=10 * n)
-            await books.die_at(point, partial(ask_by_rcs, platform, server, books, point, phones))
+            # Of one that was asked back twice nobody knows whether it arrived: only where a second copy does no harm
+            # does it go on by SMS.
+            await books.die_at(point, partial(ask_by_rcs, platform, server, books, point, phones, category="otp"))
 
         await server.start()
         platform.webhook.url = f"{server.base}/callbacks/rcs/events"
@@ -153,7 +155,9 @@ def rcs_connection(platform: RcsPlatform) -> str:
     )
 
 
-async def ask_by_rcs(platform: RcsPlatform, server: Server, books: Books, key: str, phones: list[str]) -> None:
+async def ask_by_rcs(
+    platform: RcsPlatform, server: Server, books: Books, key: str, phones: list[str], category: str = "transactional"
+) -> None:
     """Ask for a send, after the platform has learned where this run of the server listens."""
     platform.webhook.url = f"{server.base}/callbacks/rcs/events"
-    await books.ask(key, phones)
+    await books.ask(key, phones, category=category)
