@@ -35,6 +35,7 @@ from sendpool.pipeline.links import Gate, Link
 from sendpool.pipeline.numbers import OutOfNumbers
 from sendpool.pipeline.receive import Arrival
 from sendpool.pipeline.roster import Roster
+from sendpool.pipeline.tidings import Tidings
 
 log = structlog.get_logger()
 
@@ -46,12 +47,15 @@ class ConnectionInbox:
         self._engine = engine
         self._link = link
         self._account_id = account_id
+        self._tidings = Tidings(account_id, link.name, engine.clock, engine.sweep)
 
     def outcomes(self, items: Sequence[tuple[AttemptKey, int, Outcome]]) -> None:
         """What became of segments."""
         reach("answer.heard")
         for name, number in Counter(_OUTCOME_NAMES.get(type(item[2]), "uncertain") for item in items).items():
             self._engine.metrics.attempts(self._link.name, name).inc(number)
+            if name == _THROTTLED:
+                self._tidings.outcomes(item[2] for item in items)
         self._engine.sending.outcomes(self._link, items)
         reach("answer.taken")
 
@@ -80,12 +84,15 @@ class ConnectionInbox:
         log.info("connection up" if up else "connection down", connection=self._link.name, detail=detail, window=window)
         self._engine.metrics.link_up(self._link.name).set(int(up))
         self._engine.sending.link(self._link, up=up, window=window, detail=detail)
+        if not self._link.draining:
+            self._tidings.link(up=up, detail=detail)
 
 
+_THROTTLED = "throttled"
 _OUTCOME_NAMES = {
     CarrierId: "accepted",
     Rejected: "rejected",
-    Throttled: "throttled",
+    Throttled: _THROTTLED,
     Unavailable: "unavailable",
 }
 

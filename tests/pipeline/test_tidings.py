@@ -1,0 +1,59 @@
+"""What a connection goes through is told, once, and never for what is as it should be."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from tests.pipeline.carriers import Carrier
+from tests.pipeline.worlds import Line, World, everyone, virtually, world
+
+from sendpool.connectors.base import Throttled
+
+NUMBER = "+12030000001"
+
+
+async def told(w: World) -> list[tuple[Any, ...]]:
+    return await w.rows("SELECT type, subject, data FROM notice ORDER BY id")
+
+
+@virtually
+async def test_a_link_that_breaks_and_comes_back_is_told_and_a_normal_start_and_end_are_not(fresh: Path) -> None:
+    carrier = Carrier()
+    async with world(fresh, a=Line(carrier, {NUMBER: 100})) as w:
+        await w.send(*everyone(1))
+        await w.until_states(DELIVERED=1)
+        assert await told(w) == []
+        assert carrier.inbox is not None
+        for up in (False, False, True, True, False):
+            carrier.inbox.link(up=up, window=10 * up, detail="cut" if not up else "bound")
+        await asyncio.sleep(1)
+        found = await told(w)
+
+    assert [(name, subject) for name, subject, _ in found] == [
+        ("sendpool.connection.down", "a"),
+        ("sendpool.connection.up", "a"),
+        ("sendpool.connection.down", "a"),
+    ]
+    assert found[0][2] == '{"reason":"cut"}'
+
+
+@virtually
+async def test_a_carrier_that_asks_for_pauses_is_told_once_a_minute(fresh: Path) -> None:
+    carrier = Carrier()
+    asked = 0
+
+    def answer(submission: Any, part: int) -> Any:
+        nonlocal asked
+        asked += 1
+        return Throttled("sender", 1.0, "0x58") if asked <= 20 else usual(submission, part)
+
+    usual, carrier.answer = carrier.answer, answer
+    async with world(fresh, a=Line(carrier, {NUMBER: 100})) as w:
+        await w.send(*everyone(5))
+        await asyncio.sleep(50)
+        found = await told(w)
+
+    assert asked > 1
+    assert found == [("sendpool.throughput.throttled", "a", '{"scope":"sender","seconds":"1"}')]
