@@ -114,6 +114,8 @@ async def test_standing_survives_a_restart(tmp_path: Path) -> None:
     async with world(tmp_path / "a.db", False, one=Line(one, {ONE: None}), two=Line(two, {TWO: None})) as there:
         one.report = losing(60, "+44")
         await until(there, ONE, Condition.UNHEALTHY, 120.0)
+        while not await there.rows("SELECT 1 FROM sender_health"):
+            await asyncio.sleep(0.1)
         copied = await there.copy(tmp_path / "b.db")
 
     one, two = Carrier(), Carrier()

@@ -378,7 +378,7 @@ async def test_ids_and_positions_are_not_given_twice_after_everything_has_gone(f
         following = await settled(w, 1)
 
         assert following >= last + 3
-        assert (await w.rows("SELECT min(position) FROM event WHERE subject_id = ?", following))[0][0] == position + 1
+        assert (await w.rows("SELECT min(position) FROM event WHERE subject_id = ?", following))[0][0] > position
         # With a younger one there, its key is of no use any more.
         await Retention(w.engine, 7.0).once()
         assert await w.rows("SELECT id FROM operation") == [(following,)]

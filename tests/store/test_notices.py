@@ -19,7 +19,7 @@ def _down(name: str, at: int) -> Notice:
 async def test_a_notice_has_one_event(database: Database) -> None:
     await database.write(write_notices([_down("a", 10), _down("b", 20)]))
 
-    assert await database.read(_events()) == [(1, NOTICE_EVENT), (2, NOTICE_EVENT)]
+    assert await database.read(_events()) == [(-1, NOTICE_EVENT), (-2, NOTICE_EVENT)]
 
 
 async def test_old_notices_go_with_their_events_and_the_last_position_stays(database: Database) -> None:
@@ -28,6 +28,6 @@ async def test_old_notices_go_with_their_events_and_the_last_position_stays(data
     assert await database.read(old_notices(5, 100)) is None
     assert await database.read(old_notices(25, 100)) == (1, 2)
     assert await database.write(remove_notices(1, 2)) == 2
-    assert await database.read(_events()) == [(3, NOTICE_EVENT)]
+    assert await database.read(_events()) == [(-3, NOTICE_EVENT)]
     assert await database.write(remove_notices(3, 3)) == 1
-    assert await database.read(_events()) == [(3, NOTICE_EVENT)]
+    assert await database.read(_events()) == [(-3, NOTICE_EVENT)]

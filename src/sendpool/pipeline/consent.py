@@ -25,7 +25,7 @@ OPTED_OUT = 21610
 SAID = "the recipient has opted out of messages from this account, pool or sender"
 RULE = "sendpool/suppressed"
 #: Entries that a new account's filter has room for.
-_ROOM = 16_384
+_MOST_KNOWN = 16_384
 #: Microseconds that a look at the ledger reaches back behind the one before.
 _OVERLAP = 30_000_000
 
@@ -74,7 +74,7 @@ class Consent:
         while True:
             rows = await database.read(all_people(after))
             for account_id, one in rows:
-                fresh.setdefault(account_id, Filter(_ROOM)).add(one)
+                fresh.setdefault(account_id, Filter(_MOST_KNOWN)).add(one)
             if len(rows) < PAGE:
                 break
             after = (rows[-1][0], *rows[-1][1])
@@ -108,7 +108,7 @@ class Consent:
         for entry in entries:
             known = self._filters.get(entry.account_id)
             if known is None:
-                known = self._filters[entry.account_id] = Filter(_ROOM)
+                known = self._filters[entry.account_id] = Filter(_MOST_KNOWN)
             one = Person(entry.space, entry.address)
             if one not in known:
                 known.add(one)

@@ -29,7 +29,7 @@ GRACE = 10.0
 #: Seconds after which a receipt that belongs to nobody is told of.
 TOLD_AFTER = 60.0
 #: Receipts, and attempts of unknown fate, that one look compares; seconds that attempts may be back.
-STRAYS, DOUBTS, BACK = 1_000, 20_000, 3 * 86_400.0
+STRAYS, MOST_DOUBTS, BACK = 1_000, 20_000, 3 * 86_400.0
 UNMATCHED = "sendpool.receipt.unmatched"
 
 
@@ -58,7 +58,7 @@ class StrayKeeper:
         if not rows:
             return
         keys = {row.connection_id for row in rows}
-        open_ones = await database.read(doubts(sorted(keys), now - int(BACK * 1e6), DOUBTS))
+        open_ones = await database.read(doubts(sorted(keys), now - int(BACK * 1e6), MOST_DOUBTS))
         segments = sorted(set(placed(rows, open_ones)))
         if segments:
             await self._engine.settle(partial(_adopt, segments=segments))

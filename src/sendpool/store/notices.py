@@ -27,13 +27,18 @@ class Notice(NamedTuple):
     at: int
 
 
+def subject_of(key: int) -> int:
+    """The subject of a notice's event: below nought, for those above are keys of messages."""
+    return -key
+
+
 def write_notices(notices: Sequence[Notice]) -> Script[None]:
     """Keep notices, each with its event."""
     for one in notices:
         values = {**one._asdict(), "data": msgspec.json.encode(one.data).decode(), "created_at": one.at}
         del values["at"]
         rows = yield insert(notice).values(**values).returning(notice.c.id)
-        yield from write_events([(rows[0][0], NOTICE_EVENT, None, one.at)])
+        yield from write_events([(subject_of(rows[0][0]), NOTICE_EVENT, None, one.at)])
 
 
 def old_notices(before: int, limit: int) -> Script[tuple[int, int] | None]:
@@ -51,7 +56,7 @@ def remove_notices(first: int, last: int) -> Script[int]:
     yield Query(
         f"DELETE FROM event WHERE subject_id BETWEEN ? AND ? AND number = {NOTICE_EVENT}"
         " AND position < (SELECT max(position) FROM event)",
-        (first, last),
+        (subject_of(last), subject_of(first)),
     )
     removed: int = yield Query("DELETE FROM notice WHERE id BETWEEN ? AND ?", (first, last))
     return removed

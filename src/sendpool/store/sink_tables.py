@@ -9,7 +9,7 @@ from sendpool.store.columns import Json, Key, Time, metadata, required
 notice = Table(
     "notice",
     metadata,
-    #: The subject of its event, whose number is `NOTICE_EVENT`.
+    #: Below nought it is the subject of its event, whose number is `NOTICE_EVENT`.
     Column("id", Key, primary_key=True),
     required("account_id", Key),
     #: A name in `domain.event_types.NOTICES`.

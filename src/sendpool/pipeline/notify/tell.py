@@ -29,6 +29,7 @@ from sendpool.store.feed import (
     feed_operations,
     feed_senders,
 )
+from sendpool.store.notices import subject_of
 
 _SPACE = {space[0]: space.value for space in AddressSpace}
 #: Operations and senders that are remembered.
@@ -187,11 +188,11 @@ class Teller:
             self._operations.clear()
         wanted = {row.operation_id for row in rows if row.operation_id is not None}
         wanted |= {row.subject_id for row in rows if OPERATION_EVENT <= row.number < NOTICE_EVENT}
-        notices = {row.subject_id for row in rows if row.number >= NOTICE_EVENT}
+        notices = {-row.subject_id for row in rows if row.number >= NOTICE_EVENT}
         yield from self._know_operations(wanted - self._operations.keys(), notices)
         yield from self._know_senders({row.sender_id for row in rows if row.sender_id} - self._senders.keys())
         found = (yield from feed_notices(notices)) if notices else []
-        return {notice.id: notice for notice in found}
+        return {subject_of(notice.id): notice for notice in found}
 
     def _know_operations(self, missing: Collection[int], notices: Collection[int]) -> Script[None]:
         found = (yield from feed_operations(missing)) if missing else []
