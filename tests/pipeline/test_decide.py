@@ -18,7 +18,9 @@ from tests.pipeline.worlds import Line, everyone, virtually, world
 from sendpool.connectors.base import CarrierId, ReceiptState, Uncertain
 from sendpool.domain.decision import Trigger
 from sendpool.domain.failures import FailureClass, by_rule
+from sendpool.domain.message import Category
 from sendpool.domain.policy import OpenOutcome, PoolRules
+from sendpool.domain.request import PoolOrigin
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import AttemptState, MessageState
 from sendpool.pipeline.settle import Result
@@ -288,6 +290,36 @@ async def test_a_long_text_costs_its_segments_only_where_it_is_cut(fresh: Path) 
 
         assert rcs.sent[0].submission.segments == 1
         assert sms.sent[0].submission.segments == 3
+
+
+@virtually
+@pytest.mark.parametrize("how", ["refused", "silent"])
+async def test_what_an_outage_of_rcs_brings_has_half_of_sms_and_one_time_passwords_go_first(
+    how: str, fresh: Path
+) -> None:
+    rcs, sms = Carrier(), Carrier()
+    no_rcs = by_rule("rcs/404")
+    if how == "refused":
+        rcs.answer = lambda submission, part: refused("0x00")._replace(failure=no_rcs.failure, rule=no_rcs.rule)
+    else:
+        rcs.report = lambda submission, part: ()
+    lines = {"r": Line(rcs, {"agent": 1_000}, channel=Channel.RCS), "s": Line(sms, {"+12030000001": 50})}
+    async with world(fresh, False, **lines) as w:
+        pool = await w.make_pool([one.uid for one in w.roster.senders.values()], fallbackAfter=5.0)
+        own, only_sms = everyone(1_000, first=5_000), PoolOrigin(pool, frozenset({Channel.SMS}))
+        await w.send(*everyone(300), origin=PoolOrigin(pool))
+        await w.until(lambda: len(rcs.sent) == 300 and len(sms.sent) > 5)
+        await w.send(*own, origin=only_sms)
+        await w.until(lambda: any(one.submission.recipient in own for one in sms.sent))
+
+        before = len(sms.sent)
+        await w.send("+12025550123", origin=only_sms, category=Category.OTP)
+        await w.until(lambda: len(sms.sent) >= before + 100)
+
+        order = [one.submission.recipient for one in sms.sent[before:]]
+        assert order.index("+12025550123") <= 5
+        assert sum(one in own for one in order) >= 50
+        assert sum(one not in own for one in order) >= 20, "nor are they starved"
 
 
 # ---------------------------------------------------------------- doubt

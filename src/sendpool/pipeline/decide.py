@@ -76,6 +76,8 @@ class Bench(NamedTuple):
     reaches: Callable[[int, str], bool]
     #: Whether a sender is to get little of what goes to an address, for the sake of its health.
     restrains: Callable[[int, str], bool]
+    #: Where in its pool a message of a category and so many segments stands that falls back.
+    fallback_rank: Callable[[int, Category, int], int]
     consent: Consent
     retries: RetryBudget
     #: Microseconds since 1970.
@@ -405,7 +407,10 @@ def make_due(
     bench: Bench,
     step: int | None = None,
 ) -> None:
-    """Make the message due again: at once at its old rank, or later. Without a *lane* it begins another *step*."""
+    """Make the message due again: at once at its old rank, or later.
+
+    Without a *lane* it begins another *step*, at the rank of those that fall back.
+    """
     book = bench.book
     if lane is None:
         address = at_step(message.address, message.step if step is None else step)
@@ -414,6 +419,8 @@ def make_due(
     else:
         queue_id = book.number(message.pool_id, channel, lane)
     cost = step_cost(STEP_LETTER[channel], message.segments)
+    if lane is None:
+        rank = bench.fallback_rank(message.pool_id, Category(message.category), cost)
     due = int(at * 1e6)
     if due <= bench.now:
         changes.due.append((queue_id, rank, message.message_id, cost, bench.now))

@@ -19,6 +19,7 @@ import structlog
 from sendpool.connectors.base import Receipt, ReceiptState
 from sendpool.domain.consent import Person
 from sendpool.domain.failures import FailureClass
+from sendpool.domain.fallback_share import FallbackFlows
 from sendpool.domain.message import Category
 from sendpool.domain.request import Accepted, SendRequest
 from sendpool.domain.retry_budget import RetryBudget
@@ -183,6 +184,7 @@ class Engine:
         self.codes = CodeBook(metrics, self._link_name)
         self.consent = Consent(lambda: self.roster)
         self.retries = RetryBudget()
+        self._fallbacks = FallbackFlows()
         #: Knows which connections may be used: on PostgreSQL other nodes may have taken over.
         self.fence: Fence = Alone()
         #: Told of attempts that are to be taken back, after the commit that decided so.
@@ -636,10 +638,14 @@ class Engine:
     def bench(self, now: int, roster: Roster | None = None) -> Bench:
         """What decisions may look at."""
         sending = self.sending
-        links = (sending.revocable, sending.reaches, self.planner.restraint.restrains, self.consent, self.retries)
-        return Bench(
-            roster or self.roster, self.book, sending.free_at, *links, now, self.clock.monotonic(), Counter(), [], {}
-        )
+        links = (sending.revocable, sending.reaches, self.planner.restraint.restrains)
+        rules = (self._fallback_rank, self.consent, self.retries)
+        times = (now, self.clock.monotonic())
+        return Bench(roster or self.roster, self.book, sending.free_at, *links, *rules, *times, Counter(), [], {})
+
+    def _fallback_rank(self, pool_id: int, category: Category, cost: int) -> int:
+        """Commits come one after another, so that these flows need no lock; of the fair clock only a number is read."""
+        return self._fallbacks.rank(pool_id, category, cost, self.acceptor.fair_clock(pool_id).virtual)
 
     def _link_name(self, connection_id: int) -> str:
         link = self.sending.links.get(connection_id)
@@ -648,6 +654,7 @@ class Engine:
     def use_roster(self, roster: Roster) -> None:
         """Take over a new picture of senders and pools."""
         self.limiter.release = True
+        self._fallbacks.forget(set(roster.pools))
         self.roster = self.acceptor.roster = self.sending.roster = self.planner.roster = roster
         # What waits for a sender that takes nothing any more is planned anew at once.
         self.soon.set()

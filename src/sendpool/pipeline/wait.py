@@ -93,7 +93,8 @@ def _carry_out(
     elif isinstance(decision, Fallback) and decision.revoke and _revoke(ask, message, attempt, changes, bench):
         changes.decisions.append((ask.message_id, ask.n, 0, f"revoke/{decision.rule}"))
     elif isinstance(decision, Fallback):
-        make_due(message, LETTER_CHANNEL[message.plan[decision.step]], None, decision.at, 0, changes, bench)
+        step = decision.step
+        make_due(message, LETTER_CHANNEL[message.plan[step]], None, decision.at, 0, changes, bench, step)
         changes.steps.append((ask.message_id, decision.step, ""))
         changes.decisions.append((ask.message_id, ask.n, SUPERSEDED, said))
     elif isinstance(decision, Later):
