@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.pipeline.carriers import Carrier
 
+from sendpool.domain.closure import REFUSALS_TO_STOP
 from sendpool.domain.inflight import FAULTS_TO_STOP, FIRST_STOP
 from sendpool.domain.reasons import Reason, Remark
 from sendpool.domain.sender import Channel, Sender
@@ -53,6 +55,17 @@ def test_a_stopped_sender_names_the_end_of_its_stop_and_then_probes() -> None:
 
     assert condition(gate, _link(), NOW) == Remark(Reason.STOPPED, NOW + FIRST_STOP)
     assert condition(gate, _link(), NOW + FIRST_STOP).reason is Reason.PROBING
+
+
+@pytest.mark.parametrize(("of_settings", "reason"), [(False, Reason.ACCOUNT_REFUSED), (True, Reason.MISCONFIGURED)])
+def test_a_refused_account_or_setting_is_told_of_every_sender_and_then_probed(
+    of_settings: bool, reason: Reason
+) -> None:
+    link = _link()
+    link.closure.refused(REFUSALS_TO_STOP, NOW, of_settings=of_settings)
+
+    assert condition(_gate(), link, NOW) == Remark(reason, link.closure.until)
+    assert condition(_gate(), link, link.closure.until).reason is Reason.PROBING
 
 
 def test_the_later_of_the_pauses_of_sender_and_connection_counts() -> None:

@@ -21,7 +21,11 @@ from sendpool.connectors.base import (
     Unavailable,
     Uncertain,
 )
+from sendpool.domain.closure import FIRST_PAUSE
+from sendpool.domain.reasons import Reason
+from sendpool.domain.request import SenderOrigin
 from sendpool.pipeline import links
+from sendpool.pipeline.conditions import condition
 
 NUMBER = "+12030000001"
 ALL_PARTS, SECOND_PART = 0b111, 0b010
@@ -329,3 +333,54 @@ async def test_content_is_read_again_where_memory_has_dropped_it(fresh: Path, mo
         said = {sent.submission.recipient: sent.submission.content.text for sent in carrier.sent}
         assert said == {recipient: f"text {n}" for n, recipient in enumerate(everyone(60))}
         assert len(w.engine.sending.contexts) <= 15
+
+
+# ---------------------------------------------------------------- accounts and settings that are refused
+
+
+@virtually
+async def test_senders_of_a_refused_account_stop_together_and_one_probe_finds_that_it_may_send_again(
+    fresh: Path,
+) -> None:
+    a, b = Carrier(), Carrier()
+    a.answer = lambda submission, part: refused("0x67")
+    lines = {"a": Line(a, {f"+1203000000{n}": 100 for n in range(1, 6)}), "b": Line(b, {"+12030000009": 100})}
+    async with world(fresh, False, **lines) as w:
+        await w.send(*everyone(200))
+        await w.until_states(DELIVERED=200)
+        asked = len(a.sent)
+        assert asked <= 50, "what was in flight when the fifth refusal came, and no more"
+        gate, link = w.engine.sending.gates[w.sender("+12030000001").id], w.engine.sending.links[1]
+        assert condition(gate, link, w.now).reason is Reason.ACCOUNT_REFUSED
+
+        await w.send(*everyone(3_000, first=1_000))
+        await asyncio.sleep(FIRST_PAUSE - w.now - 1)
+        assert len(a.sent) == asked
+
+        await w.until_states(within=900, DELIVERED=3_200)
+        await asyncio.sleep(max(0.0, link.closure.until - w.now))
+        a.answer = Carrier().answer
+        await w.send(*everyone(500, first=5_000))
+        await w.until_states(DELIVERED=3_700)
+
+        assert not link.closure.closed
+        assert len({one.submission.sender for one in a.sent[asked:]}) == 5
+
+
+@virtually
+async def test_refused_settings_wait_for_a_quarter_of_an_hour_and_cost_the_message_no_try(fresh: Path) -> None:
+    bad = {f"bad{n}": Carrier() for n in range(6)}
+    for carrier in bad.values():
+        carrier.answer = lambda submission, part: refused("0x15")
+    good = Carrier()
+    lines = {name: Line(carrier, {f"+1203000010{name[-1]}": 100}) for name, carrier in bad.items()}
+    async with world(fresh, good=Line(good, {"+12030000001": 0.5}), **lines) as w:
+        # The good one is busy for two seconds, so that all the others come before it.
+        await w.send(*everyone(1, first=1), origin=SenderOrigin(w.sender("+12030000001").uid))
+        await w.until(lambda: good.sent)
+        operation = await w.send(*everyone(1))
+        await w.until_states(DELIVERED=2)
+
+        made = await w.attempts(operation.operation_id)
+        assert made[-1] == ("+12030000001", "DELIVERED")
+        assert len({sender for sender, _ in made}) == len(made) == 7, "nobody is asked twice"

@@ -172,6 +172,9 @@ def is_closed(deadline: float, now: float) -> bool:
     return now >= deadline + CLOSE_AFTER
 
 
+#: Attempts refused for our settings of a connection that count against no cap (failover notes, row 10).
+MOST_FORGIVEN = 12
+
 #: The rule that each class fires.
 _RULES = {
     FailureClass.OK: "1",
@@ -214,12 +217,20 @@ class Case(NamedTuple):
             return "19"
         if found.failure is FailureClass.SENDER and found.scope == "sender_country":
             return "8"
+        if found.of_settings:
+            return "10"
         return _RULES[found.failure]
 
     @property
     def made(self) -> list[Tried]:
         """The attempts that count."""
         return [tried for tried in self.message.attempts if tried.state is not AttemptState.WITHDRAWN]
+
+    @property
+    def counted(self) -> list[Tried]:
+        """Those that the message pays for: our own wrong settings are not its fault, up to a number."""
+        forgiven = [tried for tried in self.made if tried.found.of_settings][:MOST_FORGIVEN]
+        return [tried for tried in self.made if not any(tried is one for one in forgiven)]
 
     @property
     def here(self) -> list[Tried]:
@@ -249,19 +260,21 @@ class Case(NamedTuple):
     @property
     def may_try(self) -> bool:
         """Whether the caps allow one more attempt at all."""
-        return len(self.made) < self.policy.max_attempts
+        return len(self.counted) < self.policy.max_attempts
 
     @property
     def may_try_here(self) -> bool:
         """Whether they allow one more on the present step."""
-        if len(self.made) + self.message.reserved >= self.policy.max_attempts:
+        if len(self.counted) + self.message.reserved >= self.policy.max_attempts:
             return False
-        return len(self.here) < self.policy.max_step_attempts
+        present = self.tried
+        here = sum(tried.channel is present.channel and tried.step == present.step for tried in self.counted)
+        return here < self.policy.max_step_attempts
 
     def may_take_new_sender(self, reserve: int = 0) -> bool:
         """Whether they allow one more sender, and *reserve* further ones for later steps."""
         kept = max(reserve, self.message.reserved) if reserve else 0
-        return len({tried.sender_id for tried in self.made}) + kept < self.policy.max_senders
+        return len({tried.sender_id for tried in self.counted}) + kept < self.policy.max_senders
 
     def tries_of(self, sender_id: int) -> int:
         """How often this sender has tried on the present step."""

@@ -123,6 +123,11 @@ class Classified(msgspec.Struct, frozen=True, kw_only=True):
     invalid: bool = False
     meaning: str = ""
 
+    @property
+    def of_settings(self) -> bool:
+        """Whether our settings of the connection were refused: nothing but other settings mends that."""
+        return self.failure is FailureClass.ACCOUNT and self.scope == "connection"
+
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A row as the file spells it."""

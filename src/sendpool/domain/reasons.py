@@ -90,6 +90,16 @@ class Reason(StrEnum):
     UNCONFIGURED = "unconfigured", Verdict.SKIPPED, "Its connection is not configured any more."
     DRAINING = "draining", Verdict.SKIPPED, "It, or its connection, is being drained and takes nothing new."
     STOPPED = "stopped", Verdict.SKIPPED, "Faults in a row have stopped it[ until {until}]."
+    ACCOUNT_REFUSED = (
+        "account_refused",
+        Verdict.SKIPPED,
+        "The carrier refuses the account of its connection[; it is tried again at {until}].",
+    )
+    MISCONFIGURED = (
+        "misconfigured",
+        Verdict.SKIPPED,
+        "The carrier refuses the settings of its connection[; they are tried again at {until}].",
+    )
     PROBING = "probing", Verdict.SKIPPED, "It was stopped, and one message is testing whether it works again."
     TRICKLE = "trickle", Verdict.SKIPPED, "Its health is poor[ for {about}], so that it gets only a trickle."
     RECOVERING = "recovering", Verdict.SKIPPED, "Its health is coming back[ for {about}], so that it gets only a part."

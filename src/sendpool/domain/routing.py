@@ -111,7 +111,7 @@ def next_step(message: MessageFacts, outcome: OutcomeFacts, policy: Policy, now:
     | 6, 19 | AMBIGUOUS, also after acceptance | tolerate: same sender; avoid: wait; its time over: next channel |
     | 7, 8 | SENDER; for one country | another sender, next channel |
     | 9 | ACCOUNT | a sender of another connection, next channel |
-    | 10 | REQUEST | end |
+    | 10 | REQUEST; ACCOUNT for our settings of the connection | end; as 9, and no cap counts it |
     | 11 | RECIPIENT | next channel unless the number is invalid, next address (0x0B: one more sender first) |
     | 12 | CHANNEL | next channel at once |
     | 13 | CONSENT; CAP | end; next channel unless marketing, later |
@@ -123,7 +123,8 @@ def next_step(message: MessageFacts, outcome: OutcomeFacts, policy: Policy, now:
     | 20 | unknown code | one sender of another connection, next channel |
 
     An end waits while another attempt is open. Caps: 12 attempts and 4 senders a message, 10 attempts a channel, 3 a
-    sender, one accepted attempt a sender. Terminates: every attempt named counts against a cap, every wait has an end.
+    sender, one accepted attempt a sender. Terminates: but for twelve, every attempt counts against
+    a cap, and every wait has an end.
     """
     case = Case(message, outcome, message.attempts[outcome.attempt], outcome.found, policy, now)
     if any(tried.state in _DELIVERED for tried in message.attempts):

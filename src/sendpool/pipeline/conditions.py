@@ -24,6 +24,11 @@ def condition(gate: Gate | None, link: Link | None, now: float) -> Remark:
         return Remark(Reason.DRAINING)
     if not link.up:
         return Remark(Reason.LINK_DOWN)
+    if link.closure.closed:
+        if now >= link.closure.until:
+            return Remark(Reason.PROBING)
+        reason = Reason.MISCONFIGURED if link.closure.of_settings else Reason.ACCOUNT_REFUSED
+        return Remark(reason, link.closure.until)
     flights = gate.flights
     if flights.stopped:
         return Remark(Reason.STOPPED, flights.stopped_until) if now < flights.stopped_until else Remark(Reason.PROBING)
@@ -39,7 +44,7 @@ def condition(gate: Gate | None, link: Link | None, now: float) -> Remark:
 
 def momentary(gate: Gate, link: Link, now: float, horizon: float) -> Remark:
     """What keeps a sender that is ready from taking a message within *horizon* seconds, or that nothing does."""
-    if link.room() <= 0 or gate.flights.room(now, link.window) <= 0:
+    if link.room(now) <= 0 or gate.flights.room(now, link.window) <= 0:
         return Remark(Reason.WINDOW_FULL)
     own, shared = gate.bucket.free_at(now), link.bucket.free_at(now)
     if gate.bounds is not None and gate.bounds.scopes:

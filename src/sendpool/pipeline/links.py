@@ -7,6 +7,7 @@ from math import inf
 from typing import Any
 
 from sendpool.connectors.base import Connector, KnowsCapabilities, NamesAttempts
+from sendpool.domain.closure import Closure
 from sendpool.domain.fairness import RoundRobin
 from sendpool.domain.inflight import Flights
 from sendpool.domain.message import Content
@@ -50,6 +51,8 @@ class Link:
         self.up = False
         self.detail = "not connected yet"
         self.draining = False
+        #: Whether the carrier lets its account send.
+        self.closure = Closure()
         #: Whether it can be asked ahead who is reachable.
         self.asks = isinstance(connector, KnowsCapabilities)
         #: Whether it names attempts itself, so that a repeat is safe.
@@ -83,9 +86,10 @@ class Link:
         """Leave it to the store to match the receipts that are still to come: it knows which messages are closed."""
         self.awaiting.clear()
 
-    def room(self) -> int:
+    def room(self, now: float) -> int:
         """Segments that may start now."""
-        return max(0, self.window - self.in_flight) if self.up and not self.draining else 0
+        room = max(0, self.window - self.in_flight) if self.up and not self.draining else 0
+        return self.closure.room(now, self.in_flight, room)
 
 
 class Gate:

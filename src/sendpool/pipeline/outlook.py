@@ -89,7 +89,7 @@ class Outlook:
         gate, link = sending.gates.get(sender.id), sending.links.get(sender.connection_id)
         if gate is None or link is None or not link.up or link.draining or sender.drained:
             return 0.0
-        if gate.flights.stopped or gate.capped_until > now:
+        if gate.flights.stopped or link.closure.closed or gate.capped_until > now:
             return 0.0
         return gate.bucket.rate(now)
 

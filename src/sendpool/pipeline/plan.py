@@ -77,10 +77,10 @@ class Planner:
         waiting = waiting[self._turn :] + waiting[: self._turn]
         links = {
             link.connection_id: LinkOffer(
-                link.connection_id, link.room(), link.bucket, idle=link.in_flight == 0, epoch=link.tenure.epoch
+                link.connection_id, link.room(now), link.bucket, idle=link.in_flight == 0, epoch=link.tenure.epoch
             )
             for link in self.links.values()
-            if link.room() > 0
+            if link.room(now) > 0
         }
         rooms = self._share(waiting, links, now)
         claims = []
@@ -128,7 +128,7 @@ class Planner:
         gate, link = self.gates.get(sender.id), self.links.get(sender.connection_id)
         if gate is None or link is None or not link.up or link.draining or sender.drained:
             return inf
-        return max(gate.free_at(link, now), gate.flights.stopped_until)
+        return max(gate.free_at(link, now), gate.flights.stopped_until, link.closure.until)
 
     def _bounded(self, pool_id: int, channel: Channel, offers: Sequence[Offer], now: float) -> dict[str, Any]:
         """The limiter, where some offer is bounded; and whether nobody but the offers could take a row of the pool."""
@@ -253,6 +253,7 @@ class Planner:
             for sender, member in self.roster.members(pool_id, channel)
             if (gate := self.gates.get(sender.id)) is not None and not gate.flights.stopped
             if (link := self.links.get(sender.connection_id)) is not None and link.up and not link.draining
+            if not link.closure.closed
         ]
         return self.restraint.of(pool_id, able)
 
@@ -262,9 +263,9 @@ class Planner:
         for pool_id, channel, queues in waiting:
             for gate, _, _ in self._takers(pool_id, channel, queues):
                 link = self.links.get(gate.sender.connection_id)
-                if link is None or link.room() <= 0:
+                if link is None or link.room(max(now, link.closure.until)) <= 0:
                     continue
-                stopped = gate.flights.stopped_until
+                stopped = max(gate.flights.stopped_until, link.closure.until)
                 if gate.flights.room(max(now, stopped), link.window) > 0:
                     times.append(max(gate.free_at(link, now), stopped + HORIZON))
         return min(times, default=None)

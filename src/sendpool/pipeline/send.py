@@ -28,6 +28,7 @@ from sendpool.connectors.base import (
     Uncertain,
 )
 from sendpool.domain import ids
+from sendpool.domain.closure import is_of_account, is_senders_fault
 from sendpool.domain.dealing import References
 from sendpool.domain.failures import FailureClass, by_rule
 from sendpool.domain.inflight import is_firm, is_route_fault
@@ -409,6 +410,9 @@ class Sending:
                 gate.flights.faulted(bad[sender_id], now, firm=sender_id in firm)
             if sender_id in good:
                 gate.flights.accepted(good[sender_id], now)
+                link = self.links.get(gate.sender.connection_id)
+                if link is not None and link.closure.accepted():
+                    self._lift(link)
             if sender_id in rest:
                 gate.flights.ended(rest[sender_id])
 
@@ -438,8 +442,10 @@ class Sending:
                 rank=flight.started.row.rank,
                 epoch=flight.started.epoch,
             )
-            # A country that is closed to it says nothing about the others.
-            return is_route_fault(outcome.failure) and outcome.scope != "sender_country"
+            if is_of_account(outcome.failure):
+                # A connection has one account: its senders stop together.
+                flight.link.closure.refused(1, now, of_settings=outcome.scope == "connection")
+            return is_senders_fault(outcome.failure, outcome.scope)
         if flight.verdict is None:
             flight.verdict = self._unknown(flight, key)
         # Silence alone indicts nobody: a dead receipt path looks the same as a dead sender.
@@ -570,10 +576,15 @@ class Sending:
         link.detail = detail
         if up:
             self.limiter.release = True
-            for gate in self.gates.values():
-                if gate.sender.connection_id == link.connection_id:
-                    gate.flights.lift()
+            self._lift(link)
         self._wake()
+
+    def _lift(self, link: Link) -> None:
+        """Forget faults of a connection's senders: it was bound anew, or its account may send again."""
+        link.closure.accepted()
+        for gate in self.gates.values():
+            if gate.sender.connection_id == link.connection_id:
+                gate.flights.lift()
 
     def asks(self, pool_id: int, channel: Channel) -> bool:
         """Whether the phones of a channel are to be asked about ahead: some connection of the pool can be asked."""
@@ -595,9 +606,9 @@ class Sending:
 
     def has_room(self, sender_id: int) -> bool:
         """Whether a sender may have more in flight than it has."""
-        gate = self.gates.get(sender_id)
+        gate, now = self.gates.get(sender_id), self._clock()
         link = self.links.get(gate.sender.connection_id) if gate else None
-        return gate is not None and link is not None and gate.flights.room(self._clock(), link.room()) > 0
+        return gate is not None and link is not None and gate.flights.room(now, link.room(now)) > 0
 
     def free_at(self, sender_id: int) -> float:
         """When a sender could take a message: the later of its own, its connection's and its stop's time."""
@@ -608,7 +619,7 @@ class Sending:
             return now + ELSEWHERE
         if gate is None or link is None:
             return float("inf")
-        at = max(gate.free_at(link, now), gate.flights.stopped_until)
+        at = max(gate.free_at(link, now), gate.flights.stopped_until, link.closure.until)
         # A sender whose link is down is the last choice but for one that is drained, and neither an impossible one.
         at += 0.0 if link.up else 3600.0
         return at + 7200.0 if self._is_drained(sender_id) else at
