@@ -175,7 +175,7 @@ class World:
 
         await self._change(script)
         keys = await self.store.read(load_connections())
-        self.supervisor._settings = {keys[self.account_id, one.name]: one for one in settings}
+        self.supervisor._wanted = {keys[self.account_id, one.name]: (one, self.account_id) for one in settings}
         self.engine.limiter.configure(self.scopes, self.now, self.engine.clock.wall())
         self.supervisor.gates(self.engine.roster)
 
