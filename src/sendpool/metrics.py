@@ -158,6 +158,15 @@ class Metrics:
         self.link_up = Family(
             Gauge("sendpool_link_up", "Whether the connection's link is up.", ["connection"], registry=registry)
         )
+        #: By connection: 1 while its carrier refuses the account or the settings.
+        self.link_refused = Family(
+            Gauge(
+                "sendpool_link_refused",
+                "Whether the carrier refuses the connection's account or settings, so that its senders are stopped.",
+                ["connection"],
+                registry=registry,
+            )
+        )
         #: By connection.
         self.drained_senders = Family(
             Gauge(

@@ -6,10 +6,11 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from tests.pipeline.carriers import Carrier
+from tests.pipeline.carriers import Carrier, refused
 from tests.pipeline.worlds import Line, World, everyone, virtually, world
 
 from sendpool.connectors.base import Throttled
+from sendpool.domain.closure import FIRST_PAUSE
 
 NUMBER = "+12030000001"
 
@@ -57,3 +58,25 @@ async def test_a_carrier_that_asks_for_pauses_is_told_once_a_minute(fresh: Path)
 
     assert asked > 1
     assert found == [("sendpool.throughput.throttled", "a", '{"scope":"sender","seconds":"1"}')]
+
+
+@virtually
+async def test_an_account_that_is_refused_is_told_once_and_again_when_it_may_send(fresh: Path) -> None:
+    bad, good = Carrier(), Carrier()
+    usual = bad.answer
+    bad.answer = lambda submission, part: refused("0x67")
+    async with world(fresh, a=Line(bad, {NUMBER: 100}), b=Line(good, {"+12030000002": 100})) as w:
+        metric = w.engine.metrics.link_refused("a")
+        await w.send(*everyone(100))
+        await w.until_states(DELIVERED=100)
+        assert await told(w) == [("sendpool.connection.refused", "a", '{"state":"closed","reason":"account"}')]
+        assert metric._value.get() == 1
+
+        bad.answer = usual
+        await asyncio.sleep(FIRST_PAUSE)
+        await w.send(*everyone(100, first=1_000))
+        await w.until_states(DELIVERED=200)
+        await asyncio.sleep(1)
+
+        assert (await told(w))[1:] == [("sendpool.connection.refused", "a", '{"state":"open"}')]
+        assert metric._value.get() == 0

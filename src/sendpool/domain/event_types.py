@@ -99,6 +99,7 @@ NOTICES: Mapping[str, EventKind] = MappingProxyType(
             _ours("sender.health-changed", "SenderHealthChanged", "A sender gets more or less to send", "notice"),
             _ours("connection.up", "ConnectionUp", "A connection can send", "notice"),
             _ours("connection.down", "ConnectionDown", "A connection cannot send", "notice"),
+            _ours("connection.refused", "ConnectionRefused", "A carrier refuses or takes an account again", "notice"),
             _ours("throughput.throttled", "ThroughputThrottled", "A carrier asked for a pause", "notice"),
             _ours("receipt.unmatched", "ReceiptUnmatched", "Receipts belong to no message that we know", "notice"),
         )

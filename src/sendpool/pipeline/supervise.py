@@ -57,7 +57,19 @@ class ConnectionInbox:
             if name == _THROTTLED:
                 self._tidings.outcomes(item[2] for item in items)
         self._engine.sending.outcomes(self._link, items)
+        self._note_account()
         reach("answer.taken")
+
+    def _note_account(self) -> None:
+        """Say where the carrier has begun or ceased to refuse the account."""
+        closure, name = self._link.closure, self._link.name
+        if self._tidings.account(closure):
+            self._engine.metrics.link_refused(name).set(int(closure.closed))
+            if closure.closed:
+                what = "settings" if closure.of_settings else "account"
+                log.error("carrier refuses the connection", connection=name, what=what)
+            else:
+                log.info("carrier takes the connection again", connection=name)
 
     def receipts(self, items: Sequence[Receipt]) -> Awaitable[None]:
         """Store receipts; resolves when they are durable."""
@@ -84,6 +96,7 @@ class ConnectionInbox:
         log.info("connection up" if up else "connection down", connection=self._link.name, detail=detail, window=window)
         self._engine.metrics.link_up(self._link.name).set(int(up))
         self._engine.sending.link(self._link, up=up, window=window, detail=detail)
+        self._note_account()
         if not self._link.draining:
             self._tidings.link(up=up, detail=detail)
 
@@ -167,6 +180,7 @@ class Supervisor:
         await link.connector.close()
         self._engine.metrics.in_flight.forget(link.name)
         self._engine.metrics.link_up.forget(link.name)
+        self._engine.metrics.link_refused.forget(link.name)
         self._engine.metrics.drained_senders.forget(link.name)
         if self._engine.sending.links.get(key) is link:
             del self._engine.sending.links[key], self._settings[key]

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from sendpool.connectors.base import Outcome, Throttled
+from sendpool.domain.closure import Closure
 from sendpool.pipeline.claim import Clock
 from sendpool.pipeline.settle import Changes
 from sendpool.store.database import Script
 from sendpool.store.notices import Notice, write_notices
 
 UP, DOWN, THROTTLED = "sendpool.connection.up", "sendpool.connection.down", "sendpool.throughput.throttled"
+REFUSED = "sendpool.connection.refused"
 #: Seconds for which a pause of one scope is told once.
 _ONCE = 60.0
 
@@ -33,6 +35,8 @@ class Tidings:
         self._sweep = sweep
         #: What was told last; None: nothing. That it comes up as it should is no news.
         self._up: bool | None = None
+        #: What the carrier refuses, as it was told last.
+        self._refused = ""
         #: By scope: when (monotonic seconds) a pause was told.
         self._paused: dict[str, float] = {}
 
@@ -42,6 +46,15 @@ class Tidings:
             return
         self._up = up
         self._say(UP if up else DOWN, {"reason": detail})
+
+    def account(self, closure: Closure) -> bool:
+        """The carrier may refuse the account or the settings. Brings whether that is news."""
+        refused = ("settings" if closure.of_settings else "account") if closure.closed else ""
+        if refused == self._refused:
+            return False
+        self._refused = refused
+        self._say(REFUSED, {"state": "closed", "reason": refused} if refused else {"state": "open"})
+        return True
 
     def outcomes(self, outcomes: Iterable[Outcome]) -> None:
         """Tell of the pauses among these, each scope's once a minute."""
