@@ -77,6 +77,7 @@ class Faulty:
 class Together(Alone):
     """Others write too, each over connections that nobody else has: no lease is needed to tell."""
 
+    shared = True
     company = True
 
 
