@@ -283,3 +283,27 @@ def test_pools_that_come_and_go_never_lose_or_gain_slots(calls: list[tuple[int, 
         shared = turns.share(slots, list(waiting), waiting=waiting)
         assert sum(shared.values()) == min(slots, sum(waiting.values()))
         assert all(0 <= shared[key] <= waiting[key] for key in waiting)
+
+
+def test_what_joins_a_lane_that_lags_stands_where_the_lane_is() -> None:
+    clock = FairClock()
+    campaign = clock.admit("campaign", 1, 1_000)
+    clock.claimed(campaign.start + 900 * campaign.step)
+    clock.claimed_from("slow", campaign.start + 100 * campaign.step, emptied=False)
+
+    (rank,) = clock.admit_each("small", [1], 4.0)
+
+    assert clock.lag("fast") == 0
+    assert rank - clock.lag("fast") == campaign.start + 900 * campaign.step
+    assert rank - clock.lag("slow") == campaign.start + 100 * campaign.step
+    clock.claimed_from("slow", campaign.start + 200 * campaign.step, emptied=True)
+    assert clock.lag("slow") == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 10**9), st.booleans()), max_size=50))
+def test_a_lag_is_never_more_than_the_virtual_time(claims: list[tuple[int, int, bool]]) -> None:
+    clock = FairClock()
+    for lane, rank, emptied in claims:
+        clock.claimed(rank)
+        clock.claimed_from(lane, rank, emptied=emptied)
+        assert all(0 <= clock.lag(one) < max(1, clock.virtual) for one in range(4))

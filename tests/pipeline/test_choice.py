@@ -327,3 +327,22 @@ async def test_weights_share_out_what_a_pool_sends(fresh: Path) -> None:
 
         taken = Counter(one.submission.sender for one in carrier.sent)
         assert 290 <= taken[NUMBERS[0]] <= 310
+
+
+@virtually
+async def test_a_one_time_password_does_not_wait_for_what_its_busy_sender_is_behind_by(fresh: Path) -> None:
+    carrier = Carrier()
+    slow, fast = NUMBERS[0], "+12125550001"
+    async with world(fresh, False, a=Line(carrier, {slow: 10.0, fast: 100.0})) as w:
+        origin = await pool_of(w, [slow, fast], preference="match", grace=300)
+        far = [f"+1203557{n:04}" for n in range(600)]
+        near = [f"+1212557{n:04}" for n in range(600)]
+        # Each in its sender's lane, in turn: the fast sender's are gone while the slow one's have hardly begun.
+        await w.send(*[one for pair in zip(far, near, strict=True) for one in pair], origin=origin)
+        await asyncio.sleep(8)
+        assert Counter(one.submission.sender for one in carrier.sent)[fast] == 600
+        began = w.now
+        await w.send("+12035579999", origin=origin, category=Category.OTP)
+        await w.until(lambda: any(one.submission.recipient == "+12035579999" for one in carrier.sent))
+
+    assert w.now - began < 1.0

@@ -43,9 +43,13 @@ class FairClock:
 
     Each message starts at max(virtual time, its flow's finish) and moves the finish on by cost / weight. The message
     with the lowest start goes next; the virtual time is the highest start claimed so far and never falls.
+
+    A lane that only some senders take may fall behind the others: what is claimed from it has lower starts than the
+    virtual time. What joins it would wait for all that lies between, a one-time password too, so it is admitted
+    earlier by the lane's `lag`.
     """
 
-    __slots__ = ("_finish", "_look_at", "_weights", "virtual")
+    __slots__ = ("_finish", "_lanes", "_look_at", "_weights", "virtual")
 
     def __init__(self, virtual: int = 0) -> None:
         #: The virtual time; after a restart the lowest rank that waits.
@@ -54,6 +58,8 @@ class FairClock:
         #: Of flows whose weight is not 1.
         self._weights: dict[Hashable, float] = {}
         self._look_at = _MANY_FLOWS
+        #: The highest start claimed from a lane that has not been empty since.
+        self._lanes: dict[Hashable, int] = {}
 
     def __len__(self) -> int:
         """Return how many flows are remembered."""
@@ -109,6 +115,18 @@ class FairClock:
     def claimed(self, highest_start: int) -> None:
         """Move the virtual time on: *highest_start* is the highest rank of a claim. Lower ranks change nothing."""
         self.virtual = max(self.virtual, highest_start)
+
+    def claimed_from(self, lane: Hashable, highest_start: int, *, emptied: bool) -> None:
+        """Note the highest rank that a claim took from a lane; one that is empty lags no more."""
+        if emptied:
+            self._lanes.pop(lane, None)
+        else:
+            self._lanes[lane] = max(highest_start, self._lanes.get(lane, 0))
+
+    def lag(self, lane: Hashable) -> int:
+        """By how much a lane is behind the virtual time."""
+        behind = self._lanes.get(lane)
+        return 0 if behind is None else max(0, self.virtual - behind)
 
     def resume(self, flow: Hashable, finish: int) -> None:
         """Remember after a restart that the flow's waiting messages end at *finish*: its highest rank and a step."""

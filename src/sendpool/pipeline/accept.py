@@ -204,16 +204,15 @@ class Acceptor:
         costs = [step_cost(message.plan[0], message.segments) for message in messages]
         ranks = self.ranks(operation, costs)
         common = {letter: self.common_queue(operation.pool_id, letter) for letter in {m.plan[0] for m in messages}}
-        return [
-            (
-                common[message.plan[0]] or self.queue(operation.pool_id, message.plan[0], at_step(message.address, 0)),
-                rank,
-                message.id,
-                cost,
-                operation.at,
-            )
-            for message, rank, cost in zip(messages, ranks, costs, strict=True)
-        ]
+        clock = self.fair_clock(operation.pool_id)
+        rows = []
+        for message, rank, cost in zip(messages, ranks, costs, strict=True):
+            queue_id = common[message.plan[0]]
+            if queue_id is None:
+                queue_id = self.queue(operation.pool_id, message.plan[0], at_step(message.address, 0))
+                rank -= clock.lag(queue_id)
+            rows.append((queue_id, rank, message.id, cost, operation.at))
+        return rows
 
     def _later(
         self, operation: NewOperation, messages: Sequence[NewMessage], dues: Sequence[int]

@@ -583,6 +583,20 @@ class Engine:
         self.sending.contexts.pop(acceptance.operation.id, None)
         _resolve(acceptance.done, error)
 
+    def _note_lanes(self, claimed: Claimed) -> None:
+        """How far each lane has come: one that few senders take may lag behind its pool."""
+        lanes = {queue.id for queue in claimed.claim.queues if queue.takers is not None}
+        if not lanes:
+            return
+        clock = self.acceptor.fair_clock(claimed.claim.pool_id)
+        emptied = {queue_id for queue_id, _, empty in claimed.taken if empty}
+        highest: dict[int, int] = {}
+        for one in claimed.started:
+            if one.row.queue_id in lanes:
+                highest[one.row.queue_id] = max(one.row.rank, highest.get(one.row.queue_id, 0))
+        for queue_id, rank in highest.items():
+            clock.claimed_from(queue_id, rank, emptied=queue_id in emptied)
+
     def _send_on(self, batch: Batch, brought: Brought) -> None:
         """Tell the stages what became due and what was started."""
         for row in brought.due:
@@ -594,6 +608,7 @@ class Engine:
             if claimed.started:
                 highest = max([one.row.rank for one in claimed.started])
                 self.acceptor.fair_clock(claimed.claim.pool_id).claimed(highest)
+                self._note_lanes(claimed)
                 first = sum([one.n == 1 for one in claimed.started])
                 self.retries.began(claimed.claim.channel, first, self.clock.monotonic())
         self.sending.launch(brought.claimed)
