@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import os
+import random
 from pathlib import Path
 
 import asyncpg
@@ -20,6 +22,10 @@ _SCRIPTS = Path(__file__).with_name("migrations")
 
 class SchemaTooNew(Exception):
     """The database was written by a newer sendpool; this one does not know its schema."""
+
+
+class MigrationBlocked(OSError):
+    """Others hold locks on tables that a migration has to change, and did not give them up."""
 
 
 def _config() -> Config:
@@ -80,31 +86,56 @@ def _make_private(path: Path) -> None:
 _MIGRATING = int.from_bytes(b"sendpool", "big") >> 1
 
 
-def _as_sql(before: str | None) -> str:
-    """The statements that lead from a revision to the newest one on PostgreSQL, without a transaction of their own."""
+def _as_sql(before: str | None, upto: str = "head") -> str:
+    """The statements that lead from one revision to another on PostgreSQL, without a transaction of their own."""
     text = io.StringIO()
     config = Config(output_buffer=text)
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
-    command.upgrade(config, f"{before or 'base'}:head", sql=True)
+    command.upgrade(config, f"{before or 'base'}:{upto}", sql=True)
     return "\n".join(line for line in text.getvalue().splitlines() if line not in ("BEGIN;", "COMMIT;"))
+
+
+#: How long a migration may wait for a lock on a table: so long wait the statements of the version before, which come
+#: after it in the line.
+LOCK_TIMEOUT = 1.0
+#: How often it begins anew after that, and the pause before, in seconds, during which they catch up.
+_TRIES, _PAUSE = 30, (1.0, 2.0)
 
 
 async def migrate_postgres(url: str) -> tuple[str | None, str]:
     """Run what is missing on a PostgreSQL database. Returns the revisions before and after.
 
-    Raises `SchemaTooNew` when its revision is not one of ours, and what asyncpg raises when it is not there.
+    Others may use it meanwhile: each wait for a lock is at most `LOCK_TIMEOUT` long, after which all of it begins anew.
+
+    Raises `SchemaTooNew` when its revision is not one of ours, `MigrationBlocked` when others hold a lock all the time,
+    and what asyncpg raises when it is not there.
     """
-    scripts, head = ScriptDirectory.from_config(_config()), newest_revision()
     connection = await asyncpg.connect(url)
     try:
-        async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATING)
-            made = await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL")
-            before = await connection.fetchval("SELECT version_num FROM alembic_version") if made else None
-            if before is not None and before not in {script.revision for script in scripts.walk_revisions()}:
-                raise _unknown("the database", before)
-            if before != head:
-                await connection.execute(_as_sql(before))
-        return before, head
+        for left in reversed(range(_TRIES)):
+            try:
+                return await _migrate_once(connection)
+            except asyncpg.LockNotAvailableError:
+                if left:
+                    await asyncio.sleep(random.uniform(*_PAUSE))
     finally:
         await connection.close()
+    raise MigrationBlocked(
+        f"the schema of the database could not be changed in {_TRIES} tries, for others hold locks on its tables; end"
+        " transactions that have been open for long (pg_stat_activity shows them), then start again"
+    )
+
+
+async def _migrate_once(connection: asyncpg.Connection[asyncpg.Record]) -> tuple[str | None, str]:
+    """Run all that is missing in one transaction, which waits only for other migrations as long as they take."""
+    scripts, head = ScriptDirectory.from_config(_config()), newest_revision()
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATING)
+        made = await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL")
+        before = await connection.fetchval("SELECT version_num FROM alembic_version") if made else None
+        if before is not None and before not in {script.revision for script in scripts.walk_revisions()}:
+            raise _unknown("the database", before)
+        if before != head:
+            await connection.execute(f"SET LOCAL lock_timeout = {int(1_000 * LOCK_TIMEOUT)}")
+            await connection.execute(_as_sql(before))
+    return before, head
