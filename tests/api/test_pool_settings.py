@@ -14,7 +14,7 @@ from sendpool.domain.quiet import QuietHours
 from sendpool.domain.sender import Channel
 from sendpool.store.roster import load_pools
 
-SETTINGS = ("category", "fallbackAfter", "preference", "grace", "reach", "countries", "quietHours")
+SETTINGS = ("category", "fallbackAfter", "preference", "grace", "reach", "countries", "quietHours", "health")
 
 
 async def made(client: Any, body: Any) -> dict[str, Any]:
@@ -44,6 +44,7 @@ def settings(pool: dict[str, Any]) -> dict[str, Any]:
         ({"reach": ["WHATSAPP"]}, {"reach": ["WHATSAPP"]}),
         ({"countries": {"allow": ["us", "CA", "US"]}}, {"countries": {"allow": ["US", "CA"]}}),
         ({"countries": {"deny": []}}, {"countries": {"deny": []}}),
+        ({"health": {"off": True}}, {"health": {"off": True}}),
         ({"quietHours": {"start": "21:00", "end": "08:00"}}, {"quietHours": {"start": "21:00", "end": "08:00"}}),
         (
             {"quietHours": {"start": "00:00", "end": "23:59", "exempt": ["OTP", "bulk"]}},
@@ -122,6 +123,9 @@ async def test_taking_away_what_is_not_set_changes_nothing(client: Any) -> None:
         ({"countries": {"allow": ["US", 1]}}, ["$.countries.allow[1]"]),
         ({"countries": {"allow": ["US"] * 301}}, ["$.countries.allow"]),
         ({"quietHours": "night"}, ["$.quietHours"]),
+        ({"health": False}, ["$.health"]),
+        ({"health": {}}, ["$.health.off"]),
+        ({"health": {"off": "yes"}}, ["$.health.off"]),
         ({"quietHours": {}}, ["$.quietHours.start", "$.quietHours.end"]),
         ({"quietHours": {"start": "9 pm", "end": "24:00"}}, ["$.quietHours.start", "$.quietHours.end"]),
         ({"quietHours": {"start": "08:00", "end": "08:00"}}, ["$.quietHours"]),
@@ -162,6 +166,7 @@ async def test_choosing_follows_the_settings(world: Any) -> None:
             "reach": ["SMS", "WHATSAPP"],
             "countries": {"allow": ["US"], "deny": ["CA"]},
             "quietHours": {"start": "21:00", "end": "08:30", "exempt": []},
+            "health": {"off": True},
         },
     )
 
@@ -173,6 +178,7 @@ async def test_choosing_follows_the_settings(world: Any) -> None:
         reach=(Channel.SMS, Channel.WHATSAPP),
         countries=Countries(only=frozenset({"US"}), never=frozenset({"CA"})),
         quiet=QuietHours(start=1260, end=510, exempt=frozenset()),
+        heeds_health=False,
     )
 
 

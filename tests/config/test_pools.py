@@ -32,6 +32,7 @@ def test_a_pool_has_its_settings_by_the_names_of_the_api(tmp_path: Path) -> None
         deny_countries = []
         quiet_hours = ["21:00", "08:00"]
         quiet_hours_exempt = ["otp", "Transactional"]
+        health = false
         category = "OTP"
         fallback_after = 30
         [[pools.members]]
@@ -57,6 +58,7 @@ def test_a_pool_has_its_settings_by_the_names_of_the_api(tmp_path: Path) -> None
                 "reach": ["RCS", "SMS", "WHATSAPP"],
                 "countries": {"allow": ["US", "CA"], "deny": []},
                 "quietHours": {"start": "21:00", "end": "08:00", "exempt": ["otp", "transactional"]},
+                "health": {"off": True},
                 "category": "otp",
                 "fallbackAfter": 30.0,
             },

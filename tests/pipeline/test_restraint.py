@@ -54,9 +54,9 @@ def test_all_unhealthy_in_one_country_are_let_alone_there_only() -> None:
 def test_addresses_tell_who_is_restrained() -> None:
     made = restraint(s1={"GB": 0.05})
 
-    assert made.restrains(1, GB)
-    assert not made.restrains(1, DE)
-    assert not made.restrains(2, GB)
+    assert made.restrains(7, 1, GB)
+    assert not made.restrains(7, 1, DE)
+    assert not made.restrains(7, 2, GB)
 
 
 def test_closed_country_is_closed_for_an_hour_however_few_the_others_are() -> None:
@@ -67,7 +67,7 @@ def test_closed_country_is_closed_for_an_hour_however_few_the_others_are() -> No
 
     trickle = made.of(7, able)[1]["GB"]
     assert not trickle.may_take(CLOSED_FOR)
-    assert made.restrains(1, GB)
+    assert made.restrains(7, 1, GB)
     assert made.of(7, able[:1]) == {}
     now[0] = CLOSED_FOR
     made.restrain({})
@@ -94,3 +94,18 @@ def test_health_is_no_reason_in_another_country() -> None:
     assert in_country(poor, "GB") == Remark(Reason.TRICKLE, about="GB")
     assert in_country(poor, "FR") == Remark(Reason.READY)
     assert in_country(Remark(Reason.LINK_DOWN), "FR") == Remark(Reason.LINK_DOWN)
+
+
+def test_pool_that_leaves_health_out_of_account_still_keeps_to_what_carriers_have_closed() -> None:
+    made, able = restraint(s1={"GB": 0.05}), [Able(1, 1.0, 10.0), Able(2, 1.0, 10.0)]
+    made.heeds = lambda pool_id: pool_id != 8
+    poor = Remark(Reason.TRICKLE, about="GB")
+    assert (list(made.of(7, able)), made.restrains(7, 1, GB), made.in_pool(poor, 7, 1)) == ([1], True, poor)
+    assert (made.of(8, able), made.restrains(8, 1, GB), made.in_pool(poor, 8, 1)) == ({}, False, Remark(Reason.READY))
+
+    made.close(1, "DE")
+
+    assert {sender: list(countries) for sender, countries in made.of(8, able).items()} == {1: ["DE"]}
+    assert made.restrains(8, 1, DE)
+    assert made.in_pool(Remark(Reason.TRICKLE, about="DE, GB"), 8, 1) == Remark(Reason.TRICKLE, about="DE")
+    assert made.in_pool(Remark(Reason.LINK_DOWN), 8, 1) == Remark(Reason.LINK_DOWN)

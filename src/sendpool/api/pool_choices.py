@@ -50,6 +50,7 @@ def read_choice(fields: Mapping[str, Any], findings: Findings) -> dict[str, Any]
         "reach": _reach,
         "countries": _countries,
         "quietHours": _quiet_hours,
+        "health": _health,
     }
     found = {field: read(fields[field], findings) for field, read in readers.items() if field in fields}
     return {field: value for field, value in found.items() if value is not None}
@@ -109,6 +110,17 @@ def _quiet_hours(value: object, findings: Findings) -> dict[str, Any] | None:
     if "exempt" in value:
         found["exempt"] = _exempt(value["exempt"], f"{context}.exempt", findings)
     return found
+
+
+def _health(value: object, findings: Findings) -> dict[str, bool] | None:
+    if not isinstance(value, dict):
+        wrong_kind("health", "an object", value, "$.health", findings)
+        return None
+    check_fields(value, ("off",), findings, "$.health")
+    if isinstance(value.get("off"), bool):
+        return {"off": value["off"]}
+    findings.add("off must be true or false", "$.health.off")
+    return None
 
 
 def _time(value: object, context: str, findings: Findings) -> int | None:

@@ -62,6 +62,7 @@ def _shown(row: PoolRow) -> schemas.SenderPool:
         reach=settings.get("reach", UNSET),
         countries=_shape(settings.get("countries"), schemas.PoolCountries),
         quiet_hours=_shape(settings.get("quietHours"), schemas.PoolQuietHours),
+        health=_shape(settings.get("health"), schemas.PoolHealth),
     )
 
 

@@ -141,6 +141,12 @@ class PoolQuietHours(Shape, frozen=True, kw_only=True):
     exempt: list[str] | UnsetType = UNSET
 
 
+class PoolHealth(Shape, frozen=True, kw_only=True):
+    """Whether a pool leaves the health of its senders out of account."""
+
+    off: bool
+
+
 class SenderPool(Shape, frozen=True, kw_only=True):
     """A pool. What says how it chooses and for how long (seconds) are our extensions, present only when set."""
 
@@ -156,6 +162,7 @@ class SenderPool(Shape, frozen=True, kw_only=True):
     reach: Annotated[list[str], OURS] | UnsetType = UNSET
     countries: Annotated[PoolCountries, OURS] | UnsetType = UNSET
     quiet_hours: Annotated[PoolQuietHours, OURS] | UnsetType = UNSET
+    health: Annotated[PoolHealth, OURS] | UnsetType = UNSET
 
 
 class SenderPoolPage(Shape, frozen=True, kw_only=True):

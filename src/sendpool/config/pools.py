@@ -95,6 +95,14 @@ class _PoolTable(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...] | None,
         described("a list of categories", "What is sent in quiet hours all the same.", ["otp"]),
     ] = None
+    health: Annotated[
+        bool | None,
+        described(
+            "true or false",
+            "Whether senders that do worse than their peers get less of the pool's messages. Else they do.",
+            False,
+        ),
+    ] = None
     category: Annotated[
         str | None,
         described('"transactional", "otp" or "bulk"', "What its messages are for, where no request says.", "otp"),
@@ -202,6 +210,8 @@ def _as_api(found: Mapping[str, Any]) -> dict[str, Any]:
         settings["quietHours"] = dict(zip(("start", "end"), found["quiet_hours"], strict=True))
         if "quiet_hours_exempt" in found:
             settings["quietHours"]["exempt"] = list(found["quiet_hours_exempt"])
+    if "health" in found:
+        settings["health"] = {"off": not found["health"]}
     return settings
 
 

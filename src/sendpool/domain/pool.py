@@ -46,6 +46,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     reach: tuple[Channel, ...] | None = None
     countries: Countries = EVERYWHERE
     quiet: QuietHours | None = None
+    #: Whether senders that do worse than their peers get less of its messages.
+    heeds_health: bool = True
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):

@@ -74,8 +74,8 @@ class Bench(NamedTuple):
     revocable: Callable[[int], bool]
     #: Whether a sender may reach an address, as far as we were told.
     reaches: Callable[[int, str], bool]
-    #: Whether a sender is to get little of what goes to an address, for the sake of its health.
-    restrains: Callable[[int, str], bool]
+    #: Whether a sender is to get little of what a pool sends to an address, for the sake of its health.
+    restrains: Callable[[int, int, str], bool]
     #: Where in its pool a message of a category and so many segments stands that falls back.
     fallback_rank: Callable[[int, Category, int], int]
     consent: Consent
@@ -366,7 +366,7 @@ def first_to_take(senders: Sequence[Sender], message: Standing, channel: Channel
 
     def place(sender: Sender) -> tuple[bool, float, int]:
         at = ready[sender.id]
-        weak = at < inf and bench.restrains(sender.id, address)
+        weak = at < inf and bench.restrains(message.pool_id, sender.id, address)
         return weak, (at // NEARLY if at < inf else at), (message.message_id * 31 + sender.id * 17) % 97
 
     chosen = min(_in_tier(senders, ready, message, channel, bench), key=place)

@@ -56,6 +56,7 @@ class Planner:
         self.roster = Roster()
         self.scenes = Scenes()
         self.restraint = Restraint(clock.monotonic, gates)
+        self.restraint.heeds = self._heeds_health
         self.links = links
         self.gates = gates
         self._limiter = limiter
@@ -156,7 +157,7 @@ class Planner:
         standings = []
         for sender, member in members:
             gate, link = self.gates.get(sender.id), self.links.get(sender.connection_id)
-            remark = condition(gate, link, now)
+            remark = self.restraint.in_pool(condition(gate, link, now), pool_id, sender.id)
             if remark.reason is Reason.READY and detail is Detail.MOMENTS and (pool_id, sender.id) not in rooms:
                 # Throughput that is used up now is free again in a moment: no time is worth a scene of its own.
                 remark = momentary(gate, link, now, HORIZON)._replace(until=None) if gate and link else remark
@@ -256,6 +257,10 @@ class Planner:
             if not link.closure.closed
         ]
         return self.restraint.of(pool_id, able)
+
+    def _heeds_health(self, pool_id: int) -> bool:
+        pool = self.roster.pools.get(pool_id)
+        return pool is None or pool.choice.heeds_health
 
     def _next_free(self, waiting: Iterable[tuple[int, Channel, list[QueueKey]]], now: float) -> float | None:
         """When a sender with waiting rows may take one again; None when that hangs on an outcome or a link."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from sendpool.domain.health import TRICKLE
@@ -39,6 +39,8 @@ class Restraint:
         self._closed: dict[tuple[int, str], float] = {}
         self._shares: dict[int, dict[str, float]] = {}
         self._trickles: dict[tuple[int, int, str], Trickle] = {}
+        #: Whether a pool takes health into account.
+        self.heeds: Callable[[int], bool] = lambda _pool_id: True
 
     def __bool__(self) -> bool:
         return bool(self._shares)
@@ -72,32 +74,40 @@ class Restraint:
         reason = Reason.TRICKLE if min(countries.values()) <= TRICKLE else Reason.RECOVERING
         return Remark(reason, about=", ".join(sorted(countries)))
 
-    def restrains(self, sender_id: int, address: str) -> bool:
-        """Whether a sender is to get little of what goes where this address is."""
-        countries = self._shares.get(sender_id)
-        return countries is not None and country_of(address) in countries
+    def restrains(self, pool_id: int, sender_id: int, address: str) -> bool:
+        """Whether a sender is to get little of what a pool sends where this address is."""
+        return bool(self._shares) and country_of(address) in self._shares_in(pool_id, sender_id)
+
+    def _shares_in(self, pool_id: int, sender_id: int) -> Mapping[str, float]:
+        """What a sender is left with in a pool, by country. What carriers have closed is closed in every pool."""
+        shares = self._shares.get(sender_id, {})
+        if not shares or self.heeds(pool_id):
+            return shares
+        return {country: 0.0 for country in shares if (sender_id, country) in self._closed}
+
+    def in_pool(self, remark: Remark, pool_id: int, sender_id: int) -> Remark:
+        """What a remark about a sender's health says of it in one pool."""
+        if remark.reason not in (Reason.TRICKLE, Reason.RECOVERING) or self.heeds(pool_id):
+            return remark
+        closed = self._shares_in(pool_id, sender_id)
+        return Remark(Reason.TRICKLE, about=", ".join(sorted(closed))) if closed else Remark(Reason.READY)
 
     def of(self, pool_id: int, able: Sequence[Able]) -> dict[int, Trickles]:
         """The trickles of a pool's senders, where enough healthy ones are *able* to take the rest."""
         found: dict[int, dict[str, Trickle]] = {}
-        for country in {country for one in able for country in self._shares.get(one.sender_id, ())}:
-            enough = self._are_enough(able, country)
-            others = any(country not in self._shares.get(one.sender_id, ()) for one in able)
+        shares = {one.sender_id: self._shares_in(pool_id, one.sender_id) for one in able}
+        for country in {country for of_one in shares.values() for country in of_one}:
+            enough = _are_enough(able, shares, country)
+            others = any(country not in shares[one.sender_id] for one in able)
             if others:
                 total = sum(one.weight for one in able)
                 for one in able:
-                    share = self._shares.get(one.sender_id, {}).get(country)
+                    share = shares[one.sender_id].get(country)
                     # Who may not send there is kept out however few the others are.
                     if share is not None and (enough or share == 0.0):
                         part = share * one.weight / total
                         found.setdefault(one.sender_id, {})[country] = self._trickle(pool_id, one, country, part)
         return dict(found)
-
-    def _are_enough(self, able: Iterable[Able], country: str) -> bool:
-        healthy = [country not in self._shares.get(one.sender_id, ()) for one in able]
-        total = sum(one.mps for one in able)
-        left = sum(one.mps for one, well in zip(able, healthy, strict=True) if well)
-        return any(healthy) and left >= LEFT_AT_LEAST * total
 
     def _trickle(self, pool_id: int, one: Able, country: str, part: float) -> Trickle:
         key = (pool_id, one.sender_id, country)
@@ -107,6 +117,11 @@ class Restraint:
         trickle.part = part
         trickle.closed = (one.sender_id, country) in self._closed
         return trickle
+
+
+def _are_enough(able: Sequence[Able], shares: Mapping[int, Mapping[str, float]], country: str) -> bool:
+    healthy = [one.mps for one in able if country not in shares[one.sender_id]]
+    return bool(healthy) and sum(healthy) >= LEFT_AT_LEAST * sum(one.mps for one in able)
 
 
 def in_country(remark: Remark, country: str) -> Remark:

@@ -38,6 +38,12 @@ class QuietHoursSetting(msgspec.Struct, frozen=True, omit_defaults=True):
         return hours if self.exempt is None else msgspec.structs.replace(hours, exempt=frozenset(self.exempt))
 
 
+class HealthSetting(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Whether the health of senders is left out of account."""
+
+    off: bool = False
+
+
 class ChoiceSettings(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """Those of a pool's settings that say how it chooses; what is not given is as a `Choice` has it."""
 
@@ -46,6 +52,7 @@ class ChoiceSettings(msgspec.Struct, frozen=True, rename="camel", omit_defaults=
     reach: tuple[Channel, ...] | None = None
     countries: CountriesSetting | None = None
     quiet_hours: QuietHoursSetting | None = None
+    health: HealthSetting | None = None
 
 
 def read_choice(settings: str) -> Choice:
@@ -57,6 +64,7 @@ def read_choice(settings: str) -> Choice:
         reach=found.reach,
         countries=EVERYWHERE if found.countries is None else found.countries.value,
         quiet=None if found.quiet_hours is None else found.quiet_hours.value,
+        heeds_health=found.health is None or not found.health.off,
     )
 
 

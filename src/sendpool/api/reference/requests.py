@@ -163,6 +163,10 @@ def _settings() -> Schema:
             ),
             "From start to end nothing is sent, by the recipient's own clock, but what is exempt (else: otp).",
         ),
+        "health": ours(
+            an_object(("off",), off={"type": "boolean"}),
+            "off true: senders that do worse than their peers get as much of the pool's messages as ever.",
+        ),
     }
 
 
