@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -13,12 +15,14 @@ import pytest
 from sendpool.testing.postgres_server import DURABLE, PostgresServer, postgres_server
 
 if TYPE_CHECKING:
-    from tests.journeys.conftest import Rig, Server
+    from tests.journeys.conftest import Answer, Rig, Server
 
     from sendpool.simulate.centre import MessageCentre
 
 SENDERS = [("+12034458910", 100.0), ("+12034458911", 100.0)]
 SANDBOX = [("SMS", "+12034458910", 100.0)]
+#: Seconds that a database is stopped for.
+FROZEN = 5.0
 KEY = 'secret_key = "the key of a journey"'
 
 
@@ -90,14 +94,58 @@ async def test_database_that_crashes_is_answered_503_and_everything_goes_on_with
     assert await server.stop() == 0
 
 
-async def send_when_back(rig: Rig, server: Server, pool: str) -> str:
+async def test_database_that_is_stopped_in_its_tracks_is_answered_503_and_goes_on_where_it_was(
+    rig: Rig, postgres: PostgresServer
+) -> None:
+    centre = await rig.centre(receipt_delay=0.1)
+    server = await server_on(postgres, rig, rig.smpp("carrier", centre.port, SENDERS))
+    pool = await server.pool()
+    first = await server.send(pool, rig.phones(600))
+    await rig.until(partial(arrived, centre, 100), what="some are at the carrier")
+
+    postgres.freeze()
+    try:
+        frozen_at = time.monotonic()
+        answers: list[Answer] = []
+        while len(answers) < 3 or time.monotonic() - frozen_at < FROZEN:
+            answers.append(await ask_to_send(rig, server, pool))
+    finally:
+        postgres.freeze(frozen=False)
+    assert [answer.status for answer in answers] == [503] * len(answers)
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
+
+    second = await send_when_back(rig, server, pool, 5_000)
+    for operation, total in ((first, 600), (second, 50)):
+        await rig.until(partial(accounted, server, operation, total), 30.0, "all are delivered or of unknown fate")
+    copies = Counter(submit.destination for submit in centre.submits)
+    assert set(copies.values()) == {1}
+    assert (await rig.command(server, "audit"))["sound"]
+    assert await server.stop() == 0
+
+
+async def ask_to_send(rig: Rig, server: Server, pool: str) -> Answer:
+    """One request to send, whatever is answered."""
+    to = [{"address": rig.phones(1, 9_000)[0], "channel": "PHONE"}]
+    body = json.dumps({"from": {"senderPoolId": pool}, "to": to, "content": {"text": "Hello"}}).encode()
+    headers = {"Authorization": rig.authorization, "Content-Type": "application/json"}
+    return await server.ask("POST", "/v1/Messages", body, headers)
+
+
+async def accounted(server: Server, operation: str, total: int) -> bool:
+    """Whether all of it is delivered or said to be of unknown fate."""
+    stats = await server.stats(operation)
+    unknown = await server.messages(operation, "&ambiguous=true")
+    return stats["delivered"] + len(unknown) == total and stats["sent"] == len(unknown)
+
+
+async def send_when_back(rig: Rig, server: Server, pool: str, first: int = 100) -> str:
     """Send as a client does that is answered 503: again and again."""
     operation = ""
 
     async def sent() -> bool:
         nonlocal operation
         try:
-            operation = await server.send(pool, rig.phones(50, 100))
+            operation = await server.send(pool, rig.phones(50, first))
         except AssertionError:
             return False
         return True

@@ -101,6 +101,19 @@ class PostgresServer:
                 raise NoPostgres
             time.sleep(0.02)
 
+    def freeze(self, *, frozen: bool = True) -> None:
+        """Stop all its processes where they are, or let them go on: connections stay, and nobody answers. Linux only.
+
+        The first one goes first, so that no process is added meanwhile.
+        """
+        assert self._process is not None
+        first = self._process.pid
+        how = signal.SIGSTOP if frozen else signal.SIGCONT
+        os.kill(first, how)
+        for child in Path(f"/proc/{first}/task/{first}/children").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(child), how)
+
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """End it: SIGINT drops its clients and closes in order, SIGQUIT is a crash."""
         if self._process is not None:
