@@ -22,8 +22,10 @@ from sendpool.domain.ownership import (
     Terms,
     View,
     differences,
+    grouped,
     scopes_to_add,
     to_give,
+    to_leave,
     to_take,
 )
 
@@ -175,7 +177,7 @@ def test_shares_become_as_fair_as_declarations_allow_and_then_nothing_moves_any_
             held.update(dict.fromkeys(to_take(one.node_id, seen, TERMS), one.node_id))
         nodes = {one.node_id: set(one.scopes) for one in seen.nodes}
         seen = view(nodes, held)
-        given_up = [scope for one in seen.nodes if (scope := to_give(one.node_id, seen, TERMS))]
+        given_up = [scope for one in seen.nodes for scope in to_give(one.node_id, seen, TERMS)]
         if not given_up:
             break
         assert len(given_up) == 1
@@ -189,7 +191,7 @@ def test_shares_become_as_fair_as_declarations_allow_and_then_nothing_moves_any_
     counts = seen.held(TERMS)
     for lease in seen.leases:
         for one in seen.nodes:
-            if lease.holder and lease.scope != KEEPER and one.can_take(lease.scope):
+            if lease.holder and lease.scope != KEEPER and lease.scope in one.scopes:
                 assert counts[lease.holder] <= counts[one.node_id] + 1
 
 
@@ -197,15 +199,15 @@ def test_a_lease_that_was_just_taken_stays_where_it_is() -> None:
     nodes = {1: {"connection:1", "connection:2"}, 2: {"connection:1", "connection:2"}}
     held: dict[str, int | None] = {"connection:1": 1, "connection:2": 1}
 
-    assert to_give(1, view(nodes, held, age=TERMS.steady - 0.1), TERMS) is None
-    assert to_give(1, view(nodes, held, age=TERMS.steady), TERMS) == "connection:1"
+    assert to_give(1, view(nodes, held, age=TERMS.steady - 0.1), TERMS) == []
+    assert to_give(1, view(nodes, held, age=TERMS.steady), TERMS) == ["connection:1"]
 
 
 def test_nothing_is_given_to_a_node_that_was_not_heard_of() -> None:
     seen = view({1: {"connection:1", "connection:2"}}, {"connection:1": 1, "connection:2": 1})
     silent = NodeView(2, True, {"connection:1", "connection:2"}, NOW - int(LEASE * SECOND))
 
-    assert to_give(1, seen._replace(nodes=[*seen.nodes, silent]), TERMS) is None
+    assert to_give(1, seen._replace(nodes=[*seen.nodes, silent]), TERMS) == []
 
 
 def test_a_lease_that_comes_back_within_a_minute_is_a_flap() -> None:
@@ -216,6 +218,71 @@ def test_a_lease_that_comes_back_within_a_minute_is_a_flap() -> None:
     assert not flaps.came("connection:2", 101.0)
     assert flaps.came("connection:1", 159.0)
     assert not flaps.came("connection:1", 159.5)
+
+
+# ---------------------------------------------------------------- groups
+
+
+@given(st.dictionaries(st.text("abcdef", min_size=1, max_size=2), st.sets(st.integers(0, 8), max_size=3)))
+def test_a_group_is_what_can_be_reached_by_shared_names(drawing: dict[str, set[int]]) -> None:
+    names = {one: {str(name) for name in its} for one, its in drawing.items()}
+
+    groups = grouped(names)
+
+    assert sorted(one for group in groups for one in group) == sorted(names)
+    for group in groups:
+        reached, before = {group[0]}, set[str]()
+        while reached != before:
+            before = set(reached)
+            known = {name for one in reached for name in names[one]}
+            reached |= {one for one, its in names.items() if known & its}
+        assert reached == set(group)
+
+
+shared_leases = st.integers(1, 4).flatmap(
+    lambda nodes: st.tuples(
+        st.just(nodes),
+        st.dictionaries(
+            st.integers(1, 9), st.tuples(st.one_of(st.none(), st.integers(1, nodes)), st.sets(st.sampled_from("xyz")))
+        ),
+    )
+)
+
+
+@given(shared_leases)
+@settings(max_examples=200)
+def test_whoever_has_what_every_group_comes_to_one_node_and_stays(
+    drawing: tuple[int, dict[int, tuple[int | None, set[str]]]],
+) -> None:
+    count, drawn_leases = drawing
+    scopes = {f"connection:{key}" for key in drawn_leases}
+    shared = {f"connection:{key}": names for key, (_, names) in drawn_leases.items()}
+    held: dict[str, int | None] = {f"connection:{key}": holder for key, (holder, _) in drawn_leases.items()}
+    nodes = [NodeView(number, True, scopes, NOW, shared) for number in range(1, count + 1)]
+    for _ in range(60):
+        seen = view({}, held)._replace(nodes=nodes)
+        before = dict(held)
+        for one in nodes:
+            for scope in (*to_leave(one.node_id, seen, TERMS), *to_give(one.node_id, seen, TERMS)):
+                held[scope] = None
+            held.update(dict.fromkeys(to_take(one.node_id, seen, TERMS), one.node_id))
+        if held == before:
+            break
+    else:
+        pytest.fail("leases never come to rest")
+
+    assert None not in held.values()
+    for group in grouped(shared):
+        assert len({held[scope] for scope in group}) == 1
+
+
+def test_a_node_that_only_takes_requests_is_keeper_until_one_that_sends_is_there() -> None:
+    free = [Lease(KEEPER, None, NOW, 0, 0), Lease("connection:1", None, NOW, 0, 0)]
+    alone = View(NOW, [NodeView(1, False, (), NOW)], free)
+    joined = view({}, {KEEPER: 1})._replace(nodes=[NodeView(1, False, (), NOW), NodeView(2, True, (), NOW)])
+
+    assert to_take(1, alone, TERMS) == [KEEPER]
+    assert (to_give(1, joined, TERMS), to_give(2, joined, TERMS)) == ([KEEPER], [])
 
 
 # ---------------------------------------------------------------- differences

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, NamedTuple, cast
 
@@ -82,8 +82,8 @@ class Connections:
         self.stood: dict[int, Stood] = {}
         self.tenures: dict[int, Tenure] = {}
 
-    async def own(self, keys: Iterable[int], tenure: Tenure, stood: Stood) -> None:
-        for key in keys:
+    async def own(self, tenures: Mapping[int, Tenure], stood: Stood) -> None:
+        for key, tenure in tenures.items():
             self.stood[key], self.tenures[key] = stood, tenure
             self.board.note(self.name, key, came=True)
 
@@ -225,8 +225,10 @@ async def test_a_node_that_leaves_hands_over_at_once_with_its_debts(world: World
 
     assert time.monotonic() - began < 2.0
     for key, stood in b.connections.stood.items():
-        assert stood.buckets == {lease_of(key): STATE}
-        assert stood.since < 2.0
+        assert stood.buckets is not None
+        state = stood.buckets[lease_of(key)]
+        assert STATE.full_in - 2.0 < state.full_in <= STATE.full_in
+        assert state._replace(full_in=STATE.full_in) == STATE
 
 
 async def test_what_a_dead_node_held_is_taken_when_its_lease_is_over_and_not_before(world: World) -> None:
@@ -353,3 +355,73 @@ async def test_the_keeper_forgets_nodes_of_long_ago(world: World) -> None:
     finally:
         await connection.close()
     assert KEEPER in a.node._holders
+
+
+def sharing(*keys: int) -> dict[str, dict[str, str]]:
+    return {lease_of(key): {str(key): "a b c shared" if key in keys else "a b c"} for key in CONNECTIONS}
+
+
+def together(board: Board, *keys: int) -> bool:
+    """Whether one node has all of these, and each of the others is somebody's."""
+    return (
+        all(len(board.holders(key)) == 1 for key in CONNECTIONS) and len({board.holders(key)[0] for key in keys}) == 1
+    )
+
+
+async def test_connections_that_share_a_scope_are_one_nodes_and_move_whole(world: World) -> None:
+    a, b = world.member("a"), world.member("b")
+    await a.join(declared=sharing(1, 3))
+    await world.until(lambda: world.board.of("a") == [1, 2, 3, 4], "a has everything")
+
+    await b.join(declared=sharing(1, 3))
+    await world.until(lambda: together(world.board, 1, 3) and len(world.board.of("b")) == 2, "both have two")
+    await a.node.leave()
+    await world.until(lambda: world.board.of("b") == [1, 2, 3, 4], "b has everything")
+
+    assert apart_moments(world.board, 1, 3) == []
+
+
+async def test_what_shares_a_scope_from_now_on_comes_to_one_node_whatever_two_had(world: World) -> None:
+    a, b = world.member("a"), world.member("b")
+    await a.join()
+    await b.join()
+    await world.until(lambda: len(world.board.of("a")) == len(world.board.of("b")) == 2, "both have two")
+    keys = (world.board.of("a")[0], world.board.of("b")[0])
+    before = len(world.board.changes)
+
+    await a.node.declare(sharing(*keys))
+    assert not set(keys) & set(world.board.of("a")), "a goes on with what it does not have whole"
+    await b.node.declare(sharing(*keys))
+    await world.until(lambda: together(world.board, *keys), "one has both")
+
+    assert len({world.board.holders(key)[0] for key in keys}) == 1
+    assert any(change.came for change in world.board.changes[before:])
+
+
+async def test_an_api_node_is_keeper_while_no_other_is_there(world: World) -> None:
+    api, sender = world.member("api"), world.member("sender")
+    await api.join("api")
+    await world.until(lambda: api.node.keeper, "the api node is keeper")
+    assert world.board.changes == []
+
+    await sender.join()
+    await world.until(lambda: sender.node.keeper, "the one that sends is keeper")
+    assert not api.node.keeper
+    await sender.node.leave()
+    await world.until(lambda: api.node.keeper, "the api node is keeper again")
+
+    assert world.board.of("api") == []
+
+
+def apart_moments(board: Board, one: int, other: int) -> list[Change]:
+    """Changes after which two nodes had a connection each of a group."""
+    holders: dict[int, str] = {}
+    found = []
+    for change in board.changes:
+        if change.came:
+            holders[change.key] = change.node
+        elif holders.get(change.key) == change.node:
+            del holders[change.key]
+        if one in holders and other in holders and holders[one] != holders[other]:
+            found.append(change)
+    return found

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from math import inf
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.pipeline.worlds import World, everyone, virtually, world
 
@@ -17,8 +18,9 @@ from sendpool.connectors.base import CallbackRequest, ConnectionSettings, Sender
 from sendpool.connectors.rcs.events import signature
 from sendpool.domain.ownership import Tenure
 from sendpool.domain.request import AccountOrigin
+from sendpool.domain.scopes import ScopeSettings
 from sendpool.domain.sender import Channel
-from sendpool.domain.standing import Stood
+from sendpool.domain.standing import LONGEST_MESSAGE, Stood
 from sendpool.domain.throughput import BucketState
 from sendpool.pipeline.inventory import take_inventory
 from sendpool.pipeline.supervise import Supervisor
@@ -237,7 +239,7 @@ async def test_only_connections_that_this_process_owns_are_opened_and_they_go_at
         assert board.links() == {}
         keys = {settings.name: key for key, (settings, _) in supervisor._wanted.items()}
 
-        await supervisor.own([keys["a"]], Tenure("connection:1", 7, inf), Stood())
+        await supervisor.own({keys["a"]: Tenure("connection:1", 7, inf)}, Stood())
         await board.send(20)
         await board.w.until_states(DELIVERED=20)
 
@@ -258,7 +260,7 @@ async def test_nothing_leaves_by_a_tenure_that_is_over_though_it_was_started(fre
         await board.apply(sandbox("a", NUMBER, sender_mps=1.0))
         (key,) = supervisor._wanted
         tenure = Tenure("connection:1", 7, inf)
-        await supervisor.own([key], tenure, Stood())
+        await supervisor.own({key: tenure}, Stood())
         await board.send(10)
         await board.w.until(lambda: board.w.engine.sending.flights)
 
@@ -278,11 +280,30 @@ async def test_buckets_go_on_from_where_they_stood(fresh: Path) -> None:
         (key,) = supervisor._wanted
         stood = Stood({f"connection:{key}": BucketState(9.0, 0.0, 1.0, 0)}, 1.0)
 
-        await supervisor.own([key], Tenure("connection:1", 7, inf), stood)
+        await supervisor.own({key: Tenure("connection:1", 7, inf)}, stood)
 
         now = board.w.engine.clock.monotonic()
         assert supervisor.debts([key])[f"connection:{key}"].full_in == pytest.approx(8.0)
         assert board.w.engine.sending.links[key].bucket.free_at(now) > now + 7.0
+
+
+@virtually
+@pytest.mark.parametrize(
+    ("stood", "full_in"),
+    [(Stood({"scope:shared": BucketState(9.0, 0.0, 1.0, 0)}, 1.0), 8.0), (Stood(None), (1 + LONGEST_MESSAGE) / 10.0)],
+)
+async def test_the_bucket_of_a_named_scope_goes_on_from_where_it_stood(
+    fresh: Path, stood: Stood, full_in: float
+) -> None:
+    async with switchboard(fresh) as board:
+        supervisor = leased(board)
+        await board.apply(msgspec.structs.replace(sandbox("a", NUMBER), scopes=("shared",)))
+        await supervisor.apply(supervisor._wanted, [ScopeSettings(name="shared", mps=10.0, burst=1.0)])
+        (key,) = supervisor._wanted
+
+        await supervisor.own({key: Tenure("connection:1", 7, inf)}, stood)
+
+        assert supervisor.debts([key])["scope:shared"].full_in == pytest.approx(full_in)
 
 
 @virtually

@@ -99,14 +99,12 @@ class NodeView(NamedTuple):
     #: What its configuration declares.
     scopes: Collection[str]
     seen_at: int
+    #: By lease, what else than its own limits it has to keep, together with others: digests of named scopes.
+    shared: Mapping[str, Collection[str]] = {}
 
     def is_alive(self, now: int, terms: Terms) -> bool:
         """Whether it has been heard of within the length of a lease."""
         return self.seen_at + terms.lease_us > now
-
-    def can_take(self, scope: str) -> bool:
-        """Whether it could serve a lease."""
-        return self.sends and (scope == KEEPER or scope in self.scopes)
 
 
 class View(NamedTuple):
@@ -129,55 +127,116 @@ class View(NamedTuple):
                 counts[holder] += 1
         return counts
 
+    def groups(self, terms: Terms) -> list[list[Lease]]:
+        """The leases that go together, each group and all groups in order; the keeper's is alone.
+
+        What any node that runs and sends declares to be shared counts: nodes that are configured differently, as they
+        are for a while when all are being changed, agree on it.
+        """
+        senders = [one for one in self.alive(terms) if one.sends]
+        names = {
+            lease.scope: {name for one in senders for name in one.shared.get(lease.scope, ())} for lease in self.leases
+        }
+        rows = {lease.scope: lease for lease in self.leases}
+        return [[rows[scope] for scope in group] for group in grouped(names)]
+
+
+def grouped(names: Mapping[str, Collection[str]]) -> list[list[str]]:
+    """What shares a name, directly or by way of others, together; *names* by what has them. All in order."""
+    groups: list[tuple[set[str], set[str]]] = []
+    for one, its in names.items():
+        members, known = {one}, set(its)
+        apart = []
+        for group in groups:
+            if known.isdisjoint(group[1]):
+                apart.append(group)
+            else:
+                members |= group[0]
+                known |= group[1]
+        groups = [*apart, (members, known)]
+    return sorted(sorted(members) for members, _ in groups)
+
 
 def to_take(node_id: int, view: View, terms: Terms) -> list[str]:
     """The free leases that are this node's to take.
 
-    Free leases are dealt to the nodes that could serve them, the one with the fewest first. All nodes deal alike, so
-    that nobody races; where whoever it was dealt to does not come within the grace, it is anybody's.
+    Free groups of leases are dealt to the nodes that could serve them, the one with the fewest connections first; the
+    rest of a group goes to who has its first. All nodes deal alike, so that nobody races; where whoever it was dealt to
+    does not come within the grace, a group that is wholly free is anybody's.
     """
     alive, counts = view.alive(terms), view.held(terms)
-    found = []
-    for lease in sorted(view.leases):
-        able = [one.node_id for one in alive if one.can_take(lease.scope)]
-        if not lease.is_free(view.now) or not able:
+    found: list[str] = []
+    for group in view.groups(terms):
+        able = _able(group, alive)
+        free = [lease for lease in group if lease.is_free(view.now)]
+        if not free or not able:
             continue
-        chosen = min(able, key=lambda key: (counts[key], key))
-        if lease.scope != KEEPER:
-            counts[chosen] += 1
-        if chosen == node_id or (node_id in able and lease.until + int(terms.grace * 1e6) <= view.now):
-            found.append(lease.scope)
+        chosen = _holder(group, able, view.now) or min(able, key=lambda key: (counts[key], key))
+        if group[0].scope != KEEPER:
+            counts[chosen] += len(free)
+        late = free == group and all(lease.until + int(terms.grace * 1e6) <= view.now for lease in free)
+        if chosen == node_id or (node_id in able and late):
+            found += [lease.scope for lease in free]
     return found
 
 
-def to_give(node_id: int, view: View, terms: Terms) -> str | None:
-    """The lease that this node should hand over so that nodes serve equally many connections, or None.
+def to_leave(node_id: int, view: View, terms: Terms) -> list[str]:
+    """Leases of this node whose group is another node's, by who has the first of it: the group goes there whole."""
+    alive = view.alive(terms)
+    found: list[str] = []
+    for group in view.groups(terms):
+        holder = _holder(group, _able(group, alive), view.now)
+        if holder not in (None, node_id):
+            found += [lease.scope for lease in group if lease.holder == node_id and not lease.is_free(view.now)]
+    return found
 
-    One lease moves at a time, only from whoever has most to one with at least two fewer, and none that has just been
-    taken: so each move makes the shares more equal, and none is ever undone.
+
+def to_give(node_id: int, view: View, terms: Terms) -> list[str]:
+    """The leases that this node should hand over so that nodes serve equally many connections: one group, or none.
+
+    One group moves at a time, only from whoever has more to one that has fewer also with it, and none that has just
+    been taken: so each move makes the shares more equal, and none is ever undone. A node that only takes requests is
+    keeper no longer than until there is another.
     """
-    if any(lease.is_free(view.now) and _servable(lease.scope, view, terms) for lease in view.leases):
-        return None
-    counts = view.held(terms)
+    alive, groups, counts = view.alive(terms), view.groups(terms), view.held(terms)
+    for group in groups:
+        free = any(lease.is_free(view.now) for lease in group)
+        if group[0].scope == KEEPER and not free and group[0].holder not in _able(group, alive):
+            return [KEEPER] if group[0].holder == node_id else []
+        if free and _able(group, alive):
+            return []
     for giver in sorted(counts, key=lambda key: (-counts[key], key)):
-        given = _given_by(giver, counts, view, terms)
-        if given is not None:
-            return given if giver == node_id else None
-    return None
+        given = _given_by(giver, counts, groups, view, terms)
+        if given:
+            return given if giver == node_id else []
+    return []
 
 
-def _servable(scope: str, view: View, terms: Terms) -> bool:
-    return any(one.can_take(scope) for one in view.alive(terms))
+def _able(group: Sequence[Lease], alive: Sequence[NodeView]) -> list[int]:
+    """The nodes that could serve a group: those that declare most of it, lest it be nobody's."""
+    if group[0].scope == KEEPER:
+        return [one.node_id for one in alive if one.sends] or [one.node_id for one in alive]
+    declared = {one.node_id: sum(lease.scope in one.scopes for lease in group) if one.sends else 0 for one in alive}
+    most = max(declared.values(), default=0)
+    return [node for node, number in declared.items() if number == most > 0]
 
 
-def _given_by(giver: int, counts: Mapping[int, int], view: View, terms: Terms) -> str | None:
-    poorer = [one for one in view.alive(terms) if counts[one.node_id] + 2 <= counts[giver]]
-    for lease in sorted(view.leases, key=lambda lease: (lease.taken_at, lease.scope)):
-        if lease.holder != giver or lease.scope == KEEPER or lease.taken_at + int(terms.steady * 1e6) > view.now:
+def _holder(group: Sequence[Lease], able: Collection[int], now: int) -> int | None:
+    """Who has the first lease of a group that anybody able has."""
+    return next((lease.holder for lease in group if not lease.is_free(now) and lease.holder in able), None)
+
+
+def _given_by(
+    giver: int, counts: Mapping[int, int], groups: Sequence[Sequence[Lease]], view: View, terms: Terms
+) -> list[str]:
+    alive = view.alive(terms)
+    for group in sorted(groups, key=lambda group: (max(lease.taken_at for lease in group), group[0].scope)):
+        steady = all(lease.taken_at + int(terms.steady * 1e6) <= view.now for lease in group)
+        if group[0].scope == KEEPER or not steady or any(lease.holder != giver for lease in group):
             continue
-        if any(one.can_take(lease.scope) for one in poorer):
-            return lease.scope
-    return None
+        if any(counts[one] + len(group) < counts[giver] for one in _able(group, alive)):
+            return [lease.scope for lease in group]
+    return []
 
 
 class Flaps:
@@ -201,8 +260,8 @@ def differences(scopes: Mapping[int, Mapping[str, Mapping[str, str]]]) -> list[t
     """Where nodes' configurations differ: (connection's key, what, nodes that differ from the most), in order.
 
     *scopes* is {node: {lease: {connection: digests}}}, digests being words with blanks between, one for each of
-    `ASPECTS`. What is "missing" or one of the aspects. A node without any connection differs in nothing: it only takes
-    requests. A tie is told as all nodes of it.
+    `ASPECTS` but the first, then what it shares with others. What is "missing" or one of the aspects. A node without
+    any connection differs in nothing: it only takes requests. A tie is told as all nodes of it.
     """
     declared = {node: _by_connection(leases) for node, leases in scopes.items() if leases}
     keys = sorted({key for one in declared.values() for key in one})
@@ -213,7 +272,7 @@ def differences(scopes: Mapping[int, Mapping[str, Mapping[str, str]]]) -> list[t
             found.append((key, "missing", missing))
         having = {node: one[key] for node, one in declared.items() if key in one}
         for place, what in enumerate(ASPECTS):
-            odd = _odd({node: (lease, *words)[place] for node, (lease, words) in having.items()})
+            odd = _odd({node: (_together(lease, words), *words)[place] for node, (lease, words) in having.items()})
             if odd:
                 found.append((key, what, odd))
     return found
@@ -225,6 +284,11 @@ ASPECTS = ("scope", "settings", "throughput", "senders")
 
 def _by_connection(leases: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[str, list[str]]]:
     return {key: (lease, words.split()) for lease, ones in leases.items() for key, words in ones.items()}
+
+
+def _together(lease: str, words: Sequence[str]) -> str:
+    """What a connection is leased by, and shares with others."""
+    return " ".join((lease, *words[len(ASPECTS) - 1 :]))
 
 
 def _odd(values: Mapping[int, str]) -> list[int]:

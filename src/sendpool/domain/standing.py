@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import ceil
 from typing import NamedTuple
 
@@ -26,6 +26,31 @@ class Stood(NamedTuple):
 EMPTY = Stood()
 
 
+def stood_together(stood: Iterable[Stood]) -> Stood:
+    """What is known of the buckets of a group: of one that several leases tell of, where it stood fullest.
+
+    Where one of them ended without a word, nothing is known of any: they share buckets.
+    """
+    merged: dict[str, BucketState] = {}
+    for one in stood:
+        if one.buckets is None:
+            return Stood(None)
+        for name, state in one.buckets.items():
+            state = _passed(state, one.since)
+            known = merged.get(name, state)
+            merged[name] = BucketState(
+                max(state.full_in, known.full_in),
+                max(state.paused_for, known.paused_for),
+                min(state.share, known.share),
+                max(state.pauses, known.pauses),
+            )
+    return Stood(merged)
+
+
+def _passed(state: BucketState, seconds: float) -> BucketState:
+    return state._replace(full_in=max(0.0, state.full_in - seconds), paused_for=max(0.0, state.paused_for - seconds))
+
+
 def restore_bucket(name: str, bucket: Bucket, stood: Stood, now: float) -> None:
     """Let a bucket go on at *now* (monotonic seconds) so that its limit was never exceeded, whatever left before.
 
@@ -34,8 +59,6 @@ def restore_bucket(name: str, bucket: Bucket, stood: Stood, now: float) -> None:
     if stood.buckets is None:
         bucket.empty(now, LONGEST_MESSAGE)
     elif name in stood.buckets:
-        state = stood.buckets[name]
-        left = (max(0.0, state.full_in - stood.since), max(0.0, state.paused_for - stood.since))
-        bucket.restore(state._replace(full_in=left[0], paused_for=left[1]), now)
+        bucket.restore(_passed(stood.buckets[name], stood.since), now)
     else:
         bucket.empty(now)

@@ -15,8 +15,8 @@ def declared_by(wanted: Mapping[int, tuple[ConnectionSettings, int]], key: bytes
     """{lease: {connection's key: digests}} of what a configuration wants to run.
 
     There is a digest for how the link is dialled, one for how fast it goes and one for its senders, in the order of
-    `domain.ownership.ASPECTS`. They are made with *key*, which all nodes have, so that nobody guesses a password by
-    them.
+    `domain.ownership.ASPECTS`, then one for each named scope that it shares. They are made with *key*, which all nodes
+    have, so that nobody guesses a password by them.
     """
     return {lease_of(number): {str(number): _digests(settings, key)} for number, (settings, _) in wanted.items()}
 
@@ -26,7 +26,12 @@ def _digests(settings: ConnectionSettings, key: bytes) -> str:
     dialled = (settings.name, settings.type, settings.window, dict(settings.options))
     throughput = [settings.mps, settings.burst, *((one.mps, one.burst) for one in senders)]
     who = [(one.channel, one.address, one.display_name, dict(one.options)) for one in senders]
-    return " ".join(_digest(part, key) for part in (dialled, throughput, who))
+    return " ".join([_digest(part, key) for part in (dialled, throughput, who, *sorted(named_scopes(settings)))])
+
+
+def named_scopes(settings: ConnectionSettings) -> set[str]:
+    """The named scopes that a connection or any of its senders is in."""
+    return {*settings.scopes, *(name for sender in settings.senders for name in sender.scopes)}
 
 
 def _digest(value: object, key: bytes) -> str:

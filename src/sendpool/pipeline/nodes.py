@@ -8,7 +8,7 @@ use of a lease that could not be renewed, whatever the loop is waiting for.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -23,9 +23,10 @@ from sendpool.domain.ownership import (
     View,
     scopes_to_add,
     to_give,
+    to_leave,
     to_take,
 )
-from sendpool.domain.standing import Stood
+from sendpool.domain.standing import Stood, stood_together
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.fence import News
 from sendpool.pipeline.settle import Changes
@@ -80,12 +81,17 @@ class Node:
         self._sends = True
         self._declared: dict[str, dict[str, str]] = {}
         self._tenures: dict[str, Tenure] = {}
+        #: With what each lease came; and those whose connections were opened, or are about to be.
+        self._taken: dict[str, Taken] = {}
+        self._open_for: set[str] = set()
         #: Leases that were lost or given up, until their connections are closed.
         self._parting: dict[str, asyncio.Task[None]] = {}
         self._asked_at = 0.0
         self._view = View(0, [], [])
         self._company = False
         self._holders: dict[str, int | None] = {}
+        #: Each lease's group, as the last look has it.
+        self._groups: dict[str, list[str]] = {}
         self._flaps = Flaps()
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -192,7 +198,11 @@ class Node:
         self._declared = {scope: dict(ones) for scope, ones in declared.items()}
         await self._line.run(_declare(self.node_id, self._declared))
         for scope in [one for one in self._tenures if one != KEEPER and one not in self._declared]:
-            self._part(scope, "no longer configured")
+            if scope in self._tenures:
+                self._part(scope, "no longer configured")
+        # What is shared from now on is not used by two for as long as a look takes.
+        self._see(await self._line.run(store.load_view()))
+        self._regroup()
         self.wake()
 
     def start(self) -> None:
@@ -209,7 +219,8 @@ class Node:
             task.cancel()
         await asyncio.gather(*self._opening, return_exceptions=True)
         for scope in list(self._tenures):
-            self._part(scope, "shutting down")
+            if scope in self._tenures:
+                self._part(scope, "shutting down")
         if self._parting:
             await asyncio.wait(list(self._parting.values()))
         if self._timer is not None:
@@ -242,19 +253,24 @@ class Node:
         if self._engine.clock.monotonic() - self._asked_at >= terms.renew_every:
             await self._renew()
         view = await self._line.run(store.load_view())
-        new = scopes_to_add(self._declared, view) if self._sends else []
+        new = scopes_to_add(self._declared if self._sends else (), view)
         if new:
             await self._line.run(store.add_leases(new))
             view = await self._line.run(store.load_view())
         self._see(view)
+        self._regroup()
+        for scope in to_leave(self.node_id, view, terms):
+            if scope in self._tenures:
+                self._part(scope, "another node has the first of its group")
         for scope in to_take(self.node_id, view, terms):
             if scope in self._tenures:
                 self._lose(scope, "the database says that it is over")
             elif scope not in self._parting:
                 await self._take(scope)
-        given = to_give(self.node_id, view, terms)
-        if given in self._tenures:
-            self._part(given, "another node has fewer")
+        self._open_whole_groups()
+        for given in to_give(self.node_id, view, terms):
+            if given in self._tenures:
+                self._part(given, "another node has fewer, or is there to send")
         if self.keeper:
             await self._line.run(store.forget_nodes(view.now - REMEMBERED))
 
@@ -262,6 +278,29 @@ class Node:
         self._view = view
         self._company = any(one.node_id != self.node_id for one in self.alive())
         self._holders = {one.scope: None if one.is_free(view.now) else one.holder for one in view.leases}
+        self._groups = {
+            lease.scope: [one.scope for one in group] for group in view.groups(self._terms) for lease in group
+        }
+
+    def _regroup(self) -> None:
+        """Stop what is open of a group that is not wholly this node's, as after a change of the configuration."""
+        for scope in sorted(self._open_for):
+            if scope in self._tenures and not self._is_whole(scope):
+                self._part(scope, "it shares a scope with connections that are not here")
+
+    def _is_whole(self, scope: str) -> bool:
+        """Whether this node has all leases of a lease's group."""
+        return all(one in self._tenures for one in self._groups.get(scope, (scope,)))
+
+    def _open_whole_groups(self) -> None:
+        """Connect where the last lease of a group has come."""
+        for scope in sorted(self._tenures):
+            if scope != KEEPER and scope not in self._open_for and self._is_whole(scope):
+                group = self._groups.get(scope, [scope])
+                self._open_for.update(group)
+                task = asyncio.get_running_loop().create_task(self._open(group), name=f"open {scope}")
+                self._opening.add(task)
+                task.add_done_callback(self._opened)
 
     # ------------------------------------------------------------ one lease
 
@@ -272,7 +311,7 @@ class Node:
         for scope, tenure in list(self._tenures.items()):
             if tenure.epoch in epochs:
                 tenure.renewed(asked_at, self._terms)
-            else:
+            elif scope in self._tenures:
                 self._lose(scope, "the database says that it is over")
         self._arm()
 
@@ -289,7 +328,7 @@ class Node:
     def _expire(self) -> None:
         now = self._engine.clock.monotonic()
         for scope, tenure in list(self._tenures.items()):
-            if not tenure.good(now):
+            if scope in self._tenures and not tenure.good(now):
                 self._lose(scope, "it could not be renewed in time")
         self._arm()
 
@@ -298,7 +337,7 @@ class Node:
         taken = await self._line.run(store.take_lease(self.node_id, scope, self._terms.lease_us))
         if taken is None:
             return
-        tenure = self._tenures[scope] = Tenure(scope, taken.epoch, self._terms.good_until(asked_at))
+        self._tenures[scope] = Tenure(scope, taken.epoch, self._terms.good_until(asked_at))
         self._holders[scope] = self.node_id
         self._arm()
         if self._flaps.came(scope, asked_at):
@@ -308,30 +347,47 @@ class Node:
         log.info("lease taken", lease=scope, epoch=taken.epoch, handed_over=clean, overdue=round(taken.overdue, 1))
         if scope == KEEPER:
             self.keeping(True)
-            return
-        task = asyncio.get_running_loop().create_task(self._open(scope, tenure, taken), name=f"open {scope}")
-        self._opening.add(task)
-        task.add_done_callback(self._opened)
+        else:
+            self._taken[scope] = taken
 
     def _opened(self, task: asyncio.Task[None]) -> None:
         self._opening.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("connections not opened", error=str(error), exc_info=error)
 
-    async def _open(self, scope: str, tenure: Tenure, taken: Taken) -> None:
-        """Settle what the last owner left, then connect."""
-        keys = [int(key) for key in self._declared.get(scope, ())]
-        while tenure.good(self._engine.clock.monotonic()):
+    async def _open(self, group: Sequence[str]) -> None:
+        """Settle what the last owners left, then connect."""
+        tenures = {scope: self._tenures[scope] for scope in group}
+        taken = [self._taken[scope] for scope in group]
+        for one in taken:
+            await self._settle_before(one, tenures)
+        if self._still(tenures):
+            stood = stood_together(Stood(one.debts, one.since) for one in taken)
+            keys = {key: tenure for scope, tenure in tenures.items() for key in self._keys_of(scope)}
+            # Given up in the middle, nobody could tell where buckets stand: the next one begins as after a crash.
+            self._taken.update({one.scope: one._replace(debts=None) for one in taken})
+            await self._supervisor.own(keys, stood)
+            if self._still(tenures):
+                for scope in group:
+                    del self._taken[scope]
+            else:
+                self._supervisor.give_up(keys)
+
+    async def _settle_before(self, taken: Taken, tenures: Mapping[str, Tenure]) -> None:
+        while self._still(tenures):
             try:
-                rescued = await self._rescue(keys, taken.epoch)
+                rescued = await self._rescue(self._keys_of(taken.scope), taken.epoch)
             except Exception as error:  # noqa: BLE001 - without this no attempt of it may be made
-                log.warning("what the last owner left is not settled yet", lease=scope, error=str(error))
+                log.warning("what the last owner left is not settled yet", lease=taken.scope, error=str(error))
                 await asyncio.sleep(self._terms.poll)
                 continue
             if not rescued:
                 break
-            log.warning("attempts of unknown fate found after a takeover", lease=scope, attempts=rescued)
-        await self._supervisor.own(keys, tenure, Stood(taken.debts, taken.since))
+            log.warning("attempts of unknown fate found after a takeover", lease=taken.scope, attempts=rescued)
+
+    def _still(self, tenures: Mapping[str, Tenure]) -> bool:
+        """Whether these leases are held as they were, all of them."""
+        return all(self._tenures.get(scope) is one for scope, one in tenures.items())
 
     async def _rescue(self, keys: list[int], epoch: int) -> int:
         found: list[int] = []
@@ -349,14 +405,30 @@ class Node:
         self._part(scope, why)
 
     def _part(self, scope: str, why: str) -> None:
-        """Close what the lease was for, then hand it over. A lease that is still good is used for what is begun."""
+        """Close what the lease was for, then hand it over. A lease that is still good is used for what is begun.
+
+        What is open together with it goes with it, in the same moment: none of a group is used alone.
+        """
+        opened = (
+            [one for one in self._groups.get(scope, ()) if one in self._open_for] if scope in self._open_for else []
+        )
+        self._part_one(scope, why)
+        for one in opened:
+            if one in self._tenures:
+                self._part_one(one, why)
+
+    def _part_one(self, scope: str, why: str) -> None:
         tenure = self._tenures.pop(scope)
+        self._open_for.discard(scope)
+        unused = self._taken.pop(scope, None)
         self._flaps.left(scope, self._engine.clock.monotonic())
         self._engine.metrics.leases_held(len(self._tenures))
         if scope == KEEPER:
             self.keeping(False)
         closing = self._supervisor.give_up(self._keys_of(scope))
-        task = asyncio.get_running_loop().create_task(self._hand_over(tenure, closing, why), name=f"part {scope}")
+        task = asyncio.get_running_loop().create_task(
+            self._hand_over(tenure, closing, why, unused), name=f"part {scope}"
+        )
         self._parting[scope] = task
         task.add_done_callback(partial(self._parted, scope))
 
@@ -369,12 +441,16 @@ class Node:
             log.error("lease not handed over", lease=scope, error=str(error), exc_info=error)
         self.wake()
 
-    async def _hand_over(self, tenure: Tenure, closing: list[asyncio.Task[None]], why: str) -> None:
+    async def _hand_over(
+        self, tenure: Tenure, closing: list[asyncio.Task[None]], why: str, unused: Taken | None
+    ) -> None:
         scope, keys = tenure.scope, self._keys_of(tenure.scope)
+        debts: store.Debts | None
         if scope != KEEPER:
             # What a commit under way has started is launched or taken back before the carrier is left.
             await self._settled()
-            debts = self._supervisor.debts(keys)
+            # What was never used goes on as it came.
+            debts = self._supervisor.debts(keys) if unused is None else unused.debts
             if closing:
                 await asyncio.wait(closing, timeout=min(CLOSE_WITHIN, self._terms.margin))
             tenure.end()
@@ -420,7 +496,7 @@ def _declare(node_id: int, declared: Declared) -> Script[None]:
     yield from notify(Signal(node=node_id, leases=True, roster=True))
 
 
-def _release(node_id: int, scope: str, epoch: int, debts: store.Debts) -> Script[bool]:
+def _release(node_id: int, scope: str, epoch: int, debts: store.Debts | None) -> Script[bool]:
     released = yield from store.release_lease(node_id, scope, epoch, debts)
     yield from notify(Signal(node=node_id, leases=True))
     return released

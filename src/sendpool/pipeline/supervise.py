@@ -187,16 +187,19 @@ class Supervisor:
 
     # ------------------------------------------------------------ leases
 
-    async def own(self, keys: Iterable[int], tenure: Tenure, stood: Stood) -> None:
-        """Open these connections for a tenure; their buckets go on from where they stood."""
+    async def own(self, tenures: Mapping[int, Tenure], stood: Stood) -> None:
+        """Open connections that share buckets, once all of them are this process's; by key, with their tenures."""
         assert self._tenures is not None
-        for key in keys:
-            if (leaving := self._leaving.get(key)) is not None:
-                await asyncio.wait([leaving])
-            if not tenure.good(self._engine.clock.monotonic()):
-                return
-            self._tenures[key] = tenure
+        leaving = [self._leaving[key] for key in tenures if key in self._leaving]
+        if leaving:
+            await asyncio.wait(leaving)
+        if not all(one.good(self._engine.clock.monotonic()) for one in tenures.values()):
+            return
+        self._tenures.update(tenures)
+        # Before the first of them sends: what it takes from a shared bucket stays taken.
+        for key in tenures:
             self._restore(key, stood)
+        for key in tenures:
             await self._open(key, stood)
         self._engine.book.asking.set()
         self._engine.wake()
@@ -210,7 +213,10 @@ class Supervisor:
                 restore_bucket(sender_key(gate.sender.id), gate.bucket, stood, now)
         for name, bucket in sending.limiter.scopes.items():
             if name in _scopes_of(self._wanted[key][0] if key in self._wanted else None):
-                sending.limiter.begin(bucket, scope_key(name), now, clock.wall())
+                if stood.buckets is None or scope_key(name) in stood.buckets:
+                    restore_bucket(scope_key(name), bucket, stood, now)
+                else:
+                    sending.limiter.begin(bucket, scope_key(name), now, clock.wall())
         sending.limiter.tally.stale = True
 
     def give_up(self, keys: Iterable[int]) -> list[asyncio.Task[None]]:
@@ -235,14 +241,16 @@ class Supervisor:
             log.error("connection not closed in order", error=str(error))
 
     def debts(self, keys: Iterable[int]) -> dict[str, BucketState]:
-        """Where the buckets of these connections and of their senders stand."""
+        """Where the buckets of these connections, of their senders and of named scopes that they are in stand."""
         sending, now = self._engine.sending, self._engine.clock.monotonic()
         wanted = set(keys)
+        shared = {name for key in wanted if key in self._wanted for name in _scopes_of(self._wanted[key][0])}
         found = {connection_key(key): sending.links[key].bucket.state(now) for key in wanted if key in sending.links}
         for gate in sending.gates.values():
             if gate.sender.connection_id in wanted:
                 found[sender_key(gate.sender.id)] = gate.bucket.state(now)
-        return found
+        buckets = sending.limiter.scopes
+        return found | {scope_key(name): buckets[name].state(now) for name in shared & buckets.keys()}
 
     def gates(self, roster: Roster) -> None:
         """Give every active sender a gate; one that is known keeps its bucket and only takes over a changed rate."""
@@ -305,10 +313,7 @@ class Supervisor:
 
 
 def _scopes_of(settings: ConnectionSettings | None) -> set[str]:
-    """The named scopes that a connection or any of its senders is in."""
-    if settings is None:
-        return set()
-    return {*settings.scopes, *(name for sender in settings.senders for name in sender.scopes)}
+    return set() if settings is None else {*settings.scopes, *(n for one in settings.senders for n in one.scopes)}
 
 
 def _dial(settings: ConnectionSettings) -> tuple[object, ...]:

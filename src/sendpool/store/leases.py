@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from sendpool.domain.ownership import LEASE, Lease, NodeView, View
+from sendpool.domain.ownership import ASPECTS, LEASE, Lease, NodeView, View
 from sendpool.domain.throughput import BucketState
 from sendpool.store.database import Bulk, Query, Script
 
@@ -50,7 +50,7 @@ class Taken(NamedTuple):
 
 
 _decode_scopes = msgspec.json.Decoder(dict[str, dict[str, str]]).decode
-_decode_debts = msgspec.json.Decoder(dict[str, BucketState]).decode
+_decode_debts = msgspec.json.Decoder(dict[str, BucketState] | None).decode
 
 
 def _encoded(value: object) -> str:
@@ -116,11 +116,19 @@ def load_view() -> Script[View]:
     """Nodes that have not ended, and leases, as they stand."""
     now = yield from database_clock()
     nodes = [
-        NodeView(one.node_id, one.role != "api", one.scopes.keys(), one.seen_at)
+        NodeView(one.node_id, one.role != "api", one.scopes.keys(), one.seen_at, _shared(one.scopes))
         for one in (yield from list_nodes())
         if one.ended_at is None
     ]
     return View(now, nodes, (yield from list_leases()))
+
+
+def _shared(scopes: Declared) -> dict[str, list[str]]:
+    """What each lease shares with others: the words behind the digests of its connections' settings."""
+    return {
+        lease: [name for words in ones.values() for name in words.split()[len(ASPECTS) - 1 :]]
+        for lease, ones in scopes.items()
+    }
 
 
 def add_leases(scopes: Iterable[str]) -> Script[None]:
@@ -171,8 +179,8 @@ def take_lease(node_id: int, scope: str, length: int) -> Script[Taken | None]:
     return Taken(scope, taken[0][0], handed, passed, first=epoch == 0, overdue=passed if holder is not None else 0.0)
 
 
-def release_lease(node_id: int, scope: str, epoch: int, debts: Debts) -> Script[bool]:
-    """Hand a lease over. False: it was not this node's any more."""
+def release_lease(node_id: int, scope: str, epoch: int, debts: Debts | None) -> Script[bool]:
+    """Hand a lease over; *debts* None: where its buckets stand is not known. False: it was not this node's any more."""
     changed = yield Query(
         "UPDATE lease SET node_id = NULL, until = clock_us(), debts = ? WHERE scope = ? AND node_id = ? AND epoch = ?",
         (_encoded(debts), scope, node_id, epoch),
