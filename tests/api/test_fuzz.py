@@ -86,6 +86,8 @@ POOL = {
     "tags": {"a": "b"},
     "category": "bulk",
     "fallbackAfter": 10,
+    "duplicates": "tolerate",
+    "openOutcome": "failover",
     "senders": [{"senderId": "comms_sender_01h9krwprkeee8fzqspvwy6nq8"}],
 }
 SEARCH = {"address": "+12034458910", "channel": "SMS", "status": "ACTIVATED", "pageToken": "x", "pageSize": 1}

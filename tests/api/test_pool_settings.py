@@ -1,4 +1,4 @@
-"""What a pool says of its messages: `category` and `fallbackAfter`, our extensions."""
+"""What a pool says of its messages: `category`, `fallbackAfter` and the like, our extensions."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ import pytest
 
 from sendpool.domain.destinations import Countries
 from sendpool.domain.message import Category
+from sendpool.domain.policy import Duplicates, OpenOutcome, PoolRules
 from sendpool.domain.pool import Choice
 from sendpool.domain.preference import Preference
 from sendpool.domain.quiet import QuietHours
 from sendpool.domain.sender import Channel
 from sendpool.store.roster import load_pools
 
-SETTINGS = ("category", "fallbackAfter", "preference", "grace", "reach", "countries", "quietHours", "health")
+SETTINGS = (
+    *("category", "fallbackAfter", "duplicates", "openOutcome"),
+    *("preference", "grace", "reach", "countries", "quietHours", "health"),
+)
 
 
 async def made(client: Any, body: Any) -> dict[str, Any]:
@@ -38,6 +42,9 @@ def settings(pool: dict[str, Any]) -> dict[str, Any]:
         ({"fallbackAfter": 5}, {"fallbackAfter": 5}),
         ({"fallbackAfter": 86_400}, {"fallbackAfter": 86_400}),
         ({"category": "Transactional", "fallbackAfter": 7.5}, {"category": "transactional", "fallbackAfter": 7.5}),
+        ({"duplicates": "Tolerate"}, {"duplicates": "tolerate"}),
+        ({"duplicates": "avoid", "openOutcome": "FAILOVER"}, {"duplicates": "avoid", "openOutcome": "failover"}),
+        ({"openOutcome": "report"}, {"openOutcome": "report"}),
         ({"preference": "Sticky"}, {"preference": "sticky"}),
         ({"preference": "spread"}, {"preference": "spread"}),
         ({"grace": 1, "reach": ["rcs", "SMS"]}, {"grace": 1, "reach": ["RCS", "SMS"]}),
@@ -106,6 +113,9 @@ async def test_taking_away_what_is_not_set_changes_nothing(client: Any) -> None:
         ({"fallbackAfter": []}, ["$.fallbackAfter"]),
         ({"fallbackAfter": 10**300}, ["$.fallbackAfter"]),
         ({"category": "", "fallbackAfter": 0}, ["$.category", "$.fallbackAfter"]),
+        ({"duplicates": "never"}, ["$.duplicates"]),
+        ({"duplicates": True, "openOutcome": ["report"]}, ["$.duplicates", "$.openOutcome"]),
+        ({"openOutcome": "fail"}, ["$.openOutcome"]),
         ({"preference": "best"}, ["$.preference"]),
         ({"preference": ["sticky"]}, ["$.preference"]),
         ({"grace": 0.5}, ["$.grace"]),
@@ -190,3 +200,23 @@ async def test_sending_follows_the_settings(world: Any) -> None:
     assert pool.category is Category.OTP
     assert pool.rules is not None
     assert pool.rules.fallback_after == 10
+
+
+@pytest.mark.parametrize(
+    ("given", "rules"),
+    [
+        ({}, None),
+        ({"duplicates": "tolerate"}, PoolRules(duplicates=Duplicates.TOLERATE)),
+        ({"openOutcome": "failover"}, PoolRules(open_outcome=OpenOutcome.FAILOVER)),
+        (
+            {"fallbackAfter": 5, "duplicates": "avoid", "openOutcome": "report"},
+            PoolRules(fallback_after=5, duplicates=Duplicates.AVOID, open_outcome=OpenOutcome.REPORT),
+        ),
+    ],
+)
+async def test_doubt_is_dealt_with_as_the_settings_say(given: Any, rules: PoolRules | None, world: Any) -> None:
+    await made(world.client, given)
+
+    (pool,) = [pool for pool in await world.services.database.read(load_pools()) if not pool.hidden]
+
+    assert pool.rules == rules

@@ -35,6 +35,8 @@ def test_a_pool_has_its_settings_by_the_names_of_the_api(tmp_path: Path) -> None
         health = false
         category = "OTP"
         fallback_after = 30
+        duplicates = "Avoid"
+        open_outcome = "failover"
         [[pools.members]]
         channel = "sms"
         address = "62442"
@@ -61,6 +63,8 @@ def test_a_pool_has_its_settings_by_the_names_of_the_api(tmp_path: Path) -> None
                 "health": {"off": True},
                 "category": "otp",
                 "fallbackAfter": 30.0,
+                "duplicates": "avoid",
+                "openOutcome": "failover",
             },
             members=(
                 DeclaredMember(channel=Channel.SMS, address="62442", weight=2.0),
@@ -89,6 +93,8 @@ def test_a_pool_has_its_settings_by_the_names_of_the_api(tmp_path: Path) -> None
         ('name = "a"\nquiet_hours = ["08:00", "08:00"]', "pools[0].quiet_hours: the two times are the same"),
         ('name = "a"\nquiet_hours_exempt = ["news"]', "pools[0].quiet_hours_exempt: expected a list of categories"),
         ('name = "a"\nfallback_after = 4', "pools[0].fallback_after: expected"),
+        ('name = "a"\nduplicates = "never"', 'pools[0].duplicates: expected "avoid" or "tolerate"'),
+        ('name = "a"\nopen_outcome = "fail"', 'pools[0].open_outcome: expected "report" or "failover"'),
         ('name = "a"\n[[pools]]\nname = "a"', 'pools[1].name: pools[0] is called "a" too; give each pool'),
         ('name = "a"\nmembers = 1', "pools[0].members: expected a list of tables; write [[pools.members]]"),
         ('name = "a"\n[[pools.members]]\nchannel = "SMS"', "pools[0].members[0].address: it is missing"),

@@ -21,6 +21,7 @@ from sendpool.domain.failures import FailureClass, by_rule
 from sendpool.domain.message import Category
 from sendpool.domain.policy import OpenOutcome, PoolRules
 from sendpool.domain.request import PoolOrigin
+from sendpool.domain.routing import LONGEST_DOUBT
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import AttemptState, MessageState
 from sendpool.pipeline.settle import Result
@@ -327,6 +328,43 @@ async def test_what_an_outage_of_rcs_brings_has_half_of_sms_and_one_time_passwor
 
 
 # ---------------------------------------------------------------- doubt
+
+
+@virtually
+async def test_a_pool_that_tolerates_duplicates_has_the_same_sender_send_again_what_is_of_unknown_fate(
+    fresh: Path,
+) -> None:
+    a = Carrier()
+    a.answer = lambda submission, part: Uncertain("the link was cut")
+    async with world(fresh, a=Line(a, {"+12030000001": 50})) as w:
+        members = [one.uid for one in w.roster.senders.values()]
+        careful, tolerant = await w.make_pool(members), await w.make_pool(members, duplicates="tolerate")
+        await w.send(*everyone(1), origin=PoolOrigin(careful))
+        await w.send(*everyone(1, first=5), origin=PoolOrigin(tolerant))
+        await w.until(lambda: len(a.sent) >= 3, within=60)
+        await asyncio.sleep(120)
+
+        sent = Counter(one.submission.recipient for one in a.sent)
+        assert sent[everyone(1)[0]] == 1
+        assert sent[everyone(1, first=5)[0]] > 1
+        assert await w.rows("SELECT ambiguous FROM message") == [(1,), (1,)], "it is said of both"
+
+
+@virtually
+async def test_only_a_pool_that_says_so_takes_the_next_channel_with_what_stays_of_unknown_fate(fresh: Path) -> None:
+    rcs, sms = Carrier(), Carrier()
+    rcs.answer = lambda submission, part: Uncertain("the link was cut")
+    lines = {"r": Line(rcs, {"agent": 50}, channel=Channel.RCS), "s": Line(sms, {"+12030000001": 50})}
+    async with world(fresh, **lines) as w:
+        members = [one.uid for one in w.roster.senders.values()]
+        reporting, leaving = await w.make_pool(members), await w.make_pool(members, openOutcome="failover")
+        await w.send(*everyone(1), origin=PoolOrigin(reporting))
+        await w.send(*everyone(1, first=5), origin=PoolOrigin(leaving))
+        await w.until_states(DELIVERED=1, SENT=1, within=LONGEST_DOUBT + 30)
+        await asyncio.sleep(LONGEST_DOUBT)
+
+        assert [one.submission.recipient for one in sms.sent] == everyone(1, first=5)
+        assert await w.states() == {"DELIVERED": 1, "SENT": 1}
 
 
 @virtually

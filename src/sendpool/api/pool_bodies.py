@@ -21,7 +21,10 @@ MAX_SENDERS = 10_000
 MAX_ADDED = 1_000
 
 #: Our own fields that are settings of a pool.
-_SETTINGS = ("category", "fallbackAfter", "preference", "grace", "reach", "countries", "quietHours", "health")
+_SETTINGS = (
+    *("category", "fallbackAfter", "duplicates", "openOutcome"),
+    *("preference", "grace", "reach", "countries", "quietHours", "health"),
+)
 
 
 class PoolChange(NamedTuple):

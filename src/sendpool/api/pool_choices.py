@@ -1,8 +1,10 @@
-"""Reading how a pool chooses: preference, reach, countries and quiet hours, and the places of its members."""
+"""Reading how a pool chooses, what it does in doubt, its reach, countries and quiet hours, and its members' places."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from phonenumbers import SUPPORTED_REGIONS
@@ -10,6 +12,7 @@ from phonenumbers import SUPPORTED_REGIONS
 from sendpool.api.checks import check_fields, wrong_kind
 from sendpool.api.problems import Findings
 from sendpool.domain.message import Category
+from sendpool.domain.policy import Duplicates, OpenOutcome
 from sendpool.domain.pool import LEAST_WEIGHT, MOST_TIER, MOST_WEIGHT, REACHABLE
 from sendpool.domain.preference import Preference
 from sendpool.domain.quiet import minute_of
@@ -45,8 +48,10 @@ def read_share(entry: Mapping[str, Any], context: str, findings: Findings) -> Sh
 
 def read_choice(fields: Mapping[str, Any], findings: Findings) -> dict[str, Any]:
     """Those of the settings that say how a pool chooses, as they are stored."""
-    readers = {
-        "preference": _preference,
+    readers: Mapping[str, Callable[[Any, Findings], Any]] = {
+        "duplicates": partial(_word, Duplicates, "duplicates"),
+        "openOutcome": partial(_word, OpenOutcome, "openOutcome"),
+        "preference": partial(_word, Preference, "preference"),
         "reach": _reach,
         "countries": _countries,
         "quietHours": _quiet_hours,
@@ -56,11 +61,11 @@ def read_choice(fields: Mapping[str, Any], findings: Findings) -> dict[str, Any]
     return {field: value for field, value in found.items() if value is not None}
 
 
-def _preference(value: object, findings: Findings) -> str | None:
+def _word(words: type[StrEnum], field: str, value: object, findings: Findings) -> str | None:
     name = value.upper() if isinstance(value, str) else ""
-    if name in Preference.__members__:
-        return Preference[name].value
-    findings.add(f"preference must be one of {', '.join(Preference)}", "$.preference")
+    if name in words.__members__:
+        return words[name].value
+    findings.add(f"{field} must be one of {', '.join(words)}", f"$.{field}")
     return None
 
 

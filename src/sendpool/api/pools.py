@@ -57,6 +57,8 @@ def _shown(row: PoolRow) -> schemas.SenderPool:
         updated_at=instant(row.updated_at),
         category=settings.get("category", UNSET),
         fallback_after=settings.get("fallbackAfter", UNSET),
+        duplicates=settings.get("duplicates", UNSET),
+        open_outcome=settings.get("openOutcome", UNSET),
         preference=settings.get("preference", UNSET),
         grace=settings.get("grace", UNSET),
         reach=settings.get("reach", UNSET),

@@ -148,7 +148,7 @@ class PoolHealth(Shape, frozen=True, kw_only=True):
 
 
 class SenderPool(Shape, frozen=True, kw_only=True):
-    """A pool. What says how it chooses and for how long (seconds) are our extensions, present only when set."""
+    """A pool. What says how it chooses, for how long (seconds) and what in doubt is ours, present only when set."""
 
     id: PoolId
     name: str
@@ -157,6 +157,8 @@ class SenderPool(Shape, frozen=True, kw_only=True):
     updated_at: Timestamp
     category: Annotated[str, OURS] | UnsetType = UNSET
     fallback_after: Annotated[float, OURS] | UnsetType = UNSET
+    duplicates: Annotated[str, OURS] | UnsetType = UNSET
+    open_outcome: Annotated[str, OURS] | UnsetType = UNSET
     preference: Annotated[str, OURS] | UnsetType = UNSET
     grace: Annotated[float, OURS] | UnsetType = UNSET
     reach: Annotated[list[str], OURS] | UnsetType = UNSET

@@ -11,6 +11,7 @@ from sendpool.config.connections import CHANNEL_HELP, check_channel
 from sendpool.config.countries import check_countries
 from sendpool.config.setting import ConfigError, check_printable, described, read_table, settings_of, tables_in
 from sendpool.domain.message import Category
+from sendpool.domain.policy import Duplicates, OpenOutcome
 from sendpool.domain.pool import (
     LEAST_FALLBACK_AFTER,
     LEAST_GRACE,
@@ -117,6 +118,22 @@ class _PoolTable(msgspec.Struct, frozen=True, kw_only=True):
             le=MOST_FALLBACK_AFTER,
         ),
     ] = None
+    duplicates: Annotated[
+        str | None,
+        described(
+            '"avoid" or "tolerate"',
+            "While it is unknown whether a carrier took a message: wait for a receipt, or send it once more.",
+            "avoid",
+        ),
+    ] = None
+    open_outcome: Annotated[
+        str | None,
+        described(
+            '"report" or "failover"',
+            "What becomes of a message whose fate stays unknown: it is reported so, or goes to the next channel.",
+            "report",
+        ),
+    ] = None
 
 
 class _MemberTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,9 +213,10 @@ def _check_members(source: str, path: str, members: Sequence[DeclaredMember]) ->
 
 def _as_api(found: Mapping[str, Any]) -> dict[str, Any]:
     """The settings by the names that the API has for them."""
-    settings = {key: found[key] for key in ("preference", "grace", "category") if key in found}
-    if "fallback_after" in found:
-        settings["fallbackAfter"] = found["fallback_after"]
+    settings = {key: found[key] for key in ("preference", "grace", "category", "duplicates") if key in found}
+    for name, ours in (("fallbackAfter", "fallback_after"), ("openOutcome", "open_outcome")):
+        if ours in found:
+            settings[name] = found[ours]
     if "reach" in found:
         settings["reach"] = list(found["reach"])
     countries = {
@@ -248,4 +266,6 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "quiet_hours": _check_hours,
     "quiet_hours_exempt": lambda names: tuple(_check_category(name) for name in names),
     "category": _check_category,
+    "duplicates": lambda name: Duplicates(name.lower()).value,
+    "open_outcome": lambda name: OpenOutcome(name.lower()).value,
 }

@@ -7,7 +7,7 @@ from sqlalchemy import or_, select
 
 from sendpool.domain.destinations import Countries
 from sendpool.domain.message import Category
-from sendpool.domain.policy import PoolRules
+from sendpool.domain.policy import Duplicates, OpenOutcome, PoolRules
 from sendpool.domain.pool import Member, Pool
 from sendpool.domain.sender import Channel, Sender
 from sendpool.store.choices import read_choice, read_countries, read_destinations
@@ -79,6 +79,8 @@ class PoolSettings(msgspec.Struct, rename="camel", omit_defaults=True):
     category: Category | None = None
     #: Seconds to stay on a channel before the next one.
     fallback_after: float | None = None
+    duplicates: Duplicates | None = None
+    open_outcome: OpenOutcome | None = None
 
 
 def read_settings(raw: str) -> PoolSettings:
@@ -87,7 +89,10 @@ def read_settings(raw: str) -> PoolSettings:
 
 
 def _rules(settings: PoolSettings) -> PoolRules | None:
-    return None if settings.fallback_after is None else PoolRules(fallback_after=settings.fallback_after)
+    rules = PoolRules(
+        fallback_after=settings.fallback_after, duplicates=settings.duplicates, open_outcome=settings.open_outcome
+    )
+    return None if rules == PoolRules() else rules
 
 
 def load_kinds() -> Script[dict[int, str]]:

@@ -29,6 +29,7 @@ from sendpool.api.variables import LONGEST_NAME, LONGEST_VALUE, MAX_VARIABLES
 from sendpool.domain.email_content import LONGEST_SUBJECT
 from sendpool.domain.fairness import PRIORITIES
 from sendpool.domain.message import LONGEST_TEXT, LONGEST_WITH_MEDIA, Category
+from sendpool.domain.policy import Duplicates, OpenOutcome
 from sendpool.domain.pool import (
     LEAST_FALLBACK_AFTER,
     LEAST_GRACE,
@@ -141,6 +142,14 @@ def _settings() -> Schema:
     return {
         "category": _CATEGORY,
         "fallbackAfter": _FALLBACK_AFTER,
+        "duplicates": ours(
+            {"type": "string", "enum": list(Duplicates)},
+            "While it is unknown whether a carrier took a message: wait for a receipt, or send it once more.",
+        ),
+        "openOutcome": ours(
+            {"type": "string", "enum": list(OpenOutcome)},
+            "What becomes of a message whose fate stays unknown: it is reported so, or goes to the next channel.",
+        ),
         "preference": ours({"type": "string", "enum": list(Preference)}, "How the pool chooses among its senders."),
         "grace": ours(
             {"type": "number", "minimum": LEAST_GRACE, "maximum": MOST_GRACE},
