@@ -5,6 +5,7 @@ import contextlib
 import os
 import socket
 import stat
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,8 @@ import msgspec
 import pytest
 
 from sendpool.admin.client import NoServer, ask_server
-from sendpool.admin.protocol import MAX_ASK, Ask, CommandRefused, reachable
-from sendpool.admin.server import AT_ONCE, listen
+from sendpool.admin.protocol import MAX_ASK, Ask, CommandRefused, reachable, socket_of
+from sendpool.admin.server import AT_ONCE, forget_ended, listen
 
 if TYPE_CHECKING:
     from tests.admin.conftest import Desk
@@ -212,3 +213,31 @@ async def test_an_answer_that_does_not_come_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CommandRefused, match="ended before it answered"):
         await asyncio.to_thread(ask_server, path, Ask("accounts.list"))
     server.close()
+
+
+def test_sockets_of_processes_that_have_ended_are_removed_and_no_others(tmp_path: Path) -> None:
+    base = tmp_path / "sendpool.sock"
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    stale, own, other = (socket_of(base, one) for one in (ended.pid, os.getpid(), os.getppid()))
+    for path in (stale, other):
+        listen(path).close()
+    named = base.with_name("sendpool-backup.sock")
+    listen(named).close()
+
+    forget_ended(own)
+
+    assert not stale.exists()
+    assert other.exists()
+    assert named.exists()
+
+
+def test_a_socket_at_which_somebody_listens_stays_whatever_its_number_says(tmp_path: Path) -> None:
+    base = tmp_path / "sendpool.sock"
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    elsewhere = socket_of(base, ended.pid)
+    with listen(elsewhere):
+        forget_ended(socket_of(base, os.getpid()))
+
+        assert elsewhere.exists()

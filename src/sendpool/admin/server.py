@@ -63,6 +63,7 @@ class CommandServer:
 
         A place where there can be no socket (some mounted folders) is no reason not to serve.
         """
+        forget_ended(self._path)
         try:
             listener = listen(self._path)
         except OSError as error:
@@ -155,6 +156,47 @@ async def _send(writer: asyncio.StreamWriter, answer: Answer) -> None:
     async with asyncio.timeout(PATIENCE):
         writer.write(line(answer))
         await writer.drain()
+
+
+def forget_ended(path: Path) -> None:
+    """Remove sockets beside *path* of processes that have ended without a word, where nobody listens any more.
+
+    Both is asked: one that is just being made refuses a caller too, and another container numbers processes by itself.
+    """
+    base, _, process = path.stem.rpartition("-")
+    if process != str(os.getpid()):
+        return
+    for one in path.parent.glob(f"{base}-*{path.suffix}"):
+        with contextlib.suppress(OSError):
+            number = one.stem.rpartition("-")[2]
+            if number.isdecimal() and not _runs(int(number)) and _is_ours(one) and _refuses(one):
+                one.unlink()
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether it is a socket of the user that we run as."""
+    found = path.lstat()
+    return stat.S_ISSOCK(found.st_mode) and found.st_uid == os.geteuid()
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def _refuses(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as caller, reachable(path) as name:
+        caller.settimeout(1.0)
+        try:
+            caller.connect(name)
+        except ConnectionRefusedError:
+            return True
+    return False
 
 
 def listen(path: Path) -> socket.socket:
