@@ -23,16 +23,18 @@ KILLED = -9
 class Books:
     """Requests by their key, and what the server's deaths left behind."""
 
-    def __init__(self, rig: Rig, server: Server, pool: str) -> None:
+    def __init__(self, rig: Rig, server: Server, pool: str, *, tolerates: bool = False) -> None:
         self._rig, self._server, self._pool = rig, server, pool
         self._asked: dict[str, bytes] = {}
+        #: Whether the pool tolerates duplicates of everything.
+        self.tolerates = tolerates
         #: By key: the operation that the server said it was.
         self.operations: dict[str, str] = {}
         #: Phone to the parts of its text.
         self.phones: dict[str, int] = {}
         #: Phones whose message may be sent again where its fate is unknown.
         self.tolerant: set[str] = set()
-        #: Attempts that had been started and had no result, summed over all deaths.
+        #: Attempts that had been started and had no result, or were being taken back, summed over all deaths.
         self.in_flight = 0
 
     async def ask(self, key: str, phones: Sequence[str], text: str = "Hello", parts: int = 1, **more: object) -> bool:
@@ -41,7 +43,7 @@ class Books:
         body = {"from": {"senderPoolId": self._pool}, "to": to, "content": {"text": text}, **more}
         self._asked[key] = json.dumps(body).encode()
         self.phones |= dict.fromkeys(phones, parts)
-        if more.get("category") == "otp":
+        if self.tolerates or more.get("category") == "otp":
             self.tolerant |= set(phones)
         return await self._post(key)
 
@@ -75,7 +77,8 @@ class Books:
 
     def note(self) -> None:
         """Count what the server that has just died had begun and not finished."""
-        self.in_flight += self._server.rows("SELECT count(*) FROM attempt WHERE state = 1")[0][0]
+        unfinished = "state = 1 OR state = 2 AND next LIKE 'revoke/%'"
+        self.in_flight += self._server.rows(f"SELECT count(*) FROM attempt WHERE {unfinished}")[0][0]
 
     async def settled(self) -> bool:
         """Whether nothing waits and nothing is on its way but what nobody knows more of."""

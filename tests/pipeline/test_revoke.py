@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
+import pytest
 from tests.pipeline.carriers import Carrier, receipt
 from tests.pipeline.rcs_carriers import AGENT, SMS, RcsCarrier, between
 from tests.pipeline.worlds import World, everyone, virtually
@@ -230,6 +232,36 @@ async def test_too_late_said_to_a_repeated_question_may_mean_that_it_was_taken_b
         await one.until_states(DELIVERED=1)
         assert one.now - asked_at < RACE + 3 * SOON < DELIVERED_WITHIN
         assert await one.attempts(operation.operation_id) == [(AGENT, "ACCEPTED"), (SMS, "DELIVERED")]
+
+
+@virtually
+@pytest.mark.parametrize("settings", [{}, {"duplicates": "tolerate"}, {"openOutcome": "failover"}])
+async def test_what_nobody_knows_to_be_taken_back_says_that_its_fate_is_unknown(
+    settings: dict[str, Any], fresh: Path, tmp_path: Path
+) -> None:
+    rcs, sms = silent(), Carrier()
+    async with between(fresh, rcs, sms) as one:
+        timed = await one.make_pool([one.sender(AGENT).uid, one.sender(SMS).uid], fallbackAfter=10.0, **settings)
+        await one.send(*everyone(1), origin=PoolOrigin(timed))
+        await until_asked_back(one, rcs)
+        left = await one.copy(tmp_path / "crashed.db")
+
+    again, sms = silent(), Carrier()
+    again.takes_back = False
+    async with between(left, again, sms) as one:
+        await one.until(lambda: again.revoked)
+        await asyncio.sleep(RACE - 1)
+        assert await one.rows("SELECT state, ambiguous FROM message") == [(MessageState.SENT, 1)]
+        assert await one.rows("SELECT marks & 2 FROM attempt") == [(2,)]
+        await asyncio.sleep(600)
+
+        assert await one.states() == ({"DELIVERED": 1} if settings else {"SENT": 1})
+        assert len(sms.sent) == bool(settings)
+        assert await one.rows("SELECT ambiguous FROM message") == [(int(not settings),)]
+        if not settings:
+            again.say([receipt(str(again.revoked[0]), ReceiptState.DELIVERED)])
+            await one.until_states(DELIVERED=1)
+            assert await one.rows("SELECT ambiguous FROM message") == [(0,)]
 
 
 # ---------------------------------------------------------------- fate unknown

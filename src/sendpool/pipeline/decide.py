@@ -38,7 +38,7 @@ from sendpool.pipeline.consent import RULE as SUPPRESSED
 from sendpool.pipeline.consent import Addressee, Consent
 from sendpool.pipeline.lanes import entry
 from sendpool.pipeline.roster import Roster
-from sendpool.pipeline.settle import ONCE_AMBIGUOUS, SUBMITTED, Changes, Ending, Revoke
+from sendpool.pipeline.settle import ONCE_AMBIGUOUS, SUBMITTED, SUPERSEDED, Changes, Ending, Revoke
 from sendpool.store.attempts import AttemptChange, PastAttempt, load_past
 from sendpool.store.codes import Code
 from sendpool.store.counters import Tally
@@ -330,10 +330,18 @@ def _carry_out(
         return
     if ending.state is not AttemptState.AMBIGUOUS:
         present = MessageState(message.state)
-        open_doubt = any(one.state == AttemptState.AMBIGUOUS for one in past)
+        open_doubt = any(_in_doubt(one) for one in past)
         changes.move_message(attempt, present, bound=attempt.sender_id, ambiguous=int(open_doubt), step=step)
         number = attempt.n * 16 + ATTEMPT_ENDED
         changes.events.append((message.message_id, number, found.wire_code, changes.now))
+
+
+def _in_doubt(attempt: PastAttempt) -> bool:
+    """Whether nobody knows what became of it: whether it was taken, or else whether it was taken back."""
+    left = ONCE_AMBIGUOUS | SUPERSEDED
+    return attempt.state == AttemptState.AMBIGUOUS or (
+        attempt.state == AttemptState.ACCEPTED and attempt.marks & left == left
+    )
 
 
 def _in_budget(at: float, message: Standing, channel: Channel, bench: Bench) -> float:

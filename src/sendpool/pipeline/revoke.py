@@ -12,11 +12,13 @@ import structlog
 from sendpool.connectors.base import CanRevoke, Receipt, ReceiptState
 from sendpool.domain.failures import FailureClass
 from sendpool.domain.message import at_step
+from sendpool.domain.states import AttemptState, MessageState
 from sendpool.failpoints import reach
 from sendpool.pipeline.decide import ASK_QUEUE, UNREVOKED, WAIT_OVER
-from sendpool.pipeline.settle import Changes, Revoke
-from sendpool.store.attempts import load_revokes
+from sendpool.pipeline.settle import ONCE_AMBIGUOUS, Changes, Revoke
+from sendpool.store.attempts import load_attempts, load_revokes
 from sendpool.store.database import Script
+from sendpool.store.locks import lock_messages
 
 if TYPE_CHECKING:
     from sendpool.pipeline.engine import Engine
@@ -78,8 +80,8 @@ class Revoker:
             receipt = Receipt(revoke.carrier_id, ReceiptState.REVOKED, FailureClass.EXPIRED, "revoked", REVOKED_RULE)
             await engine.receipts(link, [receipt])
         else:
-            after = RACE if answer is None else DELIVERED_WITHIN
-            await engine.settle(partial(_wait_without, revoke, after))
+            step = partial(_state_doubt, revoke) if answer is None else partial(_wait_without, revoke, DELIVERED_WITHIN)
+            await engine.settle(step)
 
     async def stop(self) -> None:
         """Ask no more: what is not settled is asked again by its timer."""
@@ -89,8 +91,17 @@ class Revoker:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _wait_without(revoke: Revoke, after: float, changes: Changes) -> Script[None]:
+def _wait_without(revoke: Revoke, after: float, changes: Changes, marks: int = 0) -> Script[None]:
     """It could not be taken back: wait a while for its delivery, then let the policy decide."""
-    changes.decisions.append((revoke.message_id, revoke.n, 0, UNREVOKED))
+    changes.decisions.append((revoke.message_id, revoke.n, marks, UNREVOKED))
     changes.later.append((changes.now + int(after * 1e6), revoke.message_id, ASK_QUEUE, revoke.n, WAIT_OVER))
     yield from ()
+
+
+def _state_doubt(revoke: Revoke, changes: Changes) -> Script[None]:
+    """Nobody can tell whether it was taken back: then its fate is unknown, and its message says so (promise I2)."""
+    yield from lock_messages([revoke.message_id])
+    for attempt in (yield from load_attempts([(revoke.message_id, revoke.n)])):
+        if attempt.state == AttemptState.ACCEPTED and attempt.message_state == MessageState.SENT:
+            changes.move_message(attempt, MessageState.SENT, bound=attempt.bound, ambiguous=1)
+    yield from _wait_without(revoke, RACE, changes, ONCE_AMBIGUOUS)

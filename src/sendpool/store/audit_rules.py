@@ -326,7 +326,8 @@ RULES: tuple[Rule, ...] = (
         SELECT m.id FROM message m
         WHERE <m.id> AND m.ambiguous <> 0 AND (m.state <> {_M.SENT:d} OR NOT EXISTS (
             SELECT 1 FROM attempt a
-            WHERE a.id BETWEEN m.id * 64 AND m.id * 64 + 63 AND a.state = {_A.AMBIGUOUS:d}))
+            WHERE a.id BETWEEN m.id * 64 AND m.id * 64 + 63
+            AND (a.state = {_A.AMBIGUOUS:d} OR (a.state = {_A.ACCEPTED:d} AND (a.marks & 2) <> 0))))
         AND NOT {_TOLD_LATE}""",
     ),
     Rule(
