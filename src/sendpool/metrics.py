@@ -106,6 +106,9 @@ class Metrics:
                 registry=registry,
             )
         )
+        self.receipts_broken = Gauge(
+            "sendpool_receipts_broken_senders", "Senders whose receipts do not come any more.", registry=registry
+        )
         #: By condition: unhealthy or returning.
         self.restrained = Family(
             Gauge(

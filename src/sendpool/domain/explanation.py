@@ -99,6 +99,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "0": "the message's time was over, or its recipient takes no messages",
         "1": "a carrier took it",
         "timer": "no receipt came within the time that the policy stays on the channel",
+        "deaf": "no receipts of its sender come any more, so that it means nothing that this one has not come",
         "2": "the carrier takes no more for this recipient from this sender just now; that is no failure",
         "3": "the carrier takes no more from this sender just now; that is no failure",
         "4": "the carrier takes no more over this connection just now; that is no failure",

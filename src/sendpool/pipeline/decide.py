@@ -74,6 +74,8 @@ class Bench(NamedTuple):
     revocable: Callable[[int], bool]
     #: Whether a sender may reach an address, as far as we were told.
     reaches: Callable[[int, str], bool]
+    #: Whether it means nothing that an attempt by a sender, started at a time in microseconds, has no receipt.
+    says_nothing: Callable[[int, int], bool]
     #: Whether a sender is to get little of what a pool sends to an address, for the sake of its health.
     restrains: Callable[[int, int, str], bool]
     #: Where in its pool a message of a category and so many segments stands that falls back.

@@ -37,6 +37,7 @@ from sendpool.pipeline.decide import EXPIRED_RULE, Bench, decide, expire
 from sendpool.pipeline.expand import Expander
 from sendpool.pipeline.fence import Alone, Fence, News, WriteBacks, store_segments, usable, used
 from sendpool.pipeline.links import Link
+from sendpool.pipeline.listen import Listener
 from sendpool.pipeline.numbers import OutOfNumbers
 from sendpool.pipeline.plan import Planner
 from sendpool.pipeline.receive import Arrival, store_arrivals
@@ -183,6 +184,7 @@ class Engine:
         self.backlog = Backlog()
         self.codes = CodeBook(metrics, self._link_name)
         self.consent = Consent(lambda: self.roster)
+        self.listener = Listener(clock.wall)
         self.retries = RetryBudget()
         self._fallbacks = FallbackFlows()
         #: Knows which connections may be used: on PostgreSQL other nodes may have taken over.
@@ -653,7 +655,7 @@ class Engine:
     def bench(self, now: int, roster: Roster | None = None) -> Bench:
         """What decisions may look at."""
         sending = self.sending
-        links = (sending.revocable, sending.reaches, self.planner.restraint.restrains)
+        links = (sending.revocable, sending.reaches, self.listener.says_nothing, self.planner.restraint.restrains)
         rules = (self._fallback_rank, self.consent, self.retries)
         times = (now, self.clock.monotonic())
         return Bench(roster or self.roster, self.book, sending.free_at, *links, *rules, *times, Counter(), [], {})

@@ -104,6 +104,7 @@ class HealthKeeper:
             self._forget({route.sender_id for route in (*counting.routes, *self.standings)} - roster.senders.keys())
         if not counting.routes and not self.standings:
             return
+        await self._listen(roster)
         if engine.planner.restraint:
             self._restrain()  # What a carrier has closed opens again in time.
         judged = judge_all(counting, self._groups, self.standings, engine.clock.monotonic())
@@ -115,6 +116,14 @@ class HealthKeeper:
         if changed:
             await engine.settle(lambda changes: _write(changed, roster, changes.now))
             self._unwritten = {}
+
+    async def _listen(self, roster: Roster) -> None:
+        engine = self._engine
+        listener, moment = engine.listener, engine.clock.monotonic()
+        told = listener.once(engine.sending.pulse.counting, roster, moment)
+        engine.metrics.receipts_broken.set(listener.broken)
+        if told:
+            await engine.settle(lambda _: write_notices(told))
 
     def _take_over(self, judged: Mapping[Route, Judged]) -> dict[Route, Judged]:
         """Keep the new standings; brings those whose condition or share is another."""
@@ -153,6 +162,7 @@ class HealthKeeper:
         gone = set(senders)
         if gone:
             self._engine.sending.pulse.counting.forget(gone)
+            self._engine.listener.forget(gone)
             self.standings = {route: one for route, one in self.standings.items() if route.sender_id not in gone}
             self._restrain()
 

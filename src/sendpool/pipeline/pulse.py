@@ -16,6 +16,8 @@ from sendpool.pipeline.links import Link
 
 #: Acceptances of one batch that are looked at one by one.
 SAMPLE = 64
+#: How the rules of what no carrier said begin.
+_OURS = "sendpool/"
 #: Receipts that tell of no end.
 _UNDER_WAY = (ReceiptState.PROGRESS, ReceiptState.UNKNOWN)
 
@@ -67,7 +69,9 @@ class Pulse:
         watched = link.watched
         told: dict[Watch, int] = {}
         for receipt in receipts:
-            if receipt.carrier_id in watched and receipt.state not in _UNDER_WAY:
+            # What we found ourselves (that we took it back, say) is no sign that receipts come.
+            ours = receipt.rule.startswith(_OURS)
+            if receipt.carrier_id in watched and receipt.state not in _UNDER_WAY and not ours:
                 watch = watched.pop(receipt.carrier_id)
                 told[watch] = told.get(watch, 0) + 1
                 if receipt.failure in ROUTE_FAULTS:

@@ -31,6 +31,9 @@ from sendpool.store.messages import Standing, load_standing
 #: Seconds after which a carrier that was asked to take an attempt back, and has not answered, is asked again.
 ASK_AGAIN_AFTER = 20.0
 
+#: What is decided where the wait is over and the sender's receipts are broken.
+DEAF = "wait/deaf"
+
 _OPEN = (AttemptState.ACCEPTED, AttemptState.AMBIGUOUS)
 _UNDER_WAY = (MessageState.QUEUED, MessageState.SENT)
 
@@ -88,7 +91,9 @@ def _carry_out(
 ) -> None:
     attempt, channel = past[place], LETTER_CHANNEL[message.plan[message.step]]
     said = f"{type(decision).__name__.lower()}/{decision.rule}"
-    if isinstance(decision, Wait):
+    if _is_deaf(decision, attempt, bench):
+        changes.decisions.append((ask.message_id, ask.n, 0, DEAF))
+    elif isinstance(decision, Wait):
         ask_later(decision, (ask.message_id, ask.n), message, changes)
     elif isinstance(decision, Fallback) and decision.revoke and _revoke(ask, message, attempt, changes, bench):
         changes.decisions.append((ask.message_id, ask.n, 0, f"revoke/{decision.rule}"))
@@ -104,6 +109,12 @@ def _carry_out(
         chosen = choose(message, channel, past, decision, attempt.connection_id, bench)
         make_due(message, channel, str(chosen.id), decision.at, 0, changes, bench)
         changes.decisions.append((ask.message_id, ask.n, SUPERSEDED, said))
+
+
+def _is_deaf(decision: Decision, attempt: PastAttempt, bench: Bench) -> bool:
+    """Whether only time speaks for leaving the channel, and receipts are broken: it would send everything twice."""
+    timed = isinstance(decision, Fallback) and decision.rule == "timer" and attempt.state == AttemptState.ACCEPTED
+    return timed and bench.says_nothing(attempt.sender_id, attempt.started_at)
 
 
 def _revoke(ask: Ask, message: Standing, attempt: PastAttempt, changes: Changes, bench: Bench) -> bool:
