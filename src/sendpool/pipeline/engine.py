@@ -10,9 +10,9 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -28,6 +28,7 @@ from sendpool.failpoints import ARMED, reach
 from sendpool.metrics import Metrics
 from sendpool.pipeline.accept import Acceptance, Acceptor, insert_acceptances, insert_keyed
 from sendpool.pipeline.backlog import Backlog
+from sendpool.pipeline.batch import Batch, Brought, Waiting
 from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.claim import HORIZON, Claim, Claimed, Clock, claim_due
 from sendpool.pipeline.codes import CodeBook
@@ -44,7 +45,6 @@ from sendpool.pipeline.receive import Arrival, store_arrivals
 from sendpool.pipeline.render import read_each
 from sendpool.pipeline.resolve import pool_of
 from sendpool.pipeline.roster import Roster, load_roster
-from sendpool.pipeline.scene import SceneRow
 from sendpool.pipeline.send import Sending
 from sendpool.pipeline.settle import (
     Changes,
@@ -58,13 +58,13 @@ from sendpool.pipeline.settle import (
     settle_usual,
 )
 from sendpool.pipeline.wait import decide_waits
-from sendpool.store.chunks import Expansion, expand_chunk
+from sendpool.store.chunks import expand_chunk
 from sendpool.store.codes import count_codes
 from sendpool.store.counters import add_to, count
 from sendpool.store.database import Database, FateUnknown, Script, Unit
 from sendpool.store.idempotency import Key
 from sendpool.store.numbers import take_block
-from sendpool.store.queue import QueueKey, QueueRow, insert_queues
+from sendpool.store.queue import QueueRow, insert_queues
 from sendpool.store.scenes import insert_scenes
 
 T = TypeVar("T")
@@ -96,74 +96,6 @@ class StoreUnavailable(Exception):
 
 def _not_answered() -> StoreUnavailable:
     return StoreUnavailable("the database does not answer")
-
-
-class _Waiting(NamedTuple):
-    """A cold change and who waits for it."""
-
-    unit: Unit
-    done: asyncio.Future[Any]
-
-
-class Batch:
-    """What one commit carries."""
-
-    def __init__(self) -> None:
-        self.units: list[_Waiting] = []
-        self.accepts: list[Acceptance] = []
-        #: Acceptances with a key, each of which may find that its key is taken.
-        self.keyed: list[tuple[Acceptance, Key]] = []
-        self.results: list[Result] = []
-        self.said = WriteBacks()
-        self.told: list[Told] = []
-        self.delivered: list[tuple[int, int, int, Receipt]] = []
-        self.arrivals: list[Arrival] = []
-        self.acknowledge: list[asyncio.Future[None]] = []
-        self.expansions: list[Expansion] = []
-        self.claims: list[Claim] = []
-        self.queues: list[tuple[int, QueueKey]] = []
-        self.scenes: list[SceneRow] = []
-        #: Whether it brings a block of integer keys.
-        self.numbers = False
-        self.sweep: list[Callable[[Changes], Script[Any]]] = []
-
-    def __bool__(self) -> bool:
-        return bool(
-            self.units
-            or self.accepts
-            or self.keyed
-            or self.results
-            or self.said
-            or self.told
-            or self.delivered
-            or self.arrivals
-            or self.expansions
-            or self.claims
-            or self.sweep
-            or self.acknowledge
-            or self.numbers
-        )
-
-    def accepted(self) -> list[Acceptance]:
-        """Every acceptance, with a key or without."""
-        return [*self.accepts, *(acceptance for acceptance, _ in self.keyed)] if self.keyed else self.accepts
-
-
-class Brought(NamedTuple):
-    """What a commit brought back."""
-
-    units: list[Any]
-    #: For each acceptance with a key: None, or why it was undone.
-    keyed: list[Exception | None]
-    roster: Roster | None
-    expanded: list[tuple[Expansion, int, Mapping[int, int]]]
-    claimed: list[Claimed]
-    #: Rows that became due (again).
-    due: list[QueueRow]
-    unmatched: int
-    revokes: list[Revoke]
-    #: The first key of a new block, where the batch asked for one.
-    block: int | None
 
 
 class Engine:
@@ -262,7 +194,7 @@ class Engine:
         if self._stalled:
             raise _not_answered()
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._batch.units.append(_Waiting(Unit(script), done))
+        self._batch.units.append(Waiting(Unit(script), done))
         self._woken.set()
         return await done
 

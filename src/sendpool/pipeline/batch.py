@@ -1,0 +1,88 @@
+"""Batch: what one commit carries to the writer, and what it brings back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from sendpool.connectors.base import Receipt
+from sendpool.pipeline.accept import Acceptance
+from sendpool.pipeline.claim import Claim, Claimed
+from sendpool.pipeline.fence import WriteBacks
+from sendpool.pipeline.receive import Arrival
+from sendpool.pipeline.roster import Roster
+from sendpool.pipeline.scene import SceneRow
+from sendpool.pipeline.settle import Changes, Result, Revoke, Told
+from sendpool.store.chunks import Expansion
+from sendpool.store.database import Script, Unit
+from sendpool.store.idempotency import Key
+from sendpool.store.queue import QueueKey, QueueRow
+
+
+class Waiting(NamedTuple):
+    """A cold change and who waits for it."""
+
+    unit: Unit
+    done: asyncio.Future[Any]
+
+
+class Batch:
+    """What one commit carries."""
+
+    def __init__(self) -> None:
+        self.units: list[Waiting] = []
+        self.accepts: list[Acceptance] = []
+        #: Acceptances with a key, each of which may find that its key is taken.
+        self.keyed: list[tuple[Acceptance, Key]] = []
+        self.results: list[Result] = []
+        self.said = WriteBacks()
+        self.told: list[Told] = []
+        self.delivered: list[tuple[int, int, int, Receipt]] = []
+        self.arrivals: list[Arrival] = []
+        self.acknowledge: list[asyncio.Future[None]] = []
+        self.expansions: list[Expansion] = []
+        self.claims: list[Claim] = []
+        self.queues: list[tuple[int, QueueKey]] = []
+        self.scenes: list[SceneRow] = []
+        #: Whether it brings a block of integer keys.
+        self.numbers = False
+        self.sweep: list[Callable[[Changes], Script[Any]]] = []
+
+    def __bool__(self) -> bool:
+        return bool(
+            self.units
+            or self.accepts
+            or self.keyed
+            or self.results
+            or self.said
+            or self.told
+            or self.delivered
+            or self.arrivals
+            or self.expansions
+            or self.claims
+            or self.sweep
+            or self.acknowledge
+            or self.numbers
+        )
+
+    def accepted(self) -> list[Acceptance]:
+        """Every acceptance, with a key or without."""
+        return [*self.accepts, *(acceptance for acceptance, _ in self.keyed)] if self.keyed else self.accepts
+
+
+class Brought(NamedTuple):
+    """What a commit brought back."""
+
+    units: list[Any]
+    #: For each acceptance with a key: None, or why it was undone.
+    keyed: list[Exception | None]
+    roster: Roster | None
+    expanded: list[tuple[Expansion, int, Mapping[int, int]]]
+    claimed: list[Claimed]
+    #: Rows that became due (again).
+    due: list[QueueRow]
+    unmatched: int
+    revokes: list[Revoke]
+    #: The first key of a new block, where the batch asked for one.
+    block: int | None
