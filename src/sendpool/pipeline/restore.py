@@ -16,6 +16,7 @@ from sendpool.pipeline.settle import Changes
 from sendpool.pipeline.sweep import begin
 from sendpool.store.admin_log import COMMAND_LINE, record
 from sendpool.store.chunks import Expansion, expand_chunk
+from sendpool.store.counters import count
 from sendpool.store.database import Database, Script
 from sendpool.store.queue import NewAttempt, all_queues, enqueue, insert_queues, remove, remove_later, start_attempts
 from sendpool.store.restoring import Unsent, due_again, due_chunks, first_letters, waiting_rows
@@ -64,12 +65,13 @@ class Restorer:
             changes = Changes(self._now)
             yield from begin(changes, (), (), held)
             yield from changes.write()
-        for operation_id, first_id, count, _, pool_id, letters in rows:
+            yield from count(changes.deltas, self._now)
+        for operation_id, first_id, number, _, pool_id, letters in rows:
             if letters is None:
                 letters = yield from first_letters(operation_id, first_id)
             queues = {letter: self._book.number(pool_id, LETTER_CHANNEL[letter]) for letter in letters}
             yield from insert_queues(self._book.unsaved())
-            yield from expand_chunk(Expansion(operation_id, first_id, count, count, 0, 0, queues), self._now)
+            yield from expand_chunk(Expansion(operation_id, first_id, number, number, 0, 0, queues), self._now)
         return len(rows)
 
     def _begin(self, due: Sequence[Beginning]) -> Script[None]:
@@ -81,6 +83,7 @@ class Restorer:
         yield from insert_queues(self._book.unsaved())
         yield from begin(changes, rows, due, ())
         yield from changes.write()
+        yield from count(changes.deltas, self._now)
 
     def _enqueue_again(self) -> Script[int]:
         rows = yield from due_again(self._now, AT_ONCE)
