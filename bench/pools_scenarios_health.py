@@ -164,7 +164,8 @@ def bad_list(pool_sizes: PoolSizes) -> list[Figure]:
             asked = body(pool, [next(people) for _ in range(sizes.refused // 10)])
             operations.append(str(api.call("POST", "/v1/Messages", asked)["operationId"]))
             time.sleep(3.0)
-        wait_for(lambda: _ended(api, operations) == sizes.refused // 10 * 10, 60.0, "every message has ended")
+        # What goes to another sender after a refusal has a budget, a hundred and twenty a minute.
+        wait_for(lambda: _ended(api, operations) == sizes.refused // 10 * 10, 300.0, "every message has ended")
         held_back = _conditions(rig)
         refused = sum(submit.status != 0 for submit in _submits(one))
     name = "bad list: senders held back because of numbers that are refused as invalid"
