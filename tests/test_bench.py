@@ -231,7 +231,7 @@ def test_results_in_the_project_say_what_they_were_measured_on() -> None:
             assert result["scenario"] == path.stem
             assert result["version"]
             assert result["machine"]["cores"]
-            assert path.stem in ("simulation", "claim_cost") or result["messages_per_second"]
+            assert path.stem in ("simulation", "claim_cost", "churn") or result["messages_per_second"]
 
 
 @pytest.mark.parametrize(

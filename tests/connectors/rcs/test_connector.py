@@ -77,7 +77,7 @@ async def test_a_message_that_is_read_says_so(rehearse: Rehearse) -> None:
         ("no-rcs", Rejected(F.CHANNEL, "404", "pair", "rcs/404")),
         ("refuse status=400", Rejected(F.CONTENT, "400", "message", "rcs/400")),
         ("refuse status=403", Rejected(F.SENDER, "403", "sender", "rcs/403")),
-        ("refuse status=401", Rejected(F.ACCOUNT, "401", "account", "rcs/401")),
+        ("refuse status=401", Rejected(F.ACCOUNT, "401", "connection", "rcs/401")),
         ("refuse status=412", Rejected(F.SENDER, "412", "sender", "rcs/412")),
         ("refuse status=429", Throttled("sender", None, "429")),
         ("refuse status=429 about=user", Rejected(F.CAP, "429/user", "pair", "rcs/429/user")),
@@ -459,7 +459,7 @@ async def test_account_that_is_refused_keeps_the_link_down_for_five_minutes(
 async def test_token_of_the_configuration_that_is_refused_is_the_accounts_fault(rehearse: Rehearse) -> None:
     rig = await rehearse(token="another")
 
-    assert await rig.outcome(await rig.opened()) == Rejected(F.ACCOUNT, "401", "account", "rcs/401")
+    assert await rig.outcome(await rig.opened()) == Rejected(F.ACCOUNT, "401", "connection", "rcs/401")
 
 
 # The link

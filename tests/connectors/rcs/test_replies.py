@@ -24,7 +24,7 @@ def refusal(status: int, name: str = "", words: str = "", **headers: str) -> Rep
     [
         (400, "INVALID_ARGUMENT", F.CONTENT, "400", "message", "rcs/400", False, True),
         (400, "FAILED_PRECONDITION", F.SENDER, "400/FAILED_PRECONDITION", "sender", None, False, True),
-        (401, "UNAUTHENTICATED", F.ACCOUNT, "401", "account", "rcs/401", False, False),
+        (401, "UNAUTHENTICATED", F.ACCOUNT, "401", "connection", "rcs/401", False, False),
         (403, "PERMISSION_DENIED", F.SENDER, "403", "sender", "rcs/403", False, False),
         (404, "NOT_FOUND", F.CHANNEL, "404", "pair", "rcs/404", False, True),
         (412, "FAILED_PRECONDITION", F.SENDER, "412", "sender", "rcs/412", False, False),
