@@ -34,7 +34,7 @@ demo: setup ## run the main job: RCS first, then SMS over two carriers, with tro
 	@$(BIN)/sendpool demo
 
 test: .venv/.dev ## run every test that needs Python alone
-	$(PYTEST) --ignore=tests/peers --ignore=tests/chaos $(ARGS)
+	$(PYTEST) --ignore=tests/peers --ignore=tests/chaos --ignore=tests/journeys/test_every_point.py $(ARGS)
 
 quick: .venv/.dev ## run the tests without the journeys, which start whole servers
 	$(PYTEST) --ignore=tests/peers --ignore=tests/chaos --ignore=tests/journeys $(ARGS)
@@ -52,7 +52,7 @@ fuzz: .venv/.dev ## ask a server everything that the contract's document allows,
 
 chaos: .venv/.dev ## break disks, clocks and networks under whole servers; needs a C compiler, and root for some
 	@./bench/need-cc
-	$(BIN)/python -m pytest tests/chaos $(ARGS)
+	$(BIN)/python -m pytest tests/chaos tests/journeys/test_every_point.py $(ARGS)
 
 bench: .venv/.dev build/smsc ## measure whole processes, from the first HTTP byte to the last receipt
 	$(BIN)/python -m bench.run $(ARGS)
