@@ -67,6 +67,7 @@ OTHERS = ["+15005550001", "+15005550002", "+15005550003", "+15005550005", "+1500
 WORDS = {
     "urls": ["https://example.com/a.png", "http://example.com/b.pdf?c=d"],
     "instants": ["2026-12-01T09:30:00Z", "2020-01-01T00:00:00+02:00", "2031-05-05T05:05:05"],
+    "waits": ["0", "1"],
     "texts": ["Hi", "Hi {{ name | default: 'there' }}", "\u0635\u0628\u0627\u062d {% if a %}{{ a }}{% endif %}"],
 }
 
@@ -182,6 +183,11 @@ _NAMED: Mapping[str, Mapping[str, str]] = {
     },
 }
 
+#: Where requests name nothing else: a page of events that waits a minute for what will not happen tells nothing more.
+_ALWAYS: Mapping[str, Mapping[str, str]] = {"^/Events": {"query.wait": "waits"}}
+#: Seconds after which a request without an answer is a failure.
+_ANSWERED_WITHIN = 20
+
 
 #: To make 10,001 distinct members takes schemathesis hours. That limit has a test of its own, at both edges:
 #: tests/api/test_limits_of_the_contract.py.
@@ -197,15 +203,16 @@ def settings(known: Mapping[str, Sequence[str]]) -> str:
     lines = ["[parameters]", *_bindings(_NAMED[""])]
     for name, values in known.items():
         lines += [f"[dictionaries.{name}]", f"values = {json.dumps(list(values))}"]
-    for expression, named in _NAMED.items():
-        if expression:
-            lines += ["[[operations]]", f'include-path-regex = "{expression}"', "[operations.parameters]"]
-            lines += _bindings(named)
+    for share, places in ((0.75, _NAMED), (1.0, _ALWAYS)):
+        for expression, named in places.items():
+            if expression:
+                lines += ["[[operations]]", f'include-path-regex = "{expression}"', "[operations.parameters]"]
+                lines += _bindings(named, share)
     return "\n".join(lines) + "\n" + _TOO_DEAR
 
 
-def _bindings(named: Mapping[str, str]) -> list[str]:
-    return [f'"{place}" = {{ dictionary = "{name}", probability = 0.75 }}' for place, name in named.items()]
+def _bindings(named: Mapping[str, str], share: float = 0.75) -> list[str]:
+    return [f'"{place}" = {{ dictionary = "{name}", probability = {share} }}' for place, name in named.items()]
 
 
 def run(
@@ -231,6 +238,7 @@ def run(
     command += [f"{target.server.base}/openapi.json", "--exclude-tag", "Server"] if own else [str(CONTRACT)]
     command += ["--url", f"{target.server.base}/v1", "--auth", f"{ACCOUNT_SID}:{AUTH_TOKEN}"]
     command += ["--phases", ",".join(phases), "--checks", ",".join(CHECKS), "--max-examples", str(examples)]
+    command += ["--request-timeout", str(_ANSWERED_WITHIN)]
     command += ["--continue-on-failure", "--generation-database", "none", "--warnings", "off"]
     command += ["--report", "json", "--report-json-path", str(report), *([] if shown else ["--no-color"]), *more]
     began = time.monotonic()
