@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sendpool.domain.bounded import Asked, deal_bounded
 from sendpool.domain.dealing import Dealt, LinkOffer, Offer, References, deal, step_cost
+from sendpool.domain.scopes import Moment
 from sendpool.domain.throughput import Bucket
 from sendpool.domain.trickle import CANARY, Trickle
 
@@ -316,6 +318,29 @@ def test_unhealthy_sender_gets_its_part_and_does_not_make_up_for_it_elsewhere(sh
     assert given[1, "GB"] <= share / 2 * gb + 1
     assert given[1, "GB"] >= share / 2 * gb - 2
     assert abs(given[1, "DE"] - given[2, "DE"]) <= max(2, share * gb + 2)
+
+
+@pytest.mark.parametrize("bounded", [False, True])
+@settings(max_examples=30)
+@given(ahead=st.floats(0.0, 50.0), claims=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=60))
+def test_unhealthy_sender_gets_its_trickle_however_far_ahead_of_the_others_it_has_served(
+    bounded: bool, ahead: float, claims: list[tuple[int, int]]
+) -> None:
+    one, two = unwell(1, 0.4), well(2)
+    one.served = ahead
+    given_to_one = 0
+    for gb, de in claims:
+        rows = [Abroad("GB")] * gb + [Abroad("DE")] * de
+        if bounded:
+            asked = [Asked(row.cost, "ana", row.country) for row in rows]
+            dealt = deal_bounded(asked, [one, two], Moment(1.0, 0), HORIZON, all_in=True).dealt
+        else:
+            dealt = deal(rows, [one, two], 1.0, HORIZON, lambda row: row.country)
+        assert len(dealt) == len(rows)
+        given_to_one += sum(each.offer is one and rows[each.place].country == "GB" for each in dealt)
+
+    total = sum(gb for gb, _ in claims)
+    assert 0.2 * total - 2 <= given_to_one <= 0.2 * total + 1
 
 
 def test_row_that_waits_for_a_healthy_sender_holds_up_no_other_country() -> None:

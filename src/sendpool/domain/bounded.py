@@ -12,7 +12,7 @@ from heapq import heapify, heappop, heappush, heapreplace
 from operator import itemgetter
 from typing import NamedTuple
 
-from sendpool.domain.dealing import Dealt, LinkOffer, Offer, hold_back
+from sendpool.domain.dealing import Dealt, LinkOffer, Offer, due_trickle, hold_back
 from sendpool.domain.reasons import Reason
 from sendpool.domain.scopes import Bounds, Moment
 from sendpool.domain.throughput import Bucket
@@ -121,6 +121,11 @@ class _Table:
 
     def place_row(self, place: int, row: Asked) -> None:
         """Give one row to somebody, or say that it has to wait, or pass it by."""
+        held_back = [one for one in self._restrained if one.trickles and row.country in one.trickles]
+        overdue = due_trickle(held_back, row.country, row.cost, self.moment.now, self.latest)
+        if overdue is not None and self._refusal(overdue, row) is None:
+            self._take(place, row, overdue, held_back)
+            return
         refused: list[tuple[_Entry, Reason]] = []
         unwell: list[_Entry] = []
         now = self.moment.now
@@ -143,7 +148,8 @@ class _Table:
             if reason is not None:
                 refused.append((heappop(self.heap), reason))
                 continue
-            self._take(place, row)
+            self._take(place, row, offer, held_back)
+            heapreplace(self.heap, self._entry(i, offer))
             break
         else:
             if not unwell:
@@ -161,15 +167,13 @@ class _Table:
         at = offer.earliest(row.cost, self.moment.now)
         return offer.bounds.refuses(row.recipient, row.cost, at, self.moment)
 
-    def _take(self, place: int, row: Asked) -> None:
-        _, _, i, offer = self.heap[0]
+    def _take(self, place: int, row: Asked, offer: Offer, held_back: Sequence[Offer]) -> None:
         departure = offer.take(row.cost, self.moment.now)
         if isinstance(offer, BoundOffer):
             offer.bounds.take(row.recipient, row.cost, departure, self.moment)
-        if held_back := [one for one in self._restrained if one.trickles and row.country in one.trickles]:
+        if held_back:
             hold_back(held_back, offer, row.country, row.cost, self._weight, self.moment.now)
         self.dealt.append(Dealt(place, offer, departure))
-        heapreplace(self.heap, self._entry(i, offer))
 
     def _hold(self, place: int, row: Asked, refused: Sequence[tuple[_Entry, Reason]]) -> None:
         if not self.all_in or not refused:

@@ -165,15 +165,31 @@ def _deal_by_health(
         country = country_of(row)
         if country in waiting:
             continue
-        taken = _take(heap, row.cost, now, latest, country)
+        held_back = [offer for offer in restrained if offer.trickles and country in offer.trickles]
+        overdue = due_trickle(held_back, country, row.cost, now, latest)
+        if overdue is not None:
+            taken: tuple[Offer, float] | None = (overdue, overdue.take(row.cost, now))
+        else:
+            taken = _take(heap, row.cost, now, latest, country)
         if taken is None:
             waiting.add(country)
             continue
-        held_back = [offer for offer in restrained if offer.trickles and country in offer.trickles]
         if held_back:
             hold_back(held_back, taken[0], country, row.cost, weight, now)
         dealt.append(Dealt(place, *taken))
     return dealt
+
+
+def due_trickle(held_back: Sequence[Offer], country: str, cost: int, now: float, latest: float) -> Offer | None:
+    """Who gets the next message to a country for the sake of its trickle, whoever's turn it is.
+
+    By turns alone a sender that is always just behind the others would never get any, and never be seen to be well.
+    """
+    for offer in held_back:
+        free = offer.open and offer.free_at(now) <= latest and offer.fits(cost, now, latest)
+        if free and offer.may_take(country, now):
+            return offer
+    return None
 
 
 def hold_back(held_back: Sequence[Offer], taker: Offer, country: str, cost: int, weight: float, now: float) -> None:
