@@ -35,8 +35,9 @@ from bench.rig import BUILD
 from sendpool.domain.dealing import LinkOffer, Offer, References
 from sendpool.domain.sender import Channel
 from sendpool.domain.throughput import Bucket
-from sendpool.pipeline.claim import Claim, Clock, Queue, claim_due
+from sendpool.pipeline.claim import Claim, Clock, Guards, Queue, claim_due
 from sendpool.pipeline.consent import Consent
+from sendpool.pipeline.quarantine import Quarantine
 from sendpool.pipeline.roster import Roster
 from sendpool.store import chunks, queue, upkeep
 from sendpool.store.chunks import Expansion
@@ -66,7 +67,7 @@ POSTGRES = {
     "random_page_cost": "1.1",
 }
 _CLOCK = Clock(time.monotonic, lambda: AT)
-_NOBODY_STOPPED = Consent(Roster)
+_NOBODY_STOPPED = Guards(Consent(Roster), Quarantine(_CLOCK.wall))
 
 
 class Took(NamedTuple):

@@ -198,6 +198,11 @@ def mask(number: str) -> str:
     return f"{plus}{digits[: max(0, len(digits) - 6)]}…{digits[-2:]}"
 
 
+def mask_address(address: str) -> str:
+    """An address of any channel of which only the ends can be read."""
+    return _EMAIL.sub(r"\1…@\2", address) if "@" in address else mask(address)
+
+
 def _masked(found: re.Match[str]) -> str:
     return mask(found[0])
 

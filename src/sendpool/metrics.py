@@ -134,6 +134,11 @@ class Metrics:
         self._unmatched = Counter(
             "sendpool_receipts_unmatched", "Receipts that named no known segment when they came.", registry=registry
         )
+        self.quarantined = Counter(
+            "sendpool_quarantined",
+            "Addresses that carriers have called unknown twice, so that nothing is sent there for 30 days.",
+            registry=registry,
+        )
         self._placed = Counter(
             "sendpool_receipts_placed",
             "Segments whose id was lost and that a receipt named by its addresses.",

@@ -17,6 +17,7 @@ from sendpool.domain.failures import (
     TABLE_VERSION,
     Classified,
     FailureClass,
+    Hard,
     OtherChannel,
     Repair,
     api_code,
@@ -34,6 +35,7 @@ EXPECTED = {
         F.EXPIRED: "deadline revoked",
         F.SENDER: "no_sender destination country campaign",
         F.CONSENT: "suppressed",
+        F.RECIPIENT: "quarantined",
         F.CONTENT: "empty unsayable",
         F.TRANSIENT: "unavailable exhausted",
         F.AMBIGUOUS: "uncertain crash silence closed",
@@ -258,6 +260,12 @@ EXTRAS: dict[str, dict[str, object]] = {
         + [f"smtp/{code}" for code in ("5.1.2", "5.1.3", "5.1.6")],
         True,
     ),
+    "hard": {
+        **dict.fromkeys(["smpp/0x0b", "smtp/550"], Hard.OTHER),
+        **dict.fromkeys(["smpp.map/1", "smpp.err/5", "twilio/30005"], Hard.DAY),
+        **dict.fromkeys([f"twilio/{code}" for code in (21211, 21217, 21401, 21421)], Hard.DAY),
+        **dict.fromkeys([f"smtp/5.{code}" for code in ("1.1", "1.10", "2.1", "1.2", "1.3", "1.6")], Hard.DAY),
+    },
 }
 
 
@@ -472,7 +480,7 @@ def test_unexplained_code_is_still_answered() -> None:
 
 
 def test_table_cannot_be_changed_by_accident() -> None:
-    assert TABLE_VERSION == 3
+    assert TABLE_VERSION == 4
     with pytest.raises(TypeError):
         ROWS["smpp"]["0x0a"] = of_class(F.OK)  # type: ignore[index]
     with pytest.raises(AttributeError):

@@ -19,6 +19,7 @@ from sendpool.admin import (
     limits,
     nodes,
     profiles,
+    quarantine,
     senders,
     templates,
 )
@@ -69,6 +70,8 @@ COMMANDS: Mapping[str, Command[Any]] = {
     "consent.add": Command(consent.AddOptOuts, consent.add_opt_outs),
     "consent.remove": Command(consent.RemoveOptOuts, consent.remove_opt_outs),
     "consent.list": Command(consent.ListOptOuts, consent.list_opt_outs, writes=False),
+    "quarantine.list": Command(quarantine.ListQuarantine, quarantine.list_quarantine, writes=False),
+    "quarantine.remove": Command(quarantine.RemoveQuarantined, quarantine.remove_quarantined),
     "codes.list": Command(codes.ListCodes, codes.show_codes, writes=False),
     "senders.health": Command(senders.ShowHealth, senders.show_health, writes=False),
     "events.list": Command(events.ListEvents, events.show_events, writes=False),

@@ -82,7 +82,7 @@ def replay_events(ask: Replay, context: Context) -> Script[dict[str, Any]]:
     for name in ask.types:
         if name not in KINDS:
             raise CommandRefused(f"there is no type of event {name[:60]}; GET /v1/Types lists those there are")
-    first, last = yield from positions_between(_moment(ask.start), _moment(ask.end))
+    first, last = yield from positions_between(microseconds(ask.start), microseconds(ask.end))
     last = min(last, (yield from newest_position()))
     if not first or last < first:
         raise CommandRefused("no event that is still kept happened then")
@@ -112,7 +112,7 @@ def _operation(text: str) -> Script[int]:
     return key
 
 
-def _moment(text: str | None) -> int | None:
+def microseconds(text: str | None) -> int | None:
     """A time as microseconds since 1970. Raises CommandRefused."""
     if text is None:
         return None

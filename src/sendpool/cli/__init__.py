@@ -27,6 +27,7 @@ from sendpool.cli.limits import limits
 from sendpool.cli.nodes import nodes
 from sendpool.cli.options import MISUSED, ConfigPath, DatabaseUrl, failed, load_config
 from sendpool.cli.profiles import profiles
+from sendpool.cli.quarantine import quarantine
 from sendpool.cli.restored import restored
 from sendpool.cli.senders import senders
 from sendpool.cli.templates import templates
@@ -57,6 +58,7 @@ app.command(profiles)
 app.command(restored)
 app.command(templates)
 app.command(consent)
+app.command(quarantine)
 app.command(senders)
 app.command(limits)
 app.command(events)

@@ -6,7 +6,7 @@ a sender, or marketing. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import NamedTuple
 
 from sendpool.domain.message import LETTER_CHANNEL, Category
@@ -91,7 +91,7 @@ def is_start(text: str) -> bool:
 
 
 class Filter:
-    """Says quickly of most addresses that the ledger has no entry of them; of the others the ledger has to be asked.
+    """Says quickly of most addresses that a ledger has no entry of them; of the others the ledger has to be asked.
 
     One bit for each entry, by the address's hash: at 32 bits of room for each, 3 in 100 are asked about in vain.
     """
@@ -110,12 +110,12 @@ class Filter:
         """Whether so many entries are in it that it says "perhaps" too often."""
         return self.entries * 16 > self._mask
 
-    def add(self, one: Person) -> None:
+    def add(self, one: Hashable) -> None:
         """Know an address."""
         place = hash(one) & self._mask
         self._bits[place >> 3] |= 1 << (place & 7)
         self.entries += 1
 
-    def __contains__(self, one: Person) -> bool:
+    def __contains__(self, one: Hashable) -> bool:
         place = hash(one) & self._mask
         return bool(self._bits[place >> 3] >> (place & 7) & 1)

@@ -81,13 +81,22 @@ class StepReason(StrEnum):
     NO_CONTENT = "no_content", "The request says nothing on this channel."
     FILTERED = "filtered", "The request left this channel out."
     INVALID = "invalid", "This address had turned out to be invalid."
+    IN_QUARANTINE = (
+        "in_quarantine",
+        "Carriers have said twice that nobody has this address, so that nothing is sent to it on this channel for now.",
+    )
     NOTHING_TO_SAY = "nothing_to_say", "The text came out empty or unusable for this recipient."
 
 
 #: Why a message left a step without a failure there, as its row has it: one letter after the step's index.
-UNREACHED, TOO_LONG, DESERTED = "n", "t", "s"
+UNREACHED, TOO_LONG, DESERTED, QUARANTINED = "n", "t", "s", "q"
 PASSED: Mapping[str, StepReason] = MappingProxyType(
-    {UNREACHED: StepReason.UNREACHABLE, TOO_LONG: StepReason.TIME_OVER, DESERTED: StepReason.NO_SENDER}
+    {
+        UNREACHED: StepReason.UNREACHABLE,
+        TOO_LONG: StepReason.TIME_OVER,
+        DESERTED: StepReason.NO_SENDER,
+        QUARANTINED: StepReason.IN_QUARANTINE,
+    }
 )
 #: What stands in the same place for an attempt that was none: "0w2.7.1800000000.throttled" is attempt 2 of step 0, by
 #: sender 7, at that second, and the code.

@@ -76,6 +76,15 @@ class Repair(StrEnum):
     NO_VALIDITY = "no_validity"
 
 
+class Hard(StrEnum):
+    """Who has to say the same before an address counts as one that does not exist."""
+
+    #: Another connection, or the same one a day later.
+    DAY = "day"
+    #: Another connection: from this one alone it may also mean that it has no route.
+    OTHER = "other"
+
+
 class ClassActions(msgspec.Struct, frozen=True, kw_only=True):
     """What a class means and what it allows by default."""
 
@@ -121,6 +130,8 @@ class Classified(msgspec.Struct, frozen=True, kw_only=True):
     channel: OtherChannel | None = None
     #: True: the number itself is invalid, so no other channel of it can work.
     invalid: bool = False
+    #: It says that the address does not exist; None: it says no such thing.
+    hard: Hard | None = None
     meaning: str = ""
 
     @property
@@ -142,6 +153,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     repair: Repair | None = None
     channel: OtherChannel | None = None
     invalid: bool = False
+    hard: Hard | None = None
 
 
 #: What a scope may be, from the narrowest to the widest.
@@ -185,6 +197,7 @@ def _classified(provider: str, code: str, row: _Row, actions: ClassActions) -> C
         repair=row.repair,
         channel=row.channel,
         invalid=row.invalid,
+        hard=row.hard,
         meaning=row.means,
     )
 

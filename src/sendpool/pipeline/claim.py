@@ -10,6 +10,7 @@ from typing import NamedTuple
 from sendpool.domain.bounded import Asked, BoundOffer, Held, deal_bounded
 from sendpool.domain.dealing import Dealt, Offer, References, deal
 from sendpool.domain.message import at_step
+from sendpool.domain.quarantine import Place
 from sendpool.domain.quiet import QuietHours
 from sendpool.domain.scopes import Moment
 from sendpool.domain.sender import Channel
@@ -17,12 +18,14 @@ from sendpool.domain.states import OPEN_ATTEMPTS, SETTLED_MESSAGES, AttemptState
 from sendpool.pipeline.consent import Addressee, Consent
 from sendpool.pipeline.countries import country_of
 from sendpool.pipeline.limiting import Limiter
+from sendpool.pipeline.quarantine import Quarantine
 from sendpool.pipeline.settle import SUPERSEDED
 from sendpool.pipeline.zones import zones_of
 from sendpool.store.attempts import PastAttempt, load_past
 from sendpool.store.database import Script
 from sendpool.store.limits import hold
 from sendpool.store.messages import Context, load_contexts, load_names, load_variables
+from sendpool.store.quarantine import note_trials
 from sendpool.store.queue import DueRow, NewAttempt, head, postpone, remove, remove_head, start_attempts
 
 #: Seconds before its time that a row may be claimed: shorter, and late wake-ups lose throughput.
@@ -110,6 +113,13 @@ class Claimed(NamedTuple):
     postponed: Sequence[DueRow] = ()
     #: Rows whose recipients have opted out since they were accepted.
     stopped: Sequence[DueRow] = ()
+    #: Rows whose addresses are in quarantine on their channel.
+    barred: Sequence[DueRow] = ()
+
+    @property
+    def unsent(self) -> list[DueRow]:
+        """Rows that left their queues without an attempt, other than those of messages that had ended before."""
+        return [*self.expired, *self.postponed, *self.stopped, *self.barred]
 
     @property
     def moved(self) -> bool:
@@ -125,6 +135,10 @@ class _Looked(NamedTuple):
     expired: list[DueRow]
     #: Rows of recipients who have opted out.
     stopped: list[DueRow]
+    #: Rows whose addresses are in quarantine.
+    barred: list[DueRow]
+    #: Where others go that something is known against, by message.
+    suspected: Mapping[int, Place]
     #: Rows that wait for the end of a quiet hour or for a limit.
     postponed: list[DueRow]
     #: How many rows have left the queue.
@@ -138,8 +152,15 @@ class Clock(NamedTuple):
     wall: Callable[[], int]
 
 
+class Guards(NamedTuple):
+    """Who says that somebody is not to be sent to."""
+
+    consent: Consent
+    quarantine: Quarantine
+
+
 def claim_due(
-    claim: Claim, contexts: dict[int, Context], references: References, clock: Clock, consent: Consent
+    claim: Claim, contexts: dict[int, Context], references: References, clock: Clock, guards: Guards
 ) -> Script[Claimed]:
     """Take as many due rows as the offers have room for, in rank order, and start their attempts.
 
@@ -151,17 +172,21 @@ def claim_due(
     expired: list[DueRow] = []
     postponed: list[DueRow] = []
     stopped: list[DueRow] = []
+    barred: list[DueRow] = []
+    suspected: dict[int, Place] = {}
     taken: list[tuple[int, int, bool]] = []
     for queue_id, lane, rows, offers, look in (yield from _heads(claim)):
         room = _room(offers)
         if room <= 0:
             continue  # Another queue, whose head is before its own, has had it.
         table = _Table(claim, offers, room, all_in=claim.all_in and not lane)
-        outcome = yield from _start(table, queue_id, rows, contexts, references, clock, consent)
+        outcome = yield from _start(table, queue_id, rows, contexts, references, clock, guards)
         started += outcome.started
         expired += outcome.expired
         postponed += outcome.postponed
         stopped += outcome.stopped
+        barred += outcome.barred
+        suspected |= outcome.suspected
         taken.append((queue_id, outcome.gone, outcome.gone == len(rows) < look))
     if claim.limiter is not None:
         yield from claim.limiter.save()
@@ -171,7 +196,10 @@ def claim_due(
         started = yield from _personal(started)
     at = clock.wall()
     yield from start_attempts([_new_attempt(claim, one, at) for one in started])
-    return Claimed(claim, started, expired, taken, postponed, stopped)
+    if suspected:
+        tried = [(one.row.message_id, one.n) for one in started if one.row.message_id in suspected]
+        yield from note_trials([(key * 64 + n, suspected[key]) for key, n in tried])
+    return Claimed(claim, started, expired, taken, postponed, stopped, barred)
 
 
 class _Head(NamedTuple):
@@ -277,7 +305,7 @@ def _start(
     contexts: dict[int, Context],
     references: References,
     clock: Clock,
-    consent: Consent,
+    guards: Guards,
 ) -> Script[_Looked]:
     missing = {row.operation_id for row in rows} - contexts.keys()
     if missing:
@@ -287,8 +315,10 @@ def _start(
     past = yield from _past(rows)
     ended, expired, live = _sort(rows, past, contexts, now)
     stopped: list[DueRow] = []
-    if live and consent.any_of(contexts[live[0].operation_id].account_id):
-        live, stopped = yield from _willing(live, contexts, consent)
+    if live and guards.consent.any_of(contexts[live[0].operation_id].account_id):
+        live, stopped = yield from _willing(live, contexts, guards.consent)
+    there = yield from guards.quarantine.sort(live, contexts)
+    live = there.free
     live, quiet = _loud(claim.quiet, live, contexts, now) if claim.quiet is not None else (live, [])
     dealt, held = table.deal_tiers(live, now, clock) if claim.tiers else table.deal(live, clock)
     started = [
@@ -305,18 +335,18 @@ def _start(
         )
         for one in dealt
     ]
-    gone = len(dealt) + len(held) + len(ended) + len(expired) + len(quiet) + len(stopped)
+    gone = len(dealt) + len(held) + len(ended) + len(expired) + len(quiet) + len(stopped) + len(there.barred)
     if gone == len(rows) and rows:
         yield from remove_head(queue_id, rows)
     elif gone:
         waiting = [*(row for _, row in quiet), *(live[one.place] for one in held)]
-        leaving = [*ended, *expired, *stopped, *(one.row for one in started), *waiting]
+        leaving = [*ended, *expired, *stopped, *there.barred, *(one.row for one in started), *waiting]
         yield from remove([(queue_id, row.rank, row.message_id) for row in leaving])
     # Without a rank: it would be before all others when the window opens, however urgent they are.
     yield from postpone([(opens, row.message_id, queue_id, None, row.cost) for opens, row in quiet])
     yield from _hold(live, held, clock)
     later = [*(row for _, row in quiet), *(live[one.place] for one in held)]
-    return _Looked(started, expired, stopped, later, gone)
+    return _Looked(started, expired, stopped, there.barred, there.suspected, later, gone)
 
 
 def _due_below(live: Sequence[DueRow], left: Sequence[int], spare: float, old: int) -> list[int]:

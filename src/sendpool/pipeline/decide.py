@@ -29,6 +29,7 @@ from sendpool.domain.failures import TABLE_VERSION, Classified, FailureClass, by
 from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, Category, at_step
 from sendpool.domain.policy import Policy, policy_for
 from sendpool.domain.preference import in_time
+from sendpool.domain.quarantine import Refusal, place_of
 from sendpool.domain.retry_budget import RetryBudget
 from sendpool.domain.routing import Decision, End, Wait, next_step
 from sendpool.domain.sender import Channel, Sender
@@ -139,7 +140,7 @@ def _note_opt_out(ending: Ending, message: Standing, changes: Changes) -> None:
     """Whom a carrier knows to have opted out is in the ledger from now on."""
     if ending.failure is not FailureClass.CONSENT or ending.rule == SUPPRESSED or not message.address:
         return
-    step = ending.attempt.tried_step if isinstance(ending.attempt, Match) else ending.attempt.step
+    step = _step_of(ending)
     who = person(SPACE_OF_LETTER[message.plan[step]], at_step(message.address, step))
     source = ending.rule or FailureClass.CONSENT.value
     changes.opt_outs.append(OptOut(message.account_id, *who, scope_of(ending.rule), source, "carrier"))
@@ -166,6 +167,7 @@ def _decide_one(
     index = sum(1 for one in past[:place] if one.state != AttemptState.WITHDRAWN)
     expires_at = None if ending.expires_at is None else ending.expires_at / 1e6
     _note_code(ending, found, changes)
+    _note_refusal(ending, message, changes)
     closed = message.state == MessageState.SENT and is_closed(message.deadline / 1e6, bench.now / 1e6)
     outcome = OutcomeFacts(index, found, Trigger.CLOSING if closed else Trigger.RESULT, expires_at=expires_at)
     decision = next_step(facts, outcome, policy_of(message, bench), bench.now / 1e6)
@@ -193,6 +195,21 @@ def _note_code(ending: Ending, found: Classified, changes: Changes) -> None:
     if ending.code and ending.state is not AttemptState.AMBIGUOUS and not rule.startswith("sendpool/"):
         place = "submit" if ending.state is AttemptState.REJECTED else "receipt"
         changes.codes[Code(ending.attempt.connection_id, place, ending.code, ending.failure.value, rule)] += 1
+
+
+def _note_refusal(ending: Ending, message: Standing, changes: Changes) -> None:
+    """Of whom a carrier says that he does not exist is looked at before the next attempt."""
+    if ending.failure is not FailureClass.RECIPIENT or not message.address or by_rule(ending.rule).hard is None:
+        return
+    step = _step_of(ending)
+    channel = LETTER_CHANNEL[message.plan[step]].value
+    place = place_of(message.account_id, at_step(message.address, step), channel)
+    changes.refusals.append(Refusal(place, ending.attempt.connection_id, ending.rule))
+
+
+def _step_of(ending: Ending) -> int:
+    """The step that an attempt was a try of."""
+    return ending.attempt.tried_step if isinstance(ending.attempt, Match) else ending.attempt.step
 
 
 def _marks(ending: Ending) -> int:

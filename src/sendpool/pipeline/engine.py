@@ -30,7 +30,7 @@ from sendpool.pipeline.accept import Acceptance, Acceptor, insert_acceptances, i
 from sendpool.pipeline.backlog import Backlog
 from sendpool.pipeline.batch import Batch, Brought, Waiting
 from sendpool.pipeline.book import QueueBook
-from sendpool.pipeline.claim import HORIZON, Claim, Claimed, Clock, claim_due
+from sendpool.pipeline.claim import HORIZON, Claim, Claimed, Clock, Guards, claim_due
 from sendpool.pipeline.codes import CodeBook
 from sendpool.pipeline.consent import RULE as SUPPRESSED
 from sendpool.pipeline.consent import Consent
@@ -41,6 +41,7 @@ from sendpool.pipeline.links import Link
 from sendpool.pipeline.listen import Listener
 from sendpool.pipeline.numbers import OutOfNumbers
 from sendpool.pipeline.plan import Planner
+from sendpool.pipeline.quarantine import Quarantine, leave_barred
 from sendpool.pipeline.receive import Arrival, store_arrivals
 from sendpool.pipeline.render import read_each
 from sendpool.pipeline.resolve import pool_of
@@ -116,6 +117,7 @@ class Engine:
         self.backlog = Backlog()
         self.codes = CodeBook(metrics, self._link_name)
         self.consent = Consent(lambda: self.roster)
+        self.quarantine = Quarantine(clock.wall, metrics.quarantined.inc)
         self.listener = Listener(clock.wall)
         self.retries = RetryBudget()
         self._fallbacks = FallbackFlows()
@@ -432,11 +434,14 @@ class Engine:
         """Start what the claims may, end what is not to be sent any more, and note how long the longest text is."""
         claimed = []
         longest = 1
+        guards = Guards(self.consent, self.quarantine)
         for claim in claims:
-            one = yield from claim_due(claim, self.sending.contexts, self.sending.references, self.clock, self.consent)
+            one = yield from claim_due(claim, self.sending.contexts, self.sending.references, self.clock, guards)
             for rows, rule in ((one.stopped, SUPPRESSED), (one.expired, EXPIRED_RULE)):
                 if rows:
                     yield from self._settle(partial(expire, [row.message_id for row in rows], rule=rule), bench, due)
+            if one.barred:
+                yield from self._settle(partial(leave_barred, one.barred, bench), bench, due)
             if one.started:
                 longest = max(longest, *[start.row.cost for start in one.started])
             claimed.append(one)
@@ -475,6 +480,8 @@ class Engine:
         yield from changes.write()
         if changes.codes:
             yield from count_codes(self.codes.note(changes.codes), bench.now)
+        if changes.refusals:
+            yield from self.quarantine.note(changes.refusals, bench.now)
         if changes.opt_outs:
             yield from self.consent.keep(changes.opt_outs, bench.now)
         add_to(bench.tally, changes.deltas)

@@ -170,7 +170,7 @@ class Expander:
         """Rows were started: their operations may need the next chunk."""
         if self._operations:
             counts = Counter(started.row.operation_id for started in claimed.started)
-            counts.update(row.operation_id for row in (*claimed.expired, *claimed.postponed))
+            counts.update(row.operation_id for row in claimed.unsent)
             self.gone(counts)
 
     def gone(self, rows_of: Mapping[int, int]) -> None:

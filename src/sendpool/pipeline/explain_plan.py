@@ -30,6 +30,7 @@ _ENDINGS = {
     EMPTY: (StepOutcome.PASSED, StepReason.NOTHING_TO_SAY),
     UNFIT: (StepOutcome.PASSED, StepReason.NOTHING_TO_SAY),
     by_rule("sendpool/suppressed").wire_code: (StepOutcome.PASSED, StepReason.OPTED_OUT),
+    by_rule("sendpool/quarantined").wire_code: (StepOutcome.PASSED, StepReason.IN_QUARANTINE),
     by_rule("sendpool/country").wire_code: (StepOutcome.PASSED, StepReason.COUNTRY_CLOSED),
     by_rule("sendpool/destination").wire_code: (StepOutcome.PASSED, StepReason.NO_SENDER_THERE),
     by_rule("sendpool/campaign").wire_code: (StepOutcome.PASSED, StepReason.NO_CAMPAIGN),

@@ -54,7 +54,7 @@ def replan(rows: Sequence[DueRow], bench: Bench, changes: Changes) -> Script[lis
             chosen = _choose(free, ready, message, channel, bench)
             queue_id = bench.book.number(message.pool_id, channel, str(chosen.id))
             changes.due.append((queue_id, row.rank, row.message_id, row.cost, bench.now))
-        elif gone and not _leave_channel(message, tries, row, changes, bench):
+        elif gone and not leave_channel(message, tries, row, changes, bench):
             stranded.append(row.message_id)
         if free or gone:
             moved.append(row)
@@ -109,7 +109,7 @@ def relane(rows: Sequence[DueRow], bench: Bench, changes: Changes) -> Script[lis
         if lanes.serves(address):
             queue_id = bench.book.number(message.pool_id, channel, lanes.lane(address))
             changes.due.append((queue_id, row.rank, row.message_id, row.cost, bench.now))
-        elif not _leave_channel(message, past.get(row.message_id, ()), row, changes, bench):
+        elif not leave_channel(message, past.get(row.message_id, ()), row, changes, bench):
             code, _ = why_nobody(destination_of(address), [lanes])
             ended[code].append(row.message_id)
     for code, message_ids in ended.items():
@@ -117,14 +117,22 @@ def relane(rows: Sequence[DueRow], bench: Bench, changes: Changes) -> Script[lis
     return list(rows)
 
 
-def _leave_channel(message: Standing, past: Sequence[PastAttempt], row: DueRow, changes: Changes, bench: Bench) -> bool:
-    """Make a message due on the first later step that has senders. False: there is none."""
+def leave_channel(
+    message: Standing,
+    past: Sequence[PastAttempt],
+    row: DueRow,
+    changes: Changes,
+    bench: Bench,
+    *,
+    noted: str = DESERTED,
+) -> bool:
+    """Make a message due on the first later step that has senders, and note why. False: there is none."""
     later = later_steps(message, past, bench.roster, message.pool_id)
     if not later or message.state not in (MessageState.QUEUED, MessageState.SENT):
         return False
     channel = LETTER_CHANNEL[message.plan[later[0]]]
     make_due(message, channel, None, bench.now / 1e6, row.rank, changes, bench, later[0])
-    changes.steps.append((message.message_id, later[0], DESERTED))
+    changes.steps.append((message.message_id, later[0], noted))
     return True
 
 

@@ -19,6 +19,7 @@ from sendpool.domain.decision import CLOSE_AFTER, Trigger, is_closed
 from sendpool.domain.event_types import LATE_RECEIPT
 from sendpool.domain.explanation import WITHDRAWN
 from sendpool.domain.failures import FailureClass
+from sendpool.domain.quarantine import Refusal
 from sendpool.domain.states import (
     AttemptState,
     MessageState,
@@ -159,6 +160,8 @@ class Changes:
         self.codes: Counter[Code] = Counter()
         #: Who has told a carrier not to want any more.
         self.opt_outs: list[OptOut] = []
+        #: What carriers have said of addresses that do not exist.
+        self.refusals: list[Refusal] = []
 
     def move_attempt(self, change: AttemptChange) -> None:
         """Move an attempt; moved twice in one settlement, it goes from where it stood at first to where it ends."""

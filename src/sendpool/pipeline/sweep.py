@@ -267,6 +267,7 @@ class Sweeper:
         engine.limiter.learned = await engine.database.read(load_learned())
         engine.codes.load(await engine.database.read(known_codes()))
         await engine.consent.load(engine.database)
+        await engine.quarantine.load(engine.database)
         # A new message starts level with what waits, not before all of it.
         for pool_id, rank in await engine.database.read(lowest_ranks()):
             engine.acceptor.fair_clock(pool_id).claimed(rank)
@@ -348,8 +349,11 @@ class Sweeper:
         if engine.fence.shared and (self._relearning or self._round % RARELY == 0):
             self._relearning = False
             await engine.consent.refresh(engine.database, engine.clock.wall())
+            await engine.quarantine.refresh(engine.database)
         if self._round % RARELY == 0 and engine.consent.crowded:
             await engine.consent.load(engine.database, lambda: engine.settle(_nothing))
+        if self._round % RARELY == 0 and engine.quarantine.crowded:
+            await engine.quarantine.load(engine.database)
         steps = await self._steps_for_all() if engine.fence.keeper else []
         limiter = engine.limiter
         if limiter.release:
@@ -388,6 +392,7 @@ class Sweeper:
             steps.append(partial(end_orphans, queue_ids=orphans))
         if self._round % RARELY == 0:
             steps += [match_again, partial(end_overdue, engine=engine), forget_old_keys, forget_old_counts]
+            steps += await engine.quarantine.tidy(engine.database)
             await self._look_at_rows()
             await self._strays.look()
         epoch = engine.fence.has_epoch()

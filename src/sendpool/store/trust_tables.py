@@ -1,4 +1,6 @@
-"""The tables of what is trusted: senders' health, codes that carriers answer with, and who has opted out."""
+"""The tables of what is trusted: senders' health, codes that carriers answer with, who has opted out, and
+who is said not to exist.
+"""
 
 from __future__ import annotations
 
@@ -59,4 +61,36 @@ opt_out = Table(
     required("created_at", Time),
     Index("opt_out_age", "account_id", "created_at"),
     sqlite_with_rowid=False,
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    #: An address that a carrier has called unknown, on one channel; sent to until a second one has said the same.
+    Column("account_id", Key, primary_key=True, autoincrement=False),
+    Column("address", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    required("first_connection", Key),
+    required("first_rule", Text),
+    required("first_at", Time),
+    required("until", Time),
+    Column("second_connection", Key),
+    Column("second_rule", Text),
+    #: Since when nothing is sent there; NULL: it is.
+    Column("held_at", Time),
+    #: 1: the number itself is invalid, on every channel.
+    required("invalid", SmallInteger),
+    Index("quarantine_age", "first_at"),
+    Index("quarantine_end", "until"),
+    sqlite_with_rowid=False,
+)
+
+quarantine_trial = Table(
+    "quarantine_trial",
+    metadata,
+    #: An attempt (message * 64 + n) to a suspected address, until it has ended: its delivery removes the entry.
+    Column("attempt_id", Key, primary_key=True, autoincrement=False),
+    required("account_id", Key),
+    required("address", Text),
+    required("channel", Text),
 )
