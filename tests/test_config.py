@@ -204,8 +204,8 @@ def test_whole_file_is_read(read: Read) -> None:
             'connections[0].name: it is missing; write for example name = "carrier-a"',
         ),
         (
-            "[[connections]]\nname = 'a'\ntype = 'whatsapp'",
-            'connections[0].type: type "whatsapp" is not available yet; available: smpp, rcs, sandbox',
+            "[[connections]]\nname = 'a'\ntype = 'twilio'",
+            'connections[0].type: type "twilio" is not available yet; available: smpp, whatsapp, rcs, sandbox',
         ),
         (
             SANDBOX + SANDBOX,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sendpool.api.app import create_app
+from sendpool.api.callbacks import MAX_REPORT
 from sendpool.connectors.base import CallbackAnswer, CallbackRequest, CallbackRoute
 
 PROXY = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "sms.example.com", "X-Forwarded-Prefix": "/comms"}
@@ -72,7 +73,7 @@ async def test_what_no_connection_takes_is_refused_in_the_contracts_shape(
 
 
 async def test_a_report_that_is_too_large_is_a_413(seen: list[CallbackRequest], world: Any, conforms: Any) -> None:
-    answer = await world.client.request("POST", "/callbacks/rcs/events", b" " * (1024 * 1024 + 1))
+    answer = await world.client.request("POST", "/callbacks/rcs/events", b" " * (MAX_REPORT + 1))
 
     assert answer.status == 413
     conforms(answer.json, "ErrorResponse")

@@ -16,8 +16,8 @@ from sendpool.connectors.base import CallbackRequest
 from sendpool.domain.request import Problem, Refused
 
 PATH = "/callbacks/{connection}/{rest:path}"
-#: Bytes of a report's body; carriers' batches are far smaller.
-MAX_REPORT = 1024 * 1024
+#: Bytes of a report's body; WhatsApp's batches have up to 3 MB, those of others are far smaller.
+MAX_REPORT = 3 * 1024 * 1024
 
 
 class Callbacks:

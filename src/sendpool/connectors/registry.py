@@ -14,6 +14,7 @@ GROUP = "sendpool.connectors"
 
 BUILT_IN = {
     "smpp": "sendpool.connectors.smpp.connector:SmppConnector",
+    "whatsapp": "sendpool.connectors.whatsapp.connector:WhatsAppConnector",
     "rcs": "sendpool.connectors.rcs.connector:RcsConnector",
     "sandbox": "sendpool.connectors.sandbox.connector:SandboxConnector",
 }

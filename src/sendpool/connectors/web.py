@@ -8,7 +8,9 @@ import re
 import socket
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from random import random
+from time import time
 from typing import NamedTuple, Protocol, TypeVar
 
 import aiohttp
@@ -24,6 +26,8 @@ log = structlog.get_logger(__name__)
 LONGEST_ANSWER = 8 * 1024 * 1024
 #: Seconds that a connection without requests is kept for the next one.
 KEEP_ALIVE = 60.0
+#: Seconds at most that a Retry-After is believed.
+LONGEST_RETRY_AFTER = 3600.0
 
 
 class Reply(NamedTuple):
@@ -234,6 +238,19 @@ class WebConnector(OneByOne):
                     return
             except TimeoutError:
                 continue
+
+
+def retry_after(headers: Mapping[str, str], wall: Callable[[], float] = time) -> float | None:
+    """The seconds that a Retry-After asks for, as a number or as a date; None where it says nothing."""
+    said = headers.get("Retry-After", "").strip()
+    if said.isdecimal():
+        seconds = float(said)
+    else:
+        try:
+            seconds = parsedate_to_datetime(said).timestamp() - wall()
+        except ValueError:
+            return None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -19,18 +19,6 @@ Title = Annotated[str, Meta(min_length=1, max_length=1_024)]
 Url = Annotated[str, Meta(min_length=1, max_length=2_048)]
 Urls = Annotated[list[Url], Meta(min_length=1, max_length=10)]
 
-_WHATSAPP_MEDIA = {
-    "jpg": "image",
-    "jpeg": "image",
-    "png": "image",
-    "mp4": "video",
-    "3gp": "video",
-    "mp3": "audio",
-    "ogg": "audio",
-    "amr": "audio",
-    "aac": "audio",
-}
-
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A part of a content type, spelled as the hosted API does."""
@@ -183,7 +171,7 @@ def _whatsapp(types: Types) -> dict[str, Any]:
         return {"interactive": {"type": "button", "body": {"text": told.body}, "action": {"buttons": buttons}}}
     if types.media is not None:
         url = types.media.media[0]
-        kind = _WHATSAPP_MEDIA.get(url.partition("?")[0].rpartition(".")[2].lower(), "document")
+        kind = whatsapp_content.kind_of_file(url)
         caption = {"caption": types.media.body} if types.media.body and kind != "audio" else {}
         return {kind: {"link": url, **caption}}
     text = _sms(types)

@@ -16,6 +16,21 @@ LARGEST_MODULE = 65_536
 
 #: Characters of a free text.
 LONGEST_TEXT = 4_096
+#: Characters below a picture, film or document.
+LONGEST_CAPTION = 1_024
+
+#: What a file is, by the end of its name; anything else is a document.
+_KINDS = {
+    "jpg": "image",
+    "jpeg": "image",
+    "png": "image",
+    "mp4": "video",
+    "3gp": "video",
+    "mp3": "audio",
+    "ogg": "audio",
+    "amr": "audio",
+    "aac": "audio",
+}
 
 Words = Annotated[str, Meta(min_length=1, max_length=1024)]
 Title = Annotated[str, Meta(min_length=1, max_length=20)]
@@ -46,7 +61,7 @@ class Media(_Part, frozen=True, kw_only=True):
 
     link: Url | None = None
     id: Id | None = None
-    caption: Annotated[str, Meta(max_length=1024)] | None = None
+    caption: Annotated[str, Meta(max_length=LONGEST_CAPTION)] | None = None
     filename: Annotated[str, Meta(max_length=240)] | None = None
 
     def __post_init__(self) -> None:
@@ -309,3 +324,8 @@ def check_module(module: Mapping[str, object]) -> None:
     if len(msgspec.json.encode(module)) > LARGEST_MODULE:
         raise msgspec.ValidationError(f"Expected a module of {LARGEST_MODULE:,} bytes at most")
     msgspec.convert(module, Module)
+
+
+def kind_of_file(url: str) -> str:
+    """What WhatsApp shows a file as: "image", "video", "audio" or "document"."""
+    return _KINDS.get(url.partition("?")[0].rpartition(".")[2].lower(), "document")

@@ -10,11 +10,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections import Counter
-from collections.abc import Coroutine
 from math import inf
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -27,7 +24,7 @@ from sendpool.simulate.rcs_deliveries import Deliveries
 from sendpool.simulate.rcs_events import Webhook, moment
 from sendpool.simulate.rcs_record import Message, RcsTotals, Tally
 from sendpool.simulate.rcs_script import RcsFate, RcsFates, RcsScript
-from sendpool.simulate.script import Drop, Outage
+from sendpool.simulate.web_platform import WebPlatform
 
 #: What a phone can do, as look-ups tell it.
 FEATURES = ("RICHCARD_STANDALONE", "RICHCARD_CAROUSEL", "ACTION_DIAL", "ACTION_OPEN_URL", "REVOCATION")
@@ -63,19 +60,13 @@ class _Refusal(Exception):
         self.words = words
 
 
-class RcsPlatform:
+class RcsPlatform(WebPlatform):
     """One platform: listens, answers by its script, delivers, reports, and remembers every request in `messages`."""
 
     def __init__(self, script: RcsScript | None = None, *, keep_messages: bool = True) -> None:
         self.script = script or RcsScript(port=0)
-        #: The port it listens on, once started; the same after an outage.
-        self.port = self.script.port
         #: Every request to send, in order of arrival; empty without *keep_messages*, for long runs.
         self.messages: list[Message] = []
-        #: The largest number of requests to send that were unanswered at one time.
-        self.most_unanswered = 0
-        #: Connections that were made.
-        self.connections_made = 0
         self.accounts = Accounts(self.script.token, self.script.token_life)
         self.webhook = Webhook(
             self.script.webhook,
@@ -83,103 +74,24 @@ class RcsPlatform:
             window=self.script.event_window,
             resend_after=self.script.resend_after,
         )
+        super().__init__(self.script, self.webhook)
         self._keep = keep_messages
         self._fates = RcsFates(self.script)
         self._tally = Tally()
         self._taken: dict[tuple[str, str], Message] = {}
-        self._drops_left = Counter({n: f.times for n, f in enumerate(self.script.faults) if isinstance(f, Drop)})
         #: What becomes of messages; `deliveries.silent` keeps them all back.
         self.deliveries = Deliveries(self.webhook, self._tally)
-        self._unanswered = 0
-        self._released = asyncio.Event()
-        self._released.set()
-        self._server: asyncio.Server | None = None
-        self._web: web.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._started_at = 0.0
-
-    async def __aenter__(self) -> Self:
-        """Start."""
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop."""
-        await self.stop()
-
-    async def start(self) -> None:
-        """Listen. The script's times count from now. Raises `OSError` if the port is taken."""
-        self._started_at = asyncio.get_running_loop().time()
-        # Cancelled with the client gone: an answer that is kept back must not wait for ever.
-        self._web = web.Server(self._answer, handler_cancellation=True, access_log=None)
-        await self._listen()
-        for outage in (fault for fault in self.script.faults if isinstance(fault, Outage)):
-            self._spawn(self._follow(outage))
-
-    async def stop(self) -> None:
-        """Close the port and every connection, and say nothing more."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.deliveries.stop()
-        await self.begin_outage()
-        await self.webhook.stop()
-        if self._web is not None:
-            await self._web.shutdown(1.0)
-
-    @property
-    def url(self) -> str:
-        """What goes into `base_url`."""
-        return f"http://{self.script.host}:{self.port}"
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the start."""
-        return asyncio.get_running_loop().time() - self._started_at
-
-    @property
-    def unacknowledged(self) -> int:
-        """Events that the webhook has not acknowledged."""
-        return self.webhook.waiting
 
     def totals(self) -> RcsTotals:
         """The counts up to now."""
-        return self._tally.totals(self.webhook, self.accounts)
+        return self._tally.totals(self.webhook, self.accounts, self.drops)
 
     def service_account(self) -> dict[str, str]:
         """A new service account's file, as an object, for `service_account_file`."""
         return self.accounts.make(f"{self.url}/token")
 
-    def hold_answers(self) -> None:
-        """Take messages from now on, but answer none until `release_answers`."""
-        self._released.clear()
-
-    def release_answers(self) -> None:
-        """Answer what is held, and from now on as the script says."""
-        self._released.set()
-
-    def cut_connections(self) -> None:
-        """Break every connection without a word; the port stays open."""
-        for connection in self._web.connections if self._web is not None else ():
-            if connection.transport is not None:
-                self._tally.drops += 1
-                connection.transport.abort()
-
-    async def begin_outage(self) -> None:
-        """Close the port, break every connection and fall silent."""
-        self.webhook.fall_silent()
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        self.cut_connections()
-
-    async def end_outage(self) -> None:
-        """Listen again on the same port, and tell what has waited. Raises `OSError` if somebody else took it."""
-        self.webhook.speak_again()
-        if self._server is None:
-            await self._listen()
+    def _forget_deliveries(self) -> None:
+        self.deliveries.stop()
 
     # ---------------------------------------------------------------- requests
 
@@ -280,39 +192,9 @@ class RcsPlatform:
         if not repeated and fate.status == 200:
             self._taken[agent, message_id] = message
             await self.deliveries.take(message, fate)
-        self._unanswered += 1
-        self.most_unanswered = max(self.most_unanswered, self._unanswered)
-        try:
-            return await self._reply(request, message, fate)
-        finally:
-            self._unanswered -= 1
-
-    async def _reply(self, request: web.BaseRequest, message: Message, fate: RcsFate) -> web.StreamResponse:
-        """Answer late, never, or on a connection that then breaks, as the fate asks."""
-        drop = self._drop_now()
-        await asyncio.sleep(fate.answer_after)
-        await self._released.wait()
-        if not fate.answered:
-            await asyncio.Event().wait()
-        if drop is not None:
-            self._tally.drops += 1
-            if not drop.answered and request.transport is not None:
-                request.transport.abort()
-        if message.status not in (200, 409):
-            return _refused(message.status, _WORDS.get(fate.about, ""))
-        response = _json(
-            {
-                "name": f"phones/{message.phone}/agentMessages/{message.message_id}",
-                "contentMessage": msgspec.to_builtins(message.said),
-                "sendTime": moment(message.at),
-            }
-            if message.status == 200
-            else _error(409, ""),
-            message.status,
+        return await self._reply(
+            request, _said(message, fate), self._tally.requests, fate.answer_after, answered=fate.answered
         )
-        if drop is not None:
-            response.force_close()
-        return response
 
     async def _revoke(self, agent: str, phone: str, message_id: str) -> web.Response:
         message = self._taken.get((agent, message_id))
@@ -323,43 +205,25 @@ class RcsPlatform:
             raise _Refusal(404)
         return _json({})
 
-    # ---------------------------------------------------------------- connections
-
     def _agent(self, agent: str) -> str:
         if not agent or (self.script.agents and agent not in self.script.agents):
             raise _Refusal(403)
         return agent
 
-    def _drop_now(self) -> Drop | None:
-        for n, fault in enumerate(self.script.faults):
-            if not isinstance(fault, Drop) or not fault.befalls("", "", "", self.elapsed):
-                continue
-            if self._tally.requests % fault.after == 0 and self._drops_left[n] > 0:
-                self._drops_left[n] -= 1
-                return fault
-        return None
 
-    def _connected(self) -> asyncio.BaseProtocol:
-        assert self._web is not None
-        self.connections_made += 1
-        return self._web()
-
-    async def _listen(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connected, self.script.host, self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def _follow(self, outage: Outage) -> None:
-        await asyncio.sleep(max(outage.since - self.elapsed, 0))
-        await self.begin_outage()
-        if outage.until < inf:
-            await asyncio.sleep(max(outage.until - self.elapsed, 0))
-            await self.end_outage()
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+def _said(message: Message, fate: RcsFate) -> web.Response:
+    """What a request to send is answered with."""
+    if message.status == 409:
+        return _json(_error(409, ""), 409)
+    if message.status != 200:
+        return _refused(message.status, _WORDS.get(fate.about, ""))
+    return _json(
+        {
+            "name": f"phones/{message.phone}/agentMessages/{message.message_id}",
+            "contentMessage": msgspec.to_builtins(message.said),
+            "sendTime": moment(message.at),
+        }
+    )
 
 
 def _read(body: bytes, message_id: str) -> tuple[ContentMessage, str, float]:

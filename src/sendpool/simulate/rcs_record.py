@@ -75,7 +75,7 @@ class Tally:
     def __init__(self) -> None:
         self.requests = self.accepted = self.repeats = self.refused = self.throttled = 0
         self.expired = self.revoked = self.revokes_failed = 0
-        self.look_ups = self.bulk_look_ups = self.looked_up = self.drops = 0
+        self.look_ups = self.bulk_look_ups = self.looked_up = 0
         self._delivered: Counter[int] = Counter()
 
     def enter(self, message: Message) -> None:
@@ -94,8 +94,8 @@ class Tally:
         """Count a delivery."""
         self._delivered[hash((message.phone, msgspec.json.encode(message.said)))] += 1
 
-    def totals(self, webhook: Webhook, accounts: Accounts) -> RcsTotals:
-        """The counts up to now."""
+    def totals(self, webhook: Webhook, accounts: Accounts, drops: int) -> RcsTotals:
+        """The counts up to now; *drops* connections were broken."""
         delivered = self._delivered.total()
         return RcsTotals(
             requests=self.requests,
@@ -114,5 +114,5 @@ class Tally:
             bulk_look_ups=self.bulk_look_ups,
             looked_up=self.looked_up,
             tokens=accounts.given,
-            drops=self.drops,
+            drops=drops,
         )

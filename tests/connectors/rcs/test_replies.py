@@ -9,8 +9,8 @@ import pytest
 from multidict import CIMultiDict
 
 from sendpool.connectors.base import CarrierId, Rejected, Throttled, Uncertain
-from sendpool.connectors.rcs.replies import Verdict, code_of, judge, retry_after
-from sendpool.connectors.web import Reply
+from sendpool.connectors.rcs.replies import Verdict, code_of, judge
+from sendpool.connectors.web import Reply, retry_after
 from sendpool.domain.failures import FailureClass as F
 
 

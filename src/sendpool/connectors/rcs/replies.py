@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable
 from time import time
 from typing import NamedTuple
 
 import msgspec
 
 from sendpool.connectors.base import CarrierId, Outcome, Rejected, Throttled, Uncertain
-from sendpool.connectors.web import Reply
+from sendpool.connectors.web import Reply, retry_after
 from sendpool.domain.failures import ROWS, FailureClass, classify
-
-#: Seconds at most that a Retry-After is believed.
-LONGEST_RETRY_AFTER = 3600.0
 
 #: The platform or a proxy before it ran out of time: the message may be in (failover rules for unknown outcomes).
 _IN_DOUBT = frozenset({502, 504})
@@ -80,19 +76,6 @@ def code_of(reply: Reply) -> str:
         return "429/user"
     precise = f"{reply.status}/{error.status}"
     return precise if precise in ROWS["rcs"] else str(reply.status)
-
-
-def retry_after(headers: Mapping[str, str], wall: Callable[[], float] = time) -> float | None:
-    """The seconds that a Retry-After asks for, as a number or as a date; None where it says nothing."""
-    said = headers.get("Retry-After", "").strip()
-    if said.isdecimal():
-        seconds = float(said)
-    else:
-        try:
-            seconds = parsedate_to_datetime(said).timestamp() - wall()
-        except ValueError:
-            return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
 
 
 def _is_object(body: bytes) -> bool:

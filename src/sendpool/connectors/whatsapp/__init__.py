@@ -1,0 +1,1 @@
+"""WhatsApp over the Cloud API."""

@@ -1,0 +1,173 @@
+"""The WhatsApp connector: posts messages to the Cloud API and hears of them, and of what people write, by webhook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from random import random
+from time import time
+
+import structlog
+
+from sendpool.connectors.base import (
+    CallbackAnswer,
+    CallbackRequest,
+    CallbackRoute,
+    ConnectionSettings,
+    Inbox,
+    Outcome,
+    Submission,
+    Unavailable,
+    Uncertain,
+)
+from sendpool.connectors.web import LinkDown, NoAnswer, NotSent, Reply, Watch, WebConnector
+from sendpool.connectors.whatsapp import webhooks
+from sendpool.connectors.whatsapp.content import UnfitSubmission
+from sendpool.connectors.whatsapp.replies import judge
+from sendpool.connectors.whatsapp.requests import Requests
+from sendpool.connectors.whatsapp.settings import DEFAULT_WINDOW, number_options, read_settings
+
+log = structlog.get_logger(__name__)
+
+#: What follows /callbacks/<connection name> in the webhook's address.
+EVENTS_PATH = "/events"
+
+
+class WhatsAppConnector(WebConnector):
+    """A connection of type "whatsapp". Made from its settings, it does nothing until `open`.
+
+    `forged` counts callbacks whose signature was missing or wrong, `ignored` what said nothing for us.
+    """
+
+    def __init__(
+        self,
+        settings: ConnectionSettings,
+        *,
+        random: Callable[[], float] = random,
+        wall: Callable[[], float] = time,
+    ) -> None:
+        """Read the settings; *random* gives the jitter of looks while the platform is away, *wall* the time since 1970.
+
+        Raises `ValueError` as `check` does.
+        """
+        options = self._options = read_settings(settings)
+        watch = Watch(options.connect_timeout, options.idle, options.reconnect_min, options.reconnect_max)
+        super().__init__(
+            window=settings.window or DEFAULT_WINDOW,
+            watch=watch,
+            patience=options.connect_timeout + options.response_timeout,
+            random=random,
+        )
+        self._wall = wall
+        self._log = log.bind(connection=settings.name)
+        #: Our senders' addresses by the ids of their numbers.
+        self._senders = {str(number_options(one.options).phone_number_id): one.address for one in settings.senders}
+        self._requests = Requests(options)
+        self._headers = {"Authorization": f"Bearer {options.access_token}", "Content-Type": "application/json"}
+        self.forged = 0
+        self.ignored = 0
+
+    @classmethod
+    def check(cls, settings: ConnectionSettings) -> None:
+        """Raise `ValueError` naming the key if the options are no good; connect to nothing."""
+        read_settings(settings)
+
+    async def open(self, inbox: Inbox) -> None:
+        """Start looking for the platform and return at once."""
+        if not self._options.app_secret:
+            self._log.warning("whatsapp.no_app_secret", remedy="set app_secret: without it every event is refused")
+        await super().open(inbox)
+
+    async def probe(self) -> None:
+        """See whether the host answers, whatever it says. Raises `LinkDown`."""
+        try:
+            url = self._requests.sign_of_life()
+            await self.call("HEAD", url, headers={}, within=self._options.response_timeout)
+        except (NotSent, NoAnswer) as error:
+            raise LinkDown(f"no connection to {self._options.base_url}: {error}") from None
+
+    # ---------------------------------------------------------------- sending
+
+    @staticmethod
+    def carrier_id(public_id: str) -> str:
+        """What webhooks call an attempt: its own id, which we send along (`biz_opaque_callback_data`).
+
+        So a message whose answer is lost is known again, on any node and after a restart. The platform's own id would
+        be known only from the answer.
+        """
+        return public_id
+
+    async def send(self, submission: Submission) -> Outcome:
+        """Post the message, once: the platform knows no repeats, so one without an answer stays in doubt."""
+        try:
+            post = self._requests.message(submission)
+        except UnfitSubmission as unfit:
+            return unfit.outcome
+        try:
+            reply = await self._post(post.url, post.body)
+        except NotSent as error:
+            return Unavailable(str(error))
+        except NoAnswer as error:
+            return Uncertain(str(error))
+        return judge(reply, self.carrier_id(submission.public_id), self._wall)
+
+    async def _post(self, url: str, body: bytes) -> Reply:
+        within = self._options.response_timeout
+        return await self.call("POST", url, headers=self._headers, body=body, within=within)
+
+    # ---------------------------------------------------------------- what is said to us
+
+    def routes(self) -> Sequence[CallbackRoute]:
+        """The webhook: asked by GET whether it is ours, told by POST."""
+        return (
+            CallbackRoute("GET", EVENTS_PATH, self._verify),
+            CallbackRoute("POST", EVENTS_PATH, self._handle),
+        )
+
+    async def _verify(self, request: CallbackRequest) -> CallbackAnswer:
+        challenge = webhooks.challenge_of(request.url, self._options.verify_token)
+        if challenge is None:
+            self._count_forged()
+            return CallbackAnswer(403)
+        return CallbackAnswer(200, challenge.encode())
+
+    async def _handle(self, request: CallbackRequest) -> CallbackAnswer:
+        return await self.receive(request.headers, request.body)
+
+    async def receive(self, headers: Mapping[str, str], body: bytes) -> CallbackAnswer:
+        """Take in what was posted to the webhook; names of *headers* are in lower case. Never raises.
+
+        Answers 200 once it is stored, 401 where the signature is wrong, 503 where it could not be stored: the platform
+        says it again, for 7 days. What it says in new words is acknowledged: it would only be said again.
+        """
+        try:
+            said = webhooks.read(headers, body, self._options.app_secret, self._senders)
+        except webhooks.Forged:
+            self._count_forged()
+            return CallbackAnswer(401)
+        except webhooks.Unreadable as error:
+            self.ignored += 1
+            self._log.warning("whatsapp.unreadable_event", why=str(error))
+            return CallbackAnswer(200)
+        self.ignored += said.ignored
+        try:
+            await self._take(said)
+        except Exception as error:  # noqa: BLE001  # whatever the store raises, it means "not stored"
+            self._log.warning("whatsapp.event_not_stored", error=type(error).__name__)
+            return CallbackAnswer(503)
+        return CallbackAnswer(200)
+
+    async def _take(self, said: webhooks.Said) -> None:
+        if self._inbox is None or self._closing:
+            raise ConnectionError("not open")
+        if said.fields:
+            self._log.info("whatsapp.account_event", fields=sorted(set(said.fields)))
+        if said.receipts:
+            await self._inbox.receipts(said.receipts)
+        if said.inbound:
+            await self._inbox.inbound(said.inbound)
+
+    def _count_forged(self) -> None:
+        self.forged += 1
+        # The 1st, 2nd, 4th, 8th ...: enough to be noticed, too few to fill a log.
+        if self.forged & (self.forged - 1) == 0:
+            self._log.warning("whatsapp.forged_event", so_far=self.forged)

@@ -1,0 +1,118 @@
+"""The options of a WhatsApp connection: their meaning, defaults and checks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from sendpool.connectors.base import ConnectionSettings, SenderSettings
+from sendpool.connectors.web import read_options
+from sendpool.domain.sender import Channel
+
+#: Messages unanswered at a time, where the configuration says nothing: at 1 s an answer enough for the 80 a second
+#: of one number.
+DEFAULT_WINDOW = 100
+HOST = "https://graph.facebook.com"
+
+Seconds = Annotated[float, Meta(gt=0, le=86400)]
+#: Ids are digits; a file may write them without quotes.
+Id = Annotated[str, Meta(pattern=r"^[0-9]{1,32}\Z")] | Annotated[int, Meta(gt=0)]
+
+
+class WhatsAppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every option of a `[[connections]]` table of type "whatsapp", besides those that all types have."""
+
+    #: A token of a system user, which does not end.
+    access_token: str
+    #: Where the API is, up to its version; providers and tests stand in for Meta's host.
+    base_url: str = HOST
+    #: Of the Graph API; each lives about two years.
+    version: Annotated[str, Meta(pattern=r"^v[0-9]{1,3}\.[0-9]\Z")] = "v23.0"
+    #: The WhatsApp business account (WABA) that the numbers belong to.
+    business_account_id: Id | None = None
+    #: The app's secret: it signs what is said to us. Without it everything said is refused.
+    app_secret: str = ""
+    #: What the webhook is asked for when it is set up.
+    verify_token: str = ""
+    #: Prove with each request that we know the app's secret (`appsecret_proof`).
+    prove_secret: bool = False
+    #: Let phones show a preview of the first link in a text.
+    preview_urls: bool = False
+    connect_timeout: Seconds = 5.0
+    #: Seconds for one request.
+    response_timeout: Seconds = 30.0
+    #: Seconds without any answer before we see whether the host is there.
+    idle: Seconds = 30.0
+    #: Seconds between looks while it is not: from the first, doubling, up to the last.
+    reconnect_min: Seconds = 1.0
+    reconnect_max: Seconds = 60.0
+
+    @property
+    def root(self) -> str:
+        """What every request's URL begins with, without a slash at its end."""
+        return f"{self.base_url.rstrip('/')}/{self.version}"
+
+    def __repr__(self) -> str:
+        """Only where it is: the rest holds secrets."""
+        return f"WhatsAppSettings({self.root})"
+
+
+class NumberOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a `[[connections.senders]]` table adds."""
+
+    #: The API's id of the number.
+    phone_number_id: Id
+
+
+def read_settings(settings: ConnectionSettings) -> WhatsAppSettings:
+    """Read and check the options of *settings* and of its senders.
+
+    Raises `ValueError` that begins with the key ("key 'access_token': ...").
+    """
+    options = read_options(settings.options, WhatsAppSettings)
+    if not _is_base(options.base_url):
+        raise ValueError(f"key 'base_url': expected a URL without query, such as \"{HOST}\"")
+    if not re.fullmatch(r"[\x21-\x7e]+", options.access_token):
+        raise ValueError("key 'access_token': expected a text of printable ASCII characters without blanks")
+    if options.prove_secret and not options.app_secret:
+        raise ValueError("key 'prove_secret': there is no app_secret to prove")
+    if options.reconnect_max < options.reconnect_min:
+        raise ValueError("key 'reconnect_max': it must not be below reconnect_min")
+    if settings.window is not None and settings.window < 1:
+        raise ValueError(f"key 'window': expected 1 or more, got {settings.window}")
+    for sender in settings.senders:
+        _check_sender(sender)
+    return options
+
+
+def number_options(options: Mapping[str, object]) -> NumberOptions:
+    """Read the options of one sender. Raises `ValueError` that begins with the key."""
+    return read_options(options, NumberOptions)
+
+
+def _is_base(base_url: str) -> bool:
+    """Whether it names a host, and perhaps a port and a path."""
+    try:
+        url = urlsplit(base_url)
+        host = (url.hostname or "").encode("idna")
+        usable = url.port is None or url.port > 0
+    except ValueError:  # UnicodeError is one
+        return False
+    more = url.query or url.fragment or url.username or url.password
+    return bool(url.scheme in ("https", "http") and host and usable and not more)
+
+
+def _check_sender(sender: SenderSettings) -> None:
+    if sender.channel is not Channel.WHATSAPP:
+        raise ValueError(f"sender {sender.address}: key 'channel': a WhatsApp connection carries WHATSAPP senders only")
+    if not re.fullmatch(r"\+[1-9][0-9]{6,14}", sender.address):
+        raise ValueError(f"sender {sender.address}: key 'address': expected a number, such as +12034458910")
+    try:
+        number_options(sender.options)
+    except ValueError as error:
+        raise ValueError(f"sender {sender.address}: {error}") from None

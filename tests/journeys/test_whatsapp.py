@@ -1,0 +1,104 @@
+"""WhatsApp through the real server, connector and webhook: delivered, after SMS has failed, known again in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sendpool.simulate.script import Refuse
+from sendpool.simulate.whatsapp import WhatsAppPlatform
+from sendpool.simulate.whatsapp_script import WhatsAppScript, parse_whatsapp_fault
+
+if TYPE_CHECKING:
+    from tests.journeys.conftest import Rig, Server
+
+#: The number of the platform's own script.
+NUMBER_ID, WHATSAPP, SMS = "1065", "+12034458910", "+12034458911"
+TOKEN, APP_SECRET, VERIFY_TOKEN = "journey-token", "journey-app-secret", "journey-verify-token"
+
+Platforms = Callable[..., Awaitable[WhatsAppPlatform]]
+
+
+@pytest.fixture
+async def platforms() -> AsyncIterator[Platforms]:
+    """Makes WhatsApp platforms on real sockets."""
+    async with AsyncExitStack() as stack:
+
+        async def start(*faults: str, **more: Any) -> WhatsAppPlatform:
+            parsed = tuple(map(parse_whatsapp_fault, faults))
+            script = WhatsAppScript(
+                port=0, token=TOKEN, app_secret=APP_SECRET, faults=parsed, receipt_delay=0.05, **more
+            )
+            return await stack.enter_async_context(WhatsAppPlatform(script))
+
+        yield start
+
+
+def connection(platform: WhatsAppPlatform) -> str:
+    """The connection of the configuration that reaches a platform."""
+    return (
+        f'[[connections]]\nname = "meta"\ntype = "whatsapp"\nbase_url = "{platform.url}"\naccess_token = "{TOKEN}"\n'
+        f'app_secret = "{APP_SECRET}"\nverify_token = "{VERIFY_TOKEN}"\nreconnect_min = 0.1\nreconnect_max = 0.5\n'
+        f'[[connections.senders]]\nchannel = "WHATSAPP"\naddress = "{WHATSAPP}"\nphone_number_id = "{NUMBER_ID}"\n'
+    )
+
+
+async def serve(rig: Rig, platform: WhatsAppPlatform, *more: str) -> Server:
+    """A server whose webhook the platform knows."""
+    server = await rig.server(connection(platform), *more)
+    platform.webhook.url = f"{server.base}/callbacks/meta/events"
+    await rig.until(lambda: platform.connections_made, what="the server knows the platform")
+    return server
+
+
+def tried(message: dict[str, Any]) -> list[tuple[str, str]]:
+    """(channel, status) of each attempt."""
+    return [(attempt["channel"], attempt["status"]) for attempt in message["attempts"]]
+
+
+async def test_messages_are_delivered_once_though_answers_get_lost_and_the_webhook_is_guarded(
+    rig: Rig, platforms: Platforms
+) -> None:
+    platform = await platforms("drop after=5 times=3 answered=false", read_delay=0.1)
+    server = await serve(rig, platform)
+    webhook = platform.webhook
+    pool = await server.pool(WHATSAPP)
+    to = [{"address": phone, "channel": "WHATSAPP"} for phone in rig.phones(20)]
+
+    assert await webhook.verify("1158201444", VERIFY_TOKEN) == (200, b"1158201444")
+    assert (await webhook.verify("1158201444", "another"))[0] == 403
+    operation = await server.send(pool, to)
+    await server.wait_stats(operation, read=20)
+
+    assert platform.drops == 3
+    assert {(one.number, one.text) for one in platform.messages} == {(NUMBER_ID, "Hello, World!")}
+    assert sorted(one.phone for one in platform.messages) == sorted(rig.phones(20))
+    for message in await server.fetch_all(operation):
+        assert tried(message) == [("WHATSAPP", "READ")]
+        assert message["from"]["address"] == WHATSAPP
+
+    body, headers = webhook.notification({"statuses": []})
+    assert (await webhook.post_as_it_is(body + b" ", headers))[0] == 401
+    assert await platform.send_text("+447700900123", NUMBER_ID, "Thank you")
+    (listed,) = await server.pages("/v1/Messages?status=INBOUND", "messages")
+    heard = await server.message(listed["id"])
+    assert (heard["content"]["text"], heard["from"]["address"]) == ("Thank you", "+447700900123")
+    assert [(one["address"], one["channel"]) for one in heard["to"]] == [(WHATSAPP, "WHATSAPP")]
+
+
+async def test_whatsapp_takes_what_sms_could_not_deliver(rig: Rig, platforms: Platforms) -> None:
+    platform = await platforms()
+    centre = await rig.centre(Refuse(status="0x0b", always=True))
+    server = await serve(rig, platform, rig.smpp("carrier", centre.port, [(SMS, 100)]))
+    await rig.linked(centre)
+    pool = await server.pool(reach=["SMS", "WHATSAPP"])
+
+    operation = await server.send(pool, rig.phones(5))
+    await server.wait_stats(operation, delivered=5)
+
+    for message in await server.fetch_all(operation):
+        assert tried(message) == [("SMS", "FAILED"), ("WHATSAPP", "DELIVERED")]
+    assert platform.totals().delivered == 5
