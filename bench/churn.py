@@ -35,7 +35,7 @@ from sendpool.store import messages, queue
 from sendpool.store.database import Script
 from sendpool.store.messages import NewMessage
 from sendpool.store.postgres import Postgres
-from sendpool.store.queue import QueueKey
+from sendpool.store.queue import QueueKey, QueueRow
 from sendpool.testing.postgres_server import postgres_server
 from sendpool.testing.store_rows import AT, operation
 
@@ -72,7 +72,9 @@ class Churn:
     async def fill(self) -> None:
         """Let as many wait as shall."""
         while self._waiting < WAITING:
-            await self._store.database.write(_accept(next(self._keys)))
+            rows = _rows(next(self._keys))
+            self._store.heads.entered(rows)
+            await self._store.database.write(_accept(rows))
             self._waiting += EACH
 
     async def run(self, seconds: float) -> list[float]:
@@ -82,6 +84,7 @@ class Churn:
         end += seconds
         while (now := time.monotonic()) < end:
             await self.fill()
+            await self._store.heads.look(self._store.database, time.monotonic)
             await self._store.claim("claim", ROWS)
             self._waiting -= ROWS
             due = max(due + self._pause, now)
@@ -89,12 +92,17 @@ class Churn:
         return [one.statements for one in self._store.took["claim"]]
 
 
-def _accept(first: int) -> Script[None]:
-    """An operation whose messages wait at the end of the queue."""
+def _rows(first: int) -> list[QueueRow]:
+    """The queue rows of an operation that wait at the end of the queue."""
+    return [(SHARED, key, key, 1, AT) for key in range(first, first + EACH)]
+
+
+def _accept(rows: Sequence[QueueRow]) -> Script[None]:
+    """The operation, its messages and these rows."""
+    first = rows[0][2]
     yield from messages.insert_operations([operation(first, EACH)])
-    keys = range(first, first + EACH)
-    yield from messages.insert_messages([NewMessage(key, first, f"+4477{key}", "P", "S", 1, AT) for key in keys])
-    yield from queue.enqueue([(SHARED, key, key, 1, AT) for key in keys])
+    yield from messages.insert_messages([NewMessage(row[2], first, f"+4477{row[2]}", "P", "S", 1, AT) for row in rows])
+    yield from queue.enqueue(rows)
 
 
 async def dead_rows(watch: asyncpg.Connection[asyncpg.Record]) -> dict[str, int]:
@@ -123,7 +131,7 @@ async def phase(churn: Churn, watch: asyncpg.Connection[asyncpg.Record], seconds
 async def measure(seconds: float, pace: float) -> list[Window]:
     """Both phases, half of the time each, on a server of their own."""
     with postgres_server(SETTINGS) as server:
-        database = await Postgres.connect(server.url(), readers=1)
+        database = await Postgres.connect(server.url(), readers=1, shared=True)
         watch = await asyncpg.connect(server.url())
         try:
             await database.write(queue.insert_queues([(SHARED, QueueKey(POOL, "SMS", ""))]))

@@ -37,6 +37,7 @@ from sendpool.domain.sender import Channel
 from sendpool.domain.throughput import Bucket
 from sendpool.pipeline.claim import Claim, Clock, Guards, Queue, claim_due
 from sendpool.pipeline.consent import Consent
+from sendpool.pipeline.heads import Heads
 from sendpool.pipeline.quarantine import Quarantine
 from sendpool.pipeline.roster import Roster
 from sendpool.store import chunks, queue, upkeep
@@ -107,6 +108,8 @@ class Store:
         self.database = database
         self.backlog = backlog
         self.took: dict[str, list[Took]] = {}
+        self.heads = Heads()
+        self.heads.on = database.shared
         self._contexts: dict[int, Any] = {}
         self._references = References()
 
@@ -126,9 +129,10 @@ class Store:
         share = -(-room // len(senders))
         offers = [Offer(one, share, Bucket(None), link, 0.0, 1.0, idle=True) for one in senders]
         # The lane's sender is busy: it is no offer, so its rows are none of this claim's business.
-        lanes = [] if ONE in senders else [Queue(LANE, frozenset({ONE}), lane=True)]
-        claim = Claim(POOL, Channel.SMS, [Queue(SHARED, None), *lanes], offers)
+        lanes = [] if ONE in senders else [Queue(LANE, frozenset({ONE}), lane=True, mark=self.heads.of(LANE))]
+        claim = Claim(POOL, Channel.SMS, [Queue(SHARED, None, mark=self.heads.of(SHARED)), *lanes], offers)
         claimed = await self.note(name, claim_due(claim, self._contexts, self._references, _CLOCK, _NOBODY_STOPPED))
+        self.heads.committed(claimed.passed)
         if len(claimed.started) != room:
             raise RuntimeError(
                 f"the claim brought {len(claimed.started)} of {room}: the backlog is not as it should be"
@@ -144,7 +148,7 @@ class Store:
     async def upkeep(self) -> None:
         """What the sweep asks every few seconds, or a start asks once."""
         await self.note("some wait", queue.count_waiting([SHARED, LANE], most=1), writes=False)
-        await self.note("lowest ranks", queue.lowest_ranks(), writes=False)
+        await self.note("lowest ranks", queue.lowest_ranks([SHARED, LANE]), writes=False)
         await self.note("oldest due", upkeep.oldest_due([SHARED, LANE]), writes=False)
         await self.note("waiting by account", upkeep.waiting_by_account(), writes=False)
         await self.note("lingering rows", upkeep.lingering_rows(Place(), AT, 1_000), writes=False)
@@ -198,7 +202,7 @@ async def postgres_stores() -> AsyncIterator[Open]:
                 await connection.execute(f"CREATE DATABASE {name}")
             finally:
                 await connection.close()
-            return await Postgres.connect(server.url(name), readers=1)
+            return await Postgres.connect(server.url(name), readers=1, shared=True)
 
         yield make
 

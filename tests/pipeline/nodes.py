@@ -90,6 +90,7 @@ class Node:
         self.carrier = carrier
         self.engine = Engine(database, Metrics())
         self.engine.fence = Together()
+        self.engine.book.heads.on = True
         self.sweeper = Sweeper(self.engine)
 
     async def start(self, account_id: int) -> None:

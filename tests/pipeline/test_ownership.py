@@ -297,7 +297,7 @@ async def test_a_node_that_only_takes_requests_holds_nothing_and_hears_what_is_t
 
     began = time.monotonic()
     sender.node.learn_consent = lambda: heard.append("consent")
-    news = News([key], roster=True, keeper=True, revokes=[(7, 1, 1)], consent=True)
+    news = News({key: 5}, roster=True, keeper=True, revokes=[(7, 1, 1)], consent=True)
     await api.line.run(api.node.tell(news))
     await world.until(lambda: len(heard) == 4, "it has heard")
     took = time.monotonic() - began
@@ -306,7 +306,7 @@ async def test_a_node_that_only_takes_requests_holds_nothing_and_hears_what_is_t
     assert sender.engine.book.waiting(key) == 1
     assert sender.engine.woken > 0
     assert took < 0.5
-    await api.line.run(api.node.tell(News([key + 1], roster=False, keeper=False, revokes=[])))
+    await api.line.run(api.node.tell(News({key + 1: 5}, roster=False, keeper=False, revokes=[])))
     await world.until(lambda: heard[-1] == "look", "an unknown queue is looked for")
     assert world.board.of("api") == []
 

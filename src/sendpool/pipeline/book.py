@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from threading import Lock
 
 from sendpool.domain.sender import Channel
+from sendpool.pipeline.heads import Heads
 from sendpool.store.queue import QueueClash, QueueKey, queue_number
 
 #: The lane of rows that any sender of the pool may take.
@@ -36,6 +37,8 @@ class QueueBook:
         self._unsaved: list[tuple[int, QueueKey]] = []
         #: Says whether a channel of a pool wants to be asked ahead.
         self.asks: Callable[[int, Channel], bool] = lambda _pool_id, _channel: False
+        #: Where each begins.
+        self.heads = Heads()
         #: Set while rows wait for an answer.
         self.asking = asyncio.Event()
         #: Decisions number lanes on the writer's thread while requests number queues on the loop.
@@ -50,8 +53,10 @@ class QueueBook:
 
     def forget(self, queue_ids: Iterable[int]) -> None:
         """These queues are no more: their pool has been removed."""
+        gone = list(queue_ids)
+        self.heads.forget(gone)
         with self._numbering:
-            for queue_id in queue_ids:
+            for queue_id in gone:
                 self.empty(queue_id)
                 key = self.keys.pop(queue_id, None)
                 if key is not None:

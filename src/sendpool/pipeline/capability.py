@@ -214,9 +214,11 @@ def sort_rows(queue_id: int, turns: Sequence[Turn], book: QueueBook, roster: Ros
     turns = [turn for turn in turns if turn[0].message_id in there]
     yield from remove(rows if len(turns) == len(rows) else [row for row in rows if row[2] in there])
     numbers = {lane: book.number(pool_id, channel, lane) for _, _, lane in turns if lane is not None}
-    yield from enqueue(
-        [(numbers[lane], row.rank, row.message_id, row.cost, row.due) for row, _, lane in turns if lane is not None]
-    )
+    entering = [
+        (numbers[lane], row.rank, row.message_id, row.cost, row.due) for row, _, lane in turns if lane is not None
+    ]
+    book.heads.entered(entering)
+    yield from enqueue(entering)
     moved: list[tuple[int, int, str]] = []
     for row, step, lane in turns:
         if lane is None and step is not None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from sendpool.domain.bounded import Asked, BoundOffer, Held, deal_bounded
 from sendpool.domain.dealing import Dealt, Offer, References, deal
+from sendpool.domain.low_water import LowWater, Passed
 from sendpool.domain.message import at_step
 from sendpool.domain.quarantine import Place
 from sendpool.domain.quiet import QuietHours
@@ -50,6 +51,8 @@ class Queue(NamedTuple):
     takers: frozenset[int] | None
     #: It is kept for one sender, so that it holds few rows that need no attempt any more.
     lane: bool = False
+    #: Where it begins; None: at its first row, whatever has gone before.
+    mark: LowWater | None = None
 
 
 class Tier(NamedTuple):
@@ -115,6 +118,8 @@ class Claimed(NamedTuple):
     stopped: Sequence[DueRow] = ()
     #: Rows whose addresses are in quarantine on their channel.
     barred: Sequence[DueRow] = ()
+    #: How far it has come, by queue; None: it saw nothing there.
+    passed: Sequence[tuple[int, Passed | None]] = ()
 
     @property
     def unsent(self) -> list[DueRow]:
@@ -143,6 +148,7 @@ class _Looked(NamedTuple):
     postponed: list[DueRow]
     #: How many rows have left the queue.
     gone: int
+    passed: Passed | None
 
 
 class Clock(NamedTuple):
@@ -175,6 +181,7 @@ def claim_due(
     barred: list[DueRow] = []
     suspected: dict[int, Place] = {}
     taken: list[tuple[int, int, bool]] = []
+    passed: list[tuple[int, Passed | None]] = []
     for queue_id, lane, rows, offers, look in (yield from _heads(claim)):
         room = _room(offers)
         if room <= 0:
@@ -188,6 +195,7 @@ def claim_due(
         barred += outcome.barred
         suspected |= outcome.suspected
         taken.append((queue_id, outcome.gone, outcome.gone == len(rows) < look))
+        passed.append((queue_id, outcome.passed))
     if claim.limiter is not None:
         yield from claim.limiter.save()
     if claim.channel is Channel.EMAIL:
@@ -199,7 +207,7 @@ def claim_due(
     if suspected:
         tried = [(one.row.message_id, one.n) for one in started if one.row.message_id in suspected]
         yield from note_trials([(key * 64 + n, suspected[key]) for key, n in tried])
-    return Claimed(claim, started, expired, taken, postponed, stopped, barred)
+    return Claimed(claim, started, expired, taken, postponed, stopped, barred, passed)
 
 
 class _Head(NamedTuple):
@@ -222,7 +230,8 @@ def _heads(claim: Claim) -> Script[list[_Head]]:
         if room <= 0:
             continue
         look = room + LOOK_IN_LANE if queue.lane else max(room, _least(offers))
-        found.append(_Head(queue.id, queue.lane, (yield from head(queue.id, look)), offers, look))
+        rows = yield from head(queue.id, look, queue.mark.begin(look) if queue.mark is not None else None)
+        found.append(_Head(queue.id, queue.lane, rows, offers, look))
     if len(found) > 1:
         found.sort(key=lambda one: one.rows[0].rank if one.rows else 0)
     return found
@@ -336,17 +345,32 @@ def _start(
         for one in dealt
     ]
     gone = len(dealt) + len(held) + len(ended) + len(expired) + len(quiet) + len(stopped) + len(there.barred)
+    leaving: Sequence[DueRow] = rows
     if gone == len(rows) and rows:
         yield from remove_head(queue_id, rows)
     elif gone:
         waiting = [*(row for _, row in quiet), *(live[one.place] for one in held)]
         leaving = [*ended, *expired, *stopped, *there.barred, *(one.row for one in started), *waiting]
         yield from remove([(queue_id, row.rank, row.message_id) for row in leaving])
+    else:
+        leaving = ()
     # Without a rank: it would be before all others when the window opens, however urgent they are.
     yield from postpone([(opens, row.message_id, queue_id, None, row.cost) for opens, row in quiet])
     yield from _hold(live, held, clock)
     later = [*(row for _, row in quiet), *(live[one.place] for one in held)]
-    return _Looked(started, expired, stopped, there.barred, there.suspected, later, gone)
+    return _Looked(started, expired, stopped, there.barred, there.suspected, later, gone, _passed(rows, leaving))
+
+
+def _passed(rows: Sequence[DueRow], leaving: Sequence[DueRow]) -> Passed | None:
+    """How far a claim that saw *rows*, in their order, has come."""
+    if not rows:
+        return None
+    if len(leaving) == len(rows):
+        return Passed((rows[-1].rank, rows[-1].message_id))
+    gone = {row.message_id for row in leaving}
+    places = [(row.rank, row.message_id) for row in rows]
+    to = max([place for place in places if place[1] in gone], default=places[0])
+    return Passed(to, [place for place in places if place[1] not in gone])
 
 
 def _due_below(live: Sequence[DueRow], left: Sequence[int], spare: float, old: int) -> list[int]:

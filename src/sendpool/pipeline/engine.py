@@ -418,7 +418,10 @@ class Engine:
         for expansion in batch.expansions:
             expanded.append((expansion, *(yield from expand_chunk(expansion, now))))
         claims = usable(batch.claims, held) if self.fence.shared else batch.claims
+        self._note_entered(batch, due)
+        before = len(due)
         claimed = yield from self._claim_all(claims, bench, due)
+        self.book.heads.entered(due[before:])
         yield from count(bench.tally, now)
         # Decisions above may have opened lanes; a row in a queue without a name would be lost by a restart.
         opened = self.book.unsaved()
@@ -429,6 +432,16 @@ class Engine:
             _reach_all(batch, claimed, "applied")
         yield from self._tell(batch, due, bench.revokes)
         return Brought(units, keyed, roster, expanded, claimed, due, unmatched, bench.revokes, block)
+
+    def _note_entered(self, batch: Batch, due: Sequence[QueueRow]) -> None:
+        """What this commit puts into queues its claims are to see."""
+        heads = self.book.heads
+        if heads.on:
+            heads.entered(due)
+            for acceptance in batch.accepted():
+                heads.entered(acceptance.rows)
+            for expansion in batch.expansions:
+                heads.entered_from(expansion.queues.values(), expansion.start)
 
     def _claim_all(self, claims: Iterable[Claim], bench: Bench, due: list[QueueRow]) -> Script[list[Claimed]]:
         """Start what the claims may, end what is not to be sent any more, and note how long the longest text is."""
@@ -546,6 +559,7 @@ class Engine:
             self.expander.expanded(expansion, rows, queued)
         for claimed in brought.claimed:
             self.expander.claimed(claimed)
+            self.book.heads.committed(claimed.passed)
             if claimed.started:
                 highest = max([one.row.rank for one in claimed.started])
                 self.acceptor.fair_clock(claimed.claim.pool_id).claimed(highest)
@@ -634,9 +648,14 @@ def _reach_all(batch: Batch, claimed: Sequence[Claimed], place: str) -> None:
 
 def _news(batch: Batch, due: Sequence[QueueRow], revokes: Sequence[Revoke]) -> News:
     accepted = batch.accepted()
-    queues = {row[0] for acceptance in accepted for row in acceptance.rows} | {row[0] for row in due}
+    queues: dict[int, int] = {}
+    for rows in (*(acceptance.rows for acceptance in accepted), due):
+        for row in rows:
+            if row[1] < queues.get(row[0], row[1] + 1):
+                queues[row[0]] = row[1]
     for expansion in batch.expansions:
-        queues.update(expansion.queues.values())
+        for queue_id in expansion.queues.values():
+            queues[queue_id] = min(expansion.start, queues.get(queue_id, expansion.start))
     wanted = any(one.chunks or one.operation.scheduled_for is not None for one in accepted)
     return News(queues, bool(batch.units), wanted, [(one.message_id, one.n, one.connection_id) for one in revokes])
 

@@ -7,7 +7,7 @@ its number may have been used again by another node. Where one process has the d
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 from sendpool.domain.states import AttemptState
@@ -22,8 +22,8 @@ T = TypeVar("T")
 class News(NamedTuple):
     """What a commit brings that other processes want to know."""
 
-    #: Queues that got rows.
-    queues: Collection[int]
+    #: Queues that got rows, each with their lowest rank.
+    queues: Mapping[int, int]
     #: Senders, pools, accounts, keys or limits have changed.
     roster: bool
     #: The keeper is wanted: there are chunks to expand, or what is due soon.

@@ -49,6 +49,7 @@ class Fleet:
         self._line = Line(url, self._hear, terms.renew_every)
         self.node = Node(engine, supervisor, self._line, carrier_name, terms)
         engine.fence = self.node
+        engine.book.heads.on = True
         engine.sending.elsewhere = self.node.is_elsewhere
         self._tasks: set[asyncio.Task[None]] = set()
         #: What a node differs in is said once.
@@ -67,7 +68,7 @@ class Fleet:
             sweeper.keep(keeps)
             duties.keep(keeps)
 
-        node.keeping, node.look = keep, sweeper.look
+        node.keeping, node.look, node.look_below = keep, sweeper.look, self._engine.soon.set
         node.reload = lambda: self._do(self._reload(), "reload")
         node.learn_consent = sweeper.learn_consent
         node.asked_to_revoke = lambda keys: self._do(revoker.ask_for(keys), "revoke")

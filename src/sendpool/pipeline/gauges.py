@@ -60,7 +60,7 @@ class Gauges:
     async def _show_queues(self) -> None:
         engine = self._engine
         waiting = [queue_id for queue_id in list(engine.book.keys) if engine.book.waiting(queue_id)]
-        due = dict(await engine.database.read(oldest_due(waiting))) if waiting else {}
+        due = dict(await engine.database.read(oldest_due(waiting, engine.book.heads.first()))) if waiting else {}
         now = engine.clock.wall()
         depths: Counter[int] = Counter()
         ages: dict[int, float] = {}

@@ -50,7 +50,8 @@ def timed_queues(book: QueueBook, roster: Roster) -> list[Timed]:
 def leave_channels(queues: Iterable[Timed], bench: Bench, changes: Changes) -> Script[None]:
     """Move the rows of these queues whose time there is over to the next step of their plan that has senders."""
     for queue in queues:
-        rows = yield from overdue_in_lane(queue.queue_id, bench.now - int(queue.budget * 1e6), AT_ONCE)
+        before, first = bench.now - int(queue.budget * 1e6), bench.book.heads.first_of(queue.queue_id)
+        rows = yield from overdue_in_lane(queue.queue_id, before, AT_ONCE, first)
         standing = (yield from load_standing(row.message_id for row in rows)) if rows else {}
         past = yield from load_past_of_several(rows)
         moved = []

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import Protocol, TypeVar
 
 import structlog
@@ -102,6 +103,8 @@ class Node:
         self.keeping: Callable[[bool], None] = lambda _keeps: None
         #: Told to look at all queues; at senders, pools, accounts and keys; at attempts that are to be taken back.
         self.look: Callable[[], None] = _do_nothing
+        #: Told to look for rows before what was claimed last.
+        self.look_below: Callable[[], None] = _do_nothing
         self.reload: Callable[[], None] = _do_nothing
         #: Told that somebody has opted out.
         self.learn_consent: Callable[[], None] = _do_nothing
@@ -134,7 +137,7 @@ class Node:
         revokes = [one[:2] for one in news.revokes if self.is_elsewhere(one[2])]
         wanted = news.keeper and not self.keeper
         told = {"roster": news.roster, "keeper": wanted, "consent": news.consent}
-        signal = Signal(self.node_id, list(news.queues), **told, revokes=revokes)
+        signal = Signal(self.node_id, list(news.queues), list(news.queues.values()), **told, revokes=revokes)
         if self.company and signal:
             yield from notify(signal)
 
@@ -146,8 +149,14 @@ class Node:
         book = self._engine.book
         if signal.queues is None or any(key not in book.keys for key in signal.queues):
             self.look()
-        for key in signal.queues or ():
+        # One from before ranks were told names queues alone.
+        for key, rank in zip_longest(signal.queues or (), signal.ranks[: len(signal.queues or ())]):
             book.add(key, 1)
+            book.heads.told(key, rank)
+        if signal.queues is None:
+            book.heads.wanted = True
+        if book.heads.wanted:
+            self.look_below()
         if signal.queues:
             self._engine.wake()
         if signal.leases:

@@ -100,7 +100,12 @@ class Planner:
     ) -> Claim:
         lanes = self.roster.lanes(pool_id, channel)
         queues = [
-            Queue(self.book.number(pool_id, channel, key.lane), lanes.takers(key.lane), is_one_senders(key.lane))
+            Queue(
+                queue_id := self.book.number(pool_id, channel, key.lane),
+                lanes.takers(key.lane),
+                is_one_senders(key.lane),
+                self.book.heads.of(queue_id),
+            )
             for key in keys
         ]
         choice = lanes.choice

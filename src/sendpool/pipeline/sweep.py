@@ -75,7 +75,7 @@ EVERY = 1.0
 SHORTEST_PAUSE = 0.02
 #: Rounds between the rarer looks.
 RARELY = 5
-#: What the pause after counting the backlog is, at least, in terms of what the counting took.
+#: What the pause after counting the backlog or walking on through it is, at least, in terms of what that took.
 COUNTING_PAUSE = 20
 AT_ONCE = 1_000
 #: Rows of single senders' lanes that one round looks at, over all lanes.
@@ -210,7 +210,8 @@ def leave_lanes(changes: Changes, engine: Engine, lanes: list[tuple[int, float]]
     bench = engine.bench(changes.now)
     left = MOST_REPLANNED
     for queue_id, grace in lanes:
-        rows = yield from overdue_in_lane(queue_id, changes.now - int(grace * 1e6), min(left, AT_ONCE))
+        before, first = changes.now - int(grace * 1e6), engine.book.heads.first_of(queue_id)
+        rows = yield from overdue_in_lane(queue_id, before, min(left, AT_ONCE), first)
         moved = yield from replan(rows, bench, changes)
         yield from remove([(queue_id, row.rank, row.message_id) for row in moved])
         left -= len(rows)
@@ -222,7 +223,7 @@ def leave_stuck(changes: Changes, engine: Engine, queue_ids: list[int]) -> Scrip
     """Rows in lanes that nobody takes, since senders or rules have changed, go to those that are theirs now."""
     bench = engine.bench(changes.now)
     for queue_id in queue_ids:
-        rows = yield from overdue_in_lane(queue_id, changes.now + 1, AT_ONCE)
+        rows = yield from overdue_in_lane(queue_id, changes.now + 1, AT_ONCE, engine.book.heads.first_of(queue_id))
         moved = yield from relane(rows, bench, changes)
         yield from remove([(queue_id, row.rank, row.message_id) for row in moved])
 
@@ -250,8 +251,8 @@ class Sweeper:
         self._place = Place()
         self._strays = StrayKeeper(engine)
         self._forgot_at = engine.clock.monotonic()
-        #: Monotonic seconds before which the backlog is not counted again.
-        self._count_at = 0.0
+        #: Monotonic seconds before which the backlog is not counted again, and the walk does not go on.
+        self._count_at = self._walk_at = 0.0
         #: Look for operations to expand, at all queues, and at who has opted out, in the next round.
         self._adopting = self._looking = self._relearning = False
 
@@ -269,8 +270,7 @@ class Sweeper:
         await engine.consent.load(engine.database)
         await engine.quarantine.load(engine.database)
         # A new message starts level with what waits, not before all of it.
-        for pool_id, rank in await engine.database.read(lowest_ranks()):
-            engine.acceptor.fair_clock(pool_id).claimed(rank)
+        await self._catch_up()
         if engine.fence.shared:
             return  # What others left is settled when their leases are taken, and expanded by the keeper.
         # Where others write too, what is started may be under way at one of them: the end of its lease tells.
@@ -346,6 +346,7 @@ class Sweeper:
         if engine.fence.shared and (engine.fence.company or self._looking):
             self._looking = False
             await self._look_at_others()
+        await self._look_below()
         if engine.fence.shared and (self._relearning or self._round % RARELY == 0):
             self._relearning = False
             await engine.consent.refresh(engine.database, engine.clock.wall())
@@ -403,13 +404,34 @@ class Sweeper:
         engine = self._engine
         engine.book.load(await engine.database.read(all_queues()))
         quiet = engine.book.quiet()
-        for queue_id, rows in (await engine.database.read(count_waiting(quiet))).items() if quiet else ():
+        counts = await engine.database.read(count_waiting(quiet, first=engine.book.heads.first())) if quiet else {}
+        for queue_id, rows in counts.items():
             engine.book.add(queue_id, rows)
-        for pool_id, rank in await engine.database.read(lowest_ranks()):
-            engine.acceptor.fair_clock(pool_id).claimed(rank)
+        await self._catch_up()
         if engine.fence.keeper and (operations := engine.expander.operations()):
             engine.expander.count(await engine.database.read(rows_due(operations)))
         engine.wake()
+
+    async def _look_below(self) -> None:
+        """Rows below the marks, which only a look finds."""
+        engine = self._engine
+        found = await engine.book.heads.look(engine.database, engine.clock.monotonic)
+        for queue_id, places in found.items():
+            engine.book.add(queue_id, max(0, len(places) - engine.book.waiting(queue_id)))
+        if found:
+            engine.wake()
+
+    async def _catch_up(self) -> None:
+        """Fair clocks stand no lower than what waits first: other processes claim too."""
+        book = self._engine.book
+        ranks = await self._engine.database.read(lowest_ranks(list(book.keys), book.heads.seen()))
+        book.heads.saw(ranks)
+        lowest: dict[int, int] = {}
+        for queue_id, rank in ranks.items():
+            pool_id = book.keys[queue_id].pool_id
+            lowest[pool_id] = min(rank, lowest.get(pool_id, rank))
+        for pool_id, rank in lowest.items():
+            self._engine.acceptor.fair_clock(pool_id).claimed(rank)
 
     async def _begin(self) -> None:
         """Queue what was scheduled and is due now."""
@@ -463,10 +485,13 @@ class Sweeper:
 
     async def _look_at_rows(self) -> None:
         """Walk through the rows in queues, some at a time, and take out what is not to be sent any more."""
-        engine = self._engine
-        now = engine.clock.wall()
+        engine, clock = self._engine, self._engine.clock.monotonic
+        now, began = engine.clock.wall(), clock()
+        if began < self._walk_at:
+            return
         rows, place = await engine.database.read(lingering_rows(self._place, now, AT_ONCE))
         self._place = place or Place()
+        self._walk_at = clock() + COUNTING_PAUSE * (clock() - began)
         if rows:
             await engine.settle(partial(end_lingering, rows=rows))
             for row in rows:
@@ -498,8 +523,9 @@ class Sweeper:
         quiet = engine.book.quiet()
         # A lane that no sender claims is refuted by no claim either.
         left = [queue_id for queue_id, grace in self._lanes() if not grace]
-        counts = await engine.database.read(count_waiting(quiet)) if quiet else {}
-        held = await engine.database.read(count_waiting(left, most=1)) if left else {}
+        first = engine.book.heads.first()
+        counts = await engine.database.read(count_waiting(quiet, first=first)) if quiet else {}
+        held = await engine.database.read(count_waiting(left, most=1, first=first)) if left else {}
         for queue_id in quiet:
             engine.book.add(queue_id, counts.get(queue_id, 0))
         for queue_id in left:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
+from sendpool.domain.low_water import BOTTOM, Begun, Place
 from sendpool.domain.states import AttemptState
 from sendpool.store.database import SHARED, Bulk, Query, Script
+
+#: Of every queue it is unknown where it begins.
+NOWHERE: Mapping[int, int] = {}
 
 
 class QueueKey(NamedTuple):
@@ -114,15 +118,29 @@ def insert_queues(rows: Sequence[tuple[int, QueueKey]]) -> Script[None]:
         raise QueueClash(others[0][0], others[0][1:])
 
 
-def count_waiting(queue_ids: Sequence[int], most: int = 1_000_000) -> Script[dict[int, int]]:
-    """How many rows these queues hold, those with none left out; counted no further than *most* each."""
+#: Queues, each with the rank from which on it is looked at.
+FIRSTS = (("id", "bigint"), ("first", "bigint"))
+
+
+def firsts(queue_ids: Sequence[int], first: Mapping[int, int]) -> list[tuple[int, int]]:
+    """Rows of `FIRSTS`: queues, and where each begins as far as *first* says so."""
+    return [(queue_id, first.get(queue_id, BOTTOM)) for queue_id in queue_ids]
+
+
+def count_waiting(
+    queue_ids: Sequence[int], most: int = 1_000_000, first: Mapping[int, int] = NOWHERE
+) -> Script[dict[int, int]]:
+    """How many rows these queues hold, those with none left out; counted no further than *most* each.
+
+    *first* has the rank from which on a queue is looked at.
+    """
     # In the order of the index, and no EXISTS beside it: PostgreSQL might read every row that waits otherwise.
-    some = f"SELECT 1 FROM outq q WHERE q.queue_id = v.id ORDER BY q.rank, q.message_id LIMIT {int(most)}"
+    some = "SELECT 1 FROM outq q WHERE q.queue_id = v.id AND q.rank >= v.first ORDER BY q.rank, q.message_id"
     rows = yield Bulk(
         "FROM v",
-        (("id", "bigint"),),
-        [(queue_id,) for queue_id in queue_ids],
-        ("v.id", f"(SELECT count(*) FROM ({some}) r)"),
+        FIRSTS,
+        firsts(queue_ids, first),
+        ("v.id", f"(SELECT count(*) FROM ({some} LIMIT {int(most)}) r)"),
     )
     return {queue_id: waiting for queue_id, waiting in rows if waiting}
 
@@ -153,16 +171,54 @@ def postpone(rows: Sequence[tuple[int, int, int, int | None, int]]) -> Script[No
 _OURS, _MESSAGES_OURS = "/*shared FOR UPDATE SKIP LOCKED*/", " /*shared FOR NO KEY UPDATE OF m SKIP LOCKED*/"
 
 
-def head(queue_id: int, limit: int) -> Script[list[DueRow]]:
-    """The first rows of a queue in rank order, with their messages; both belong to this transaction then."""
-    rows: list[DueRow] = yield Query(
-        f"FROM (SELECT * FROM outq WHERE queue_id = ? ORDER BY rank, message_id LIMIT ? {_OURS}) q"
+def head(queue_id: int, limit: int, begun: Begun | None = None) -> Script[list[DueRow]]:
+    """The first rows of a queue in rank order, with their messages; both belong to this transaction then.
+
+    *begun* says where the queue begins; None: nobody knows.
+    """
+    if begun is None or begun.is_all:
+        rows: list[DueRow] = yield _head("queue_id = ?", (queue_id, limit))
+        return _in_order(rows)
+    found = _in_order((yield from _strays(queue_id, begun.strays))) if begun.strays else []
+    if len(found) < limit:
+        rows = yield _head("queue_id = ? AND rank >= ?", (queue_id, begun.rank, limit - len(found)))
+        found += _in_order(rows)
+    return found
+
+
+def _head(which: str, args: Sequence[int]) -> Query:
+    some = f"SELECT * FROM outq WHERE {which} ORDER BY rank, message_id LIMIT ? {_OURS}"
+    return Query(f"FROM ({some}) q JOIN message m ON m.id = q.message_id{_MESSAGES_OURS}", args, _DUE_ROW, DueRow)
+
+
+def _strays(queue_id: int, places: Sequence[Place]) -> Script[list[DueRow]]:
+    """The same of rows that are named, as far as they are there."""
+    named = "SELECT queue_id, rank, message_id FROM v"
+    rows: list[DueRow] = yield Bulk(
+        f"FROM (SELECT * FROM outq WHERE (queue_id, rank, message_id) IN ({named}) {_OURS}) q"
         f" JOIN message m ON m.id = q.message_id{_MESSAGES_OURS}",
-        (queue_id, limit),
+        _ROW[:3],
+        [(queue_id, *place) for place in places],
         _DUE_ROW,
         DueRow,
     )
-    return _in_order(rows)
+    return rows
+
+
+def rows_below(marks: Sequence[tuple[int, int]], limit: int) -> Script[dict[int, list[Place]]]:
+    """The first rows of each of these (queue, mark) that are below its mark, at most *limit* of each, in order."""
+    # PostgreSQL alone is asked: where one process writes a file, nothing that has gone lies in the way.
+    some = "SELECT q.rank, q.message_id FROM outq q WHERE q.queue_id = v.id AND q.rank < v.first"
+    rows = yield Bulk(
+        f"FROM v CROSS JOIN LATERAL ({some} ORDER BY q.rank, q.message_id LIMIT {int(limit)}) r",
+        FIRSTS,
+        marks,
+        ("v.id", "r.rank", "r.message_id"),
+    )
+    found: dict[int, list[Place]] = {}
+    for queue_id, rank, message_id in sorted(map(tuple, rows)):
+        found.setdefault(queue_id, []).append((rank, message_id))
+    return found
 
 
 _DUE_ROW = (
@@ -330,30 +386,36 @@ def next_due() -> Script[int | None]:
 _NEAR_HEAD = 5_000
 
 
-def overdue_in_lane(queue_id: int, before: int, limit: int) -> Script[list[DueRow]]:
-    """Rows near the head of a queue that became due before *before* and still wait there; they are ours."""
+def overdue_in_lane(queue_id: int, before: int, limit: int, first: int = BOTTOM) -> Script[list[DueRow]]:
+    """Rows near the head of a queue that became due before *before* and still wait there; they are ours.
+
+    Its head is at rank *first* or behind that.
+    """
     # Where nothing is overdue the rest would be read for nothing, each time, and be it a million rows.
     rows: list[DueRow] = yield Query(
-        f"FROM (SELECT * FROM (SELECT * FROM outq WHERE queue_id = ? ORDER BY rank, message_id LIMIT {_NEAR_HEAD}) h"
-        " WHERE due < ? ORDER BY rank, message_id LIMIT ?) q JOIN message m ON m.id = q.message_id"
+        "FROM (SELECT * FROM (SELECT * FROM outq WHERE queue_id = ? AND rank >= ?"
+        f" ORDER BY rank, message_id LIMIT {_NEAR_HEAD}) h WHERE due < ? ORDER BY rank, message_id LIMIT ?) q"
+        " JOIN message m ON m.id = q.message_id"
         # Locked by another look: within the first one all rows near the head would be.
         " /*shared JOIN outq w ON w.queue_id = q.queue_id AND w.rank = q.rank AND w.message_id = q.message_id"
         " FOR NO KEY UPDATE OF m, w SKIP LOCKED*/",
-        (queue_id, before, limit),
+        (queue_id, first, before, limit),
         _DUE_ROW,
         DueRow,
     )
     return _in_order(rows)
 
 
-def lowest_ranks() -> Script[list[tuple[int, int]]]:
-    """(pool, rank of the row that waits first) of pools with rows in queues.
+def lowest_ranks(queue_ids: Sequence[int], first: Mapping[int, int] = NOWHERE) -> Script[dict[int, int]]:
+    """The rank of the row that waits first in each of these queues, from the rank on that *first* has of it.
 
     Rank 0 is that of rows that go before all others (a failure that a receipt told), and says nothing.
     """
-    rows = yield Query(
-        "SELECT pool_id, min(head) FROM (SELECT pool_id, (SELECT rank FROM outq WHERE queue_id = queue.id"
-        " AND rank > 0 ORDER BY rank, message_id LIMIT 1) AS head FROM queue) r WHERE head IS NOT NULL"
-        " GROUP BY pool_id"
+    some = "SELECT q.rank FROM outq q WHERE q.queue_id = v.id AND q.rank > 0 AND q.rank >= v.first"
+    rows = yield Bulk(
+        "FROM v",
+        FIRSTS,
+        firsts(queue_ids, first),
+        ("v.id", f"({some} ORDER BY q.rank, q.message_id LIMIT 1)"),
     )
-    return [(pool_id, rank) for pool_id, rank in rows]
+    return {queue_id: rank for queue_id, rank in rows if rank is not None}

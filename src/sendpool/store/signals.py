@@ -29,6 +29,8 @@ class Signal(msgspec.Struct, frozen=True, omit_defaults=True):
     node: int
     #: Queues that got rows; None: too many to name.
     queues: Sequence[int] | None = ()
+    #: The lowest rank of those rows, queue by queue.
+    ranks: Sequence[int] = ()
     #: Senders, pools, accounts, keys or limits have changed.
     roster: bool = False
     #: A lease is free, or nodes have changed.
@@ -53,7 +55,7 @@ _decode = msgspec.json.Decoder(Signal).decode
 def notify(signal: Signal) -> Script[None]:
     """Tell the others once this transaction is committed."""
     if signal.queues is not None and len(signal.queues) > MOST_QUEUES:
-        signal = msgspec.structs.replace(signal, queues=None)
+        signal = msgspec.structs.replace(signal, queues=None, ranks=())
     yield Query("SELECT pg_notify(?, ?)", (CHANNEL, _encode(signal).decode()))
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sendpool.domain.states import MessageState, OperationState
 from sendpool.store.database import Bulk, Query, Script
+from sendpool.store.queue import FIRSTS, NOWHERE, firsts
 from sendpool.store.receipts import PARKED
 from sendpool.store.walks import Place, beginning, window_end
 
@@ -63,14 +65,15 @@ def waiting_by_account() -> Script[dict[int, int]]:
     return {account_id: int(waiting) for account_id, waiting in rows}
 
 
-def oldest_due(queue_ids: list[int]) -> Script[list[tuple[int, int]]]:
-    """(queue, when the row at its head became due) of queues that hold rows."""
+def oldest_due(queue_ids: list[int], first: Mapping[int, int] = NOWHERE) -> Script[list[tuple[int, int]]]:
+    """(queue, when the row at its head became due) of queues that hold rows, from the rank on that *first* has."""
     # One step into the index for each queue: as a join, PostgreSQL asks it anew for every row that waits.
+    some = "SELECT q.due FROM outq q WHERE q.queue_id = v.id AND q.rank >= v.first"
     rows = yield Bulk(
         "FROM v",
-        (("id", "bigint"),),
-        [(queue_id,) for queue_id in queue_ids],
-        ("v.id", "(SELECT q.due FROM outq q WHERE q.queue_id = v.id ORDER BY q.rank, q.message_id LIMIT 1)"),
+        FIRSTS,
+        firsts(queue_ids, first),
+        ("v.id", f"({some} ORDER BY q.rank, q.message_id LIMIT 1)"),
     )
     return [(queue_id, due) for queue_id, due in rows if due is not None]
 
