@@ -97,6 +97,8 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
         #: Variables of its environment, beside the usual ones.
         self.variables: dict[str, str] = {}
+        #: What goes before its command, to run it in another network.
+        self.inside: Sequence[str] = ()
 
     # ------------------------------------------------------------ the process
 
@@ -117,7 +119,7 @@ class Server:
     def _spawn(self) -> subprocess.Popen[bytes]:
         with self._out.open("wb") as out, self.log.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "sendpool", "serve", "--config", str(self.config), "--port", "0"],
+                [*self.inside, sys.executable, "-m", "sendpool", "serve", "--config", str(self.config), "--port", "0"],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=log,

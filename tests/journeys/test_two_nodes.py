@@ -101,7 +101,7 @@ async def _everything_left(server: Server, operation: str) -> bool:
     return stats["queued"] == 0 and stats["delivered"] + stats["sent"] == stats["total"]
 
 
-def _when_all(carriers: Carriers, node: str, after: float, sources: Collection[str]) -> float | None:
+def when_all(carriers: Carriers, node: str, after: float, sources: Collection[str]) -> float | None:
     """When a node had sent through each of these senders after a moment; None: it has not yet."""
     first: dict[str, float] = {}
     for one in carriers.submits():
@@ -124,7 +124,7 @@ async def test_one_of_two_nodes_is_killed_and_the_other_told_to_end(
     # Killed in the middle: what it held goes on at the other one within 20 s.
     await second.kill()
     killed_at = time.time()
-    taken = partial(_when_all, carriers, "node-1", killed_at, sources)
+    taken = partial(when_all, carriers, "node-1", killed_at, sources)
     takeover = await rig.until(taken, 30.0, "the other one sends through all four") - killed_at
     assert takeover <= 20.0
 
@@ -132,11 +132,11 @@ async def test_one_of_two_nodes_is_killed_and_the_other_told_to_end(
     await second.start()
     await rig.until(carriers.shared, 60.0, "each has two connections again")
     theirs = {f"+1203445891{place}" for place, user in enumerate(carriers.users()) if user == "node-2"}
-    await rig.until(partial(_when_all, carriers, "node-2", killed_at, theirs), 15.0, "the second sends again")
+    await rig.until(partial(when_all, carriers, "node-2", killed_at, theirs), 15.0, "the second sends again")
     ours = {f"+1203445891{place}" for place, user in enumerate(carriers.users()) if user == "node-1"}
     told_at = time.time()
     assert await first.stop() == 0
-    gone = partial(_when_all, carriers, "node-2", told_at, ours)
+    gone = partial(when_all, carriers, "node-2", told_at, ours)
     handover = await rig.until(gone, 10.0, "the second sends through all four") - told_at
     assert handover <= 2.0
 
@@ -185,7 +185,7 @@ async def test_a_node_cut_off_from_the_database_stops_before_the_other_one_begin
 
         road.cut()
         cut_at = time.time()
-        taken = partial(_when_all, carriers, "node-1", cut_at, theirs)
+        taken = partial(when_all, carriers, "node-1", cut_at, theirs)
         takeover = await rig.until(taken, 40.0, "the other one sends through all four") - cut_at
         for source in theirs:
             last = max(one.at for one in carriers.submits() if one.system_id == "node-2" and one.source == source)

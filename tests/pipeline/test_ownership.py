@@ -20,6 +20,8 @@ from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.claim import Clock
 from sendpool.pipeline.fence import News
 from sendpool.pipeline.nodes import Node, lease_of
+from sendpool.store.database import DatabaseAway, Script
+from sendpool.store.leases import held_epochs, renew_leases
 from sendpool.store.line import Line
 from sendpool.store.migrate import migrate_postgres
 from sendpool.store.postgres_run import run
@@ -162,6 +164,9 @@ class World:
         self._stack.push_async_callback(_end, made)
         return made
 
+    def at_end(self, done: Callable[[], object]) -> None:
+        self._stack.callback(done)
+
     async def road(self) -> Road:
         return await self._stack.enter_async_context(road_to(self.url))
 
@@ -248,6 +253,49 @@ async def test_what_a_dead_node_held_is_taken_when_its_lease_is_over_and_not_bef
     assert min(taken) > max(tenure.good_until for tenure in tenures)
     assert max(taken) < died + TERMS.lease + 2.0
     assert all(stood.buckets is None for stood in b.connections.stood.values())
+
+
+async def test_a_commit_that_stands_still_within_a_statement_does_not_keep_the_leases_of_a_dead_node(
+    world: World,
+) -> None:
+    a, b = world.member("a"), world.member("b")
+    await a.join()
+    await world.until(lambda: world.board.of("a") == [1, 2, 3, 4], "a has everything")
+    epochs = [one.epoch for one in a.connections.tenures.values()]
+    writer = await asyncpg.connect(world.url, server_settings={"application_name": "sendpool"})
+    world.at_end(writer.terminate)
+    await writer.execute("BEGIN")
+    assert await run(writer, held_epochs(a.node.node_id, epochs)) == set(epochs)
+    await writer.prepare("SELECT scope FROM lease WHERE epoch = $1")
+    await a.die()
+    died = time.monotonic()
+    for key in CONNECTIONS:
+        world.board.note("a", key, came=False)
+
+    await b.join()
+    await world.until(lambda: world.board.of("b") == [1, 2, 3, 4], "b has everything")
+
+    assert time.monotonic() < died + TERMS.lease + 2.0
+
+
+async def test_a_node_cut_off_in_the_middle_of_a_renewal_does_not_keep_its_leases(world: World) -> None:
+    road = await world.road()
+    a, b = world.member("a", road.url), world.member("b")
+    await a.join()
+    await world.until(lambda: world.board.of("a") == [1, 2, 3, 4], "a has everything")
+
+    def renew_and_be_cut_off() -> Script[set[int]]:
+        epochs = yield from renew_leases(a.node.node_id, TERMS.lease_us)
+        road.cut()
+        return epochs
+
+    with pytest.raises(DatabaseAway):
+        await a.line.run(renew_and_be_cut_off())
+    cut_at = time.monotonic()
+
+    await b.join()
+    await world.until(lambda: world.board.of("b") == [1, 2, 3, 4], "b has everything")
+    assert time.monotonic() < cut_at + TERMS.lease + 2.0
 
 
 async def test_a_node_cut_off_from_the_database_stops_before_another_one_begins(world: World) -> None:

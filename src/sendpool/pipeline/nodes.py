@@ -36,6 +36,7 @@ from sendpool.pipeline.sweep import Name, rescue
 from sendpool.store import leases as store
 from sendpool.store.database import DatabaseAway, Script
 from sendpool.store.leases import Declared, Taken
+from sendpool.store.sessions import end_silent_sessions
 from sendpool.store.signals import Signal, notify, read_signal
 
 T = TypeVar("T")
@@ -277,11 +278,20 @@ class Node:
             elif scope not in self._parting:
                 await self._take(scope)
         self._open_whole_groups()
+        await self._end_silent_sessions()
         for given in to_give(self.node_id, view, terms):
             if given in self._tenures:
                 self._part(given, "another node has fewer, or is there to send")
         if self.keeper:
             await self._line.run(store.forget_nodes(view.now - REMEMBERED))
+
+    async def _end_silent_sessions(self) -> None:
+        """Have nobody wait for what a process that stands still has locked: leases first, then what it was sending."""
+        waiting = any(one.is_free(self._view.now) and one.holder is not None for one in self._view.leases)
+        if waiting or self._opening or self.keeper:
+            ended = await self._line.run(end_silent_sessions(self._terms.lease / 3))
+            if ended:
+                log.warning("sessions ended whose processes stood still in a transaction", sessions=ended)
 
     def _see(self, view: View) -> None:
         self._view = view

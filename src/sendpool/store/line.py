@@ -14,6 +14,7 @@ import asyncpg
 
 from sendpool.store.database import DatabaseAway, Script
 from sendpool.store.postgres_run import run
+from sendpool.store.sessions import server_settings
 from sendpool.store.signals import CHANNEL
 
 T = TypeVar("T")
@@ -53,7 +54,7 @@ class Line:
 
     async def _connected(self) -> Any:
         if self._connection is None or self._connection.is_closed():
-            settings = {"application_name": "sendpool node"}
+            settings = server_settings("sendpool node")
             self._connection = await asyncpg.connect(self._url, timeout=self._within, server_settings=settings)
             await self._connection.add_listener(CHANNEL, self._told)
             if self._was_connected:

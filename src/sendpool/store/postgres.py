@@ -19,6 +19,7 @@ from sendpool.store.database import DatabaseAway, DatabaseInUse, FateUnknown, Sc
 from sendpool.store.feed_end import open_feed
 from sendpool.store.migrate import migrate_postgres
 from sendpool.store.postgres_run import BROKEN, CONFLICTS, run
+from sendpool.store.sessions import server_settings
 
 T = TypeVar("T")
 
@@ -38,12 +39,9 @@ _ASK_AGAIN = 0.2
 _UNACKNOWLEDGED = 5_000
 #: Runs of a transaction that others get in the way of; the pause before each (seconds) is random, and at most this.
 _TRIES, _PAUSE = 8, 0.02
-#: A transaction that somebody forgot holds up the clean-up of every busy table; that of a node which was cut off also
-#: the takeover of its connections.
-_SETTINGS = {"application_name": "sendpool", "idle_in_transaction_session_timeout": "5000"}
 _OPTIONS: dict[str, Any] = {
     "statement_cache_size": _PREPARED,
-    "server_settings": _SETTINGS,
+    "server_settings": server_settings("sendpool"),
     "timeout": _CONNECT,
     "command_timeout": _STATEMENT,
 }

@@ -101,6 +101,13 @@ class PostgresServer:
                 raise NoPostgres
             time.sleep(0.02)
 
+    def let_in(self, network: str) -> None:
+        """Take connections from there ("198.18.0.2/32") without a password, where it listens to any."""
+        with (self._data / "pg_hba.conf").open("a") as file:
+            file.write(f"host all all {network} trust\n")
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
+
     def freeze(self, *, frozen: bool = True) -> None:
         """Stop all its processes where they are, or let them go on: connections stay, and nobody answers. Linux only.
 
