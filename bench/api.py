@@ -7,6 +7,7 @@ import base64
 import http.client
 import json
 import re
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -150,6 +151,47 @@ class Load(NamedTuple):
         return [str(json.loads(answer.body)["operationId"]) for answer in self.answers]
 
 
+class Prober:
+    """Sends requests at a steady pace, from a few threads, until it is stopped or has none left.
+
+    What an answer took counts from when its request was due, so that a stall shows in each request that it delayed.
+    """
+
+    def __init__(self, base: str, bodies: Sequence[bytes], every: float, connections: int = 1) -> None:
+        """*every* is seconds from one request to the next, over all its connections."""
+        began = time.monotonic()
+        self._requests = iter([(began + number * every, body) for number, body in enumerate(bodies)])
+        self._stopped = threading.Event()
+        self._error: RigFailed | None = None
+        #: Seconds that each answer took, and the operations made.
+        self.seconds: list[float] = []
+        self.operation_ids: list[str] = []
+        self._threads = [threading.Thread(target=self._run, args=(base,), daemon=True) for _ in range(connections)]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self, base: str) -> None:
+        api = Api(base)
+        for due, body in self._requests:
+            if self._stopped.wait(max(0.0, due - time.monotonic())):
+                return
+            try:
+                operation_id, _ = api.send(body)
+            except RigFailed as error:
+                self._error = error
+                return
+            self.seconds.append(time.monotonic() - due)
+            self.operation_ids.append(operation_id)
+
+    def stop(self) -> None:
+        """End it. Raises `RigFailed` if a request failed."""
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join()
+        if self._error is not None:
+            raise self._error
+
+
 class _Connection(asyncio.Protocol):
     """Sends one request after another, each when the one before is answered."""
 
@@ -194,26 +236,40 @@ class _Connection(asyncio.Protocol):
             self.done.set_exception(RigFailed(f"the server closed a connection before it answered: {error!r}"))
 
 
-def load(base: str, bodies: Iterable[bytes], connections: int, seconds: float) -> Load:
-    """POST these bodies to /v1/Messages over so many connections at once. Raises `RigFailed`."""
+def load(base: str | Sequence[str], bodies: Iterable[bytes], connections: int, seconds: float) -> Load:
+    """POST these bodies to /v1/Messages over so many connections at once, to several servers in turn where there are.
+
+    Raises `RigFailed`.
+    """
+    bases = [base] if isinstance(base, str) else base
+    head = f"POST /v1/Messages HTTP/1.1\r\nHost: {urlsplit(bases[0]).netloc}\r\nAuthorization: {AUTHORIZATION}\r\n"
+    head += "Content-Type: application/json\r\nContent-Length: "
+    return ask_all(
+        bases, (b"%s%d\r\n\r\n%s" % (head.encode(), len(body), body) for body in bodies), connections, seconds
+    )
+
+
+def ask_all(bases: Sequence[str], requests: Iterable[bytes], connections: int, seconds: float) -> Load:
+    """Send requests that are written out over so many connections, each when the one before is answered.
+
+    Raises `RigFailed`.
+    """
     try:
-        return uvloop.run(_load(base, bodies, connections, seconds))
+        return uvloop.run(_ask_all(bases, list(requests), connections, seconds))
     except (OSError, TimeoutError) as error:
         raise RigFailed(f"the load did not get through: {error!r}") from error
 
 
-async def _load(base: str, bodies: Iterable[bytes], connections: int, seconds: float) -> Load:
-    at = urlsplit(base)
-    head = f"POST /v1/Messages HTTP/1.1\r\nHost: {at.netloc}\r\nAuthorization: {AUTHORIZATION}\r\n"
-    head += "Content-Type: application/json\r\nContent-Length: "
-    requests = iter([b"%s%d\r\n\r\n%s" % (head.encode(), len(body), body) for body in bodies])
+async def _ask_all(bases: Sequence[str], written: list[bytes], connections: int, seconds: float) -> Load:
+    places = [urlsplit(base) for base in bases]
+    requests = iter(written)
     answers: list[Answer] = []
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(seconds):
         began = time.time()
         opened = [
             await loop.create_connection(lambda: _Connection(requests, answers), at.hostname or "", at.port or 80)
-            for _ in range(connections)
+            for at in (places[number % len(places)] for number in range(connections))
         ]
         await asyncio.gather(*(connection.done for _, connection in opened))
     return Load(began, time.time(), answers)

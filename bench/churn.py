@@ -17,7 +17,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +27,7 @@ import asyncpg
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.backlogs import POOL, SHARED
+from bench.charts import Line, Panel, charts
 from bench.claim_cost import POSTGRES, RESULTS, ROWS, Store
 from bench.figures import say
 from bench.machine import machine, version
@@ -175,7 +176,23 @@ def churn_line(seconds: float = 80.0, pace: float = 2_000.0) -> dict[str, Any]:
     windows = asyncio.run(measure(seconds, pace))
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     told = {"scenario": "churn", "at": at, "version": version(), "machine": machine()}
-    return {**told, "seconds": seconds, "rows_per_second": pace, "waiting": WAITING, **summary(windows)}
+    over_time = [[one.held, round(one.seconds, 2), round(one.median_ms, 3), sum(one.dead.values())] for one in windows]
+    summed = summary(windows)
+    return {**told, "seconds": seconds, "rows_per_second": pace, "waiting": WAITING, **summed, "windows": over_time}
+
+
+def draw(line: Mapping[str, Any]) -> str:
+    """The picture of a line: claims and dead rows over time, without and with the transaction."""
+    curves: dict[bool, list[tuple[float, float, float]]] = {False: [], True: []}
+    for held, seconds, claim, dead in line["windows"]:
+        before = curves[held][-1][0] if curves[held] else 0.0
+        curves[held].append((before + seconds / 60, claim, dead))
+    names = {False: "nobody", True: "held"}
+    panels = []
+    for place, (title, unit) in enumerate((("Median claim", "ms"), ("Dead rows", "rows")), 1):
+        lines = [Line(names[held], [(one[0], one[place]) for one in seen]) for held, seen in curves.items()]
+        panels.append(Panel(title, lines, max(y for one in lines for _, y in one.points) * 1.1 or 1.0, unit))
+    return charts(f"Claims on PostgreSQL while somebody holds a snapshot: {line['version']}", [panels])
 
 
 def main() -> int:
@@ -191,6 +208,7 @@ def main() -> int:
         RESULTS.mkdir(exist_ok=True)
         with (RESULTS / "churn.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+        (RESULTS / "churn.svg").write_text(draw(line), encoding="utf-8")
     return 0
 
 

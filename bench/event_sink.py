@@ -1,7 +1,8 @@
 """A webhook that costs next to nothing: answers, and keeps each body that it took as a line of a file.
 
-`event_sink.py FILE FAIL_SHARE STALL_SHARE SEED` prints "listening on PORT"; every request is answered with 200, but a
-share of them with 500, and a share of them only after six seconds, which is more than a sink has.
+`event_sink.py FILE FAIL_SHARE STALL_SHARE SEED [WORD]` prints "listening on PORT"; every request is answered with 200,
+but a share of them with 500, and a share of them only after six seconds, which is more than a sink has. With a WORD a
+line only says how often the request (its head and body) has that word.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ _BAD = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n"
 class Webhook(asyncio.Protocol):
     """One connection: requests with a Content-Length, one after the other."""
 
-    def __init__(self, taken: BinaryIO, fail: float, stall: float, chance: random.Random) -> None:
+    def __init__(self, taken: BinaryIO, fail: float, stall: float, chance: random.Random, word: bytes = b"") -> None:
         self._taken = taken
+        self._word = word
         self._fail = fail
         self._stall = stall
         self._chance = chance
@@ -41,38 +43,38 @@ class Webhook(asyncio.Protocol):
             end = self._buffer.find(b"\r\n\r\n")
             if end < 0:
                 return
-            head = bytes(self._buffer[:end]).lower()
-            start = head.find(b"content-length:") + len(b"content-length:")
-            length = int(head[start:].split(b"\r\n", 1)[0])
+            _, told, rest = bytes(self._buffer[:end]).lower().partition(b"content-length:")
+            length = int(rest.split(b"\r\n", 1)[0]) if told else 0
             if len(self._buffer) < end + 4 + length:
                 return
-            body = bytes(self._buffer[end + 4 : end + 4 + length])
+            whole = bytes(self._buffer[: end + 4 + length])
             del self._buffer[: end + 4 + length]
-            self._answer(body)
+            self._answer(b"%d" % whole.count(self._word) if self._word else whole[end + 4 :])
 
-    def _answer(self, body: bytes) -> None:
+    def _answer(self, line: bytes) -> None:
         assert self._transport is not None
         drawn = self._chance.random()
         if drawn < self._fail:
             self._transport.write(_BAD)
             return
-        self._taken.write(body + b"\n")
+        self._taken.write(line + b"\n")
         if drawn < self._fail + self._stall:
             asyncio.get_running_loop().call_later(_STALL, self._transport.write, _OK)
         else:
             self._transport.write(_OK)
 
 
-async def main(file: Path, fail: float, stall: float, seed: int) -> None:
+async def main(file: Path, fail: float, stall: float, seed: int, word: bytes) -> None:
     """Serve until the process ends."""
     chance = random.Random(seed)
     with file.open("ab", buffering=0) as taken:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: Webhook(taken, fail, stall, chance), "127.0.0.1", 0)
+        server = await loop.create_server(lambda: Webhook(taken, fail, stall, chance, word), "127.0.0.1", 0)
         print(f"listening on {server.sockets[0].getsockname()[1]}", flush=True)
         await server.serve_forever()
 
 
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main(Path(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])))
+        chances = float(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
+        runner.run(main(Path(sys.argv[1]), *chances, sys.argv[5].encode() if sys.argv[5:] else b""))

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import re
 import statistics
 import subprocess
 import sys
 import time
-import urllib.parse
-import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from bench import scenarios
 from bench.api import Api, load, send_body
+from bench.event_sinks import ANYWHERE, TYPES, EventSink, subscribe
 from bench.figures import Figure, say
-from bench.rig import ACCOUNT_SID, AUTH_TOKEN, ROOT, Carrier, Rig, RigFailed, Server, _spawn, wait_for
-
-ANYWHERE = 'allow_private_networks = ["127.0.0.0/8"]\n'
-TYPES = ("message.queued", "message.sent", "message.delivered")
-_PREFIX = "com.twilio.comms-api."
+from bench.rig import ROOT, Carrier, Rig, RigFailed, Server, wait_for
 
 
 class EventSizes(NamedTuple):
@@ -35,54 +26,6 @@ class EventSizes(NamedTuple):
 
 
 EVENT_QUICK = EventSizes(3_000, 2, 10_000)
-
-
-class EventSink:
-    """An `event_sink.py` process."""
-
-    def __init__(self, folder: Path, *, fail: float = 0.0, stall: float = 0.0, seed: int = 1) -> None:
-        self._file, self._out = folder / "events.jsonl", folder / "event-sink.out"
-        words = [str(self._file), str(fail), str(stall), str(seed)]
-        _spawn([sys.executable, str(ROOT / "bench" / "event_sink.py"), *words], self._out, folder / "event-sink.err")
-        self.port = 0
-        wait_for(self._listens, 30, "the event sink listens")
-
-    def _listens(self) -> bool:
-        found = re.search(r"listening on (\d+)\n", self._out.read_text())
-        self.port = int(found[1]) if found else 0
-        return bool(found)
-
-    def size(self) -> int:
-        """Bytes taken so far."""
-        return self._file.stat().st_size if self._file.exists() else 0
-
-    def taken(self) -> Iterator[dict[str, Any]]:
-        """Every event that came, as often as it came."""
-        for line in self._file.read_bytes().splitlines():
-            yield from json.loads(line)
-
-
-def subscribe(base: str, port: int) -> None:
-    """Subscribe a webhook to the events of messages."""
-    where = json.dumps({"destination": f"http://127.0.0.1:{port}/events", "method": "POST"})
-    sink = _post(base, "/v1/Sinks", {"Description": "bench", "SinkType": "webhook", "SinkConfiguration": where})
-    types = [json.dumps({"type": _PREFIX + name}) for name in TYPES]
-    _post(base, "/v1/Subscriptions", {"Description": "bench", "SinkSid": sink["sid"], "Types": types})
-
-
-def _post(base: str, path: str, form: dict[str, Any]) -> Any:
-    basic = base64.b64encode(f"{ACCOUNT_SID}:{AUTH_TOKEN}".encode()).decode()
-    body = urllib.parse.urlencode(form, doseq=True).encode()
-    request = urllib.request.Request(base + path, body, {"Authorization": f"Basic {basic}"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
-
-
-def children_cpu(server: Server) -> float:
-    """CPU seconds that the server's child processes have used."""
-    found = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
-    ticks = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13] for pid in found]
-    return sum(int(one) for pair in ticks for one in pair) / 100
 
 
 # ---------------------------------------------------------------- a: a bad sink
@@ -141,6 +84,11 @@ def _wait_quiet(sink: EventSink, seconds: float) -> None:
 # ---------------------------------------------------------------- b: what it costs
 
 
+def _notifier(server: Server) -> float:
+    """CPU seconds of the process that hands events over."""
+    return server.family().cpu_seconds - server.usage().cpu_seconds
+
+
 def cost(sizes: EventSizes) -> list[Figure]:
     """Bulk with a sink for every event, and without one, in turn."""
     rates: dict[bool, list[float]] = {True: [], False: []}
@@ -179,7 +127,7 @@ def _bulk(messages: int, *, with_sink: bool) -> tuple[float, dict[str, Any]]:
         bench.api.warm_up(bench.pool_id, scenarios.WARM_UP)
         if sink is not None:
             wait_for(lambda: sink.size() > 0, 30, "the sink gets events")
-        before, notifier = bench.server.usage(), children_cpu(bench.server)
+        before, notifier = bench.server.usage(), _notifier(bench.server)
         bodies = [send_body(bench.pool_id, first, 10_000) for first in range(0, messages, 10_000)]
         sent = load(bench.server.base, bodies, 2, scenarios.PATIENCE)
         done = bench.api.wait_delivered(sent.operation_ids(), scenarios.PATIENCE)
@@ -191,7 +139,7 @@ def _bulk(messages: int, *, with_sink: bool) -> tuple[float, dict[str, Any]]:
         _wait_quiet(sink, 120)
         return rate, {
             "cpu_seconds_per_1000": round(used / messages * 1_000, 4),
-            "cpu_seconds_per_1000_events": round((children_cpu(bench.server) - notifier) / messages / 3 * 1_000, 4),
+            "cpu_seconds_per_1000_events": round((_notifier(bench.server) - notifier) / messages / 3 * 1_000, 4),
             "last_event_after_seconds": round(time.monotonic() - began - 8, 1),
         }
 

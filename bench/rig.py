@@ -7,6 +7,7 @@ the script ends them too.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import ctypes
 import json
 import os
@@ -19,9 +20,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, NoReturn, Self
+from typing import Any, NamedTuple, NoReturn, Self, TypeVar
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build"
@@ -358,9 +362,11 @@ class Server:
 
     def usage(self) -> Usage:
         """What it has used, from /proc."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        kib = {name: int(value) for name, value in re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB", status, re.MULTILINE)}
-        return Usage(_cpu_seconds(self.pid), kib["VmRSS"] * 1024 / 1e6, kib["VmHWM"] * 1024 / 1e6)
+        return usage(self.pid)
+
+    def family(self) -> Usage:
+        """What it and its child processes have used; a peak is the sum of their peaks."""
+        return family(self.pid)
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """The lines of its log that tell of this event, in order."""
@@ -387,6 +393,7 @@ class Rig:
         self._sinks: list[Sink] = []
         self._dead: list[DeadPort] = []
         self._servers: list[Server] = []
+        self._others = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         return self
@@ -401,6 +408,7 @@ class Rig:
             server.kill()
         for child in list(_children):
             _end(child, signal.SIGKILL)
+        self._others.close()
         for dead in self._dead:
             dead.close()
         if failure:
@@ -413,6 +421,10 @@ class Rig:
         """Start a carrier."""
         self._sinks.append(sink := Sink(self.folder, name, *options))
         return sink
+
+    def enter(self, there: AbstractContextManager[T]) -> T:
+        """Something that lives as long as this rig."""
+        return self._others.enter_context(there)
 
     def dead_port(self) -> int:
         """A port where nothing listens, for as long as this rig lives."""
@@ -451,9 +463,40 @@ class Rig:
         return RcsProcess(self.folder, script)
 
 
+def usage(pid: int) -> Usage:
+    """What a process has used, from /proc."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    kib = {name: int(value) for name, value in re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB", status, re.MULTILINE)}
+    return Usage(_cpu_seconds(pid), kib["VmRSS"] * 1024 / 1e6, kib["VmHWM"] * 1024 / 1e6)
+
+
+def family(pid: int) -> Usage:
+    """What a process and all below it have used, with those that have ended; a peak is the sum of their peaks."""
+    each, ended = [], 0.0
+    for one in _descent(pid):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, KeyError):
+            each.append(usage(one))
+            ended += _ticks(one, 13, 15)
+    cpu, rss, peak = (sum(column) for column in zip(*each, strict=True))
+    return Usage(cpu + ended, rss, peak)
+
+
+def _descent(pid: int) -> list[int]:
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except FileNotFoundError:
+        return []
+    return [pid, *(one for child in children for one in _descent(int(child)))]
+
+
 def _cpu_seconds(pid: int) -> float:
     """CPU seconds that a process has used, all its threads together."""
-    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return _ticks(pid, 11, 13)
+
+
+def _ticks(pid: int, first: int, end: int) -> float:
+    """Seconds that fields of a process's line say together: 11 and 12 are its own, 13 and 14 its ended children's."""
+    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[first:end]
     return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 

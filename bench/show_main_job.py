@@ -19,7 +19,7 @@ SHOW = Show(
         "b": main_job.one_good_carrier,
         "c": three_kills.three_kills,
         "d": main_job.large_requests,
-        "e": main_job.queued_memory,
+        "e": main_job.queued_messages,
         "f": main_job.bulk,
         "g": main_job.single,
     },

@@ -82,6 +82,12 @@ class PostgresServer:
         command = [str(self._bin / "initdb"), "-D", str(self._data), *options]
         subprocess.run(command, check=True, capture_output=True, cwd=folder, **self._as)
 
+    @property
+    def pid(self) -> int:
+        """The id of its first process, the parent of all others."""
+        assert self._process is not None
+        return self._process.pid
+
     def url(self, database: str = "postgres") -> str:
         """What a client connects to."""
         return f"postgresql://sendpool@/{database}?host={self.folder}&port={self.port}"
