@@ -22,7 +22,7 @@ ifneq ($(shell cat .venv/.made-in 2>/dev/null),$(CURDIR))
 .PHONY: .venv/.made-in
 endif
 
-.PHONY: help setup demo test quick lint peers fuzz chaos bench simulation show-main-job show-rcs show-contract show-pools show-events show-nothing-lost
+.PHONY: help setup demo test quick lint peers fuzz chaos bench simulation show-main-job show-rcs show-contract show-pools show-events show-nothing-lost show-speed
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -77,6 +77,10 @@ show-pools: .venv/.dev build/smsc ## print the figures of sender pools as JSON
 
 show-nothing-lost: .venv/.dev build/smsc ## print the figures of breaking everything on purpose as JSON
 	@$(BIN)/python -m bench.show_nothing_lost $(ARGS)
+
+show-speed: .venv/.dev build/smsc ## print the figures of speed, beside Kannel, as JSON; as root it installs Kannel
+	@./bench/need-kannel
+	@$(BIN)/python -m bench.show_speed $(ARGS)
 
 .venv/.made-in:
 	@./requirements/make-venv '$(PYTHON)'
