@@ -41,6 +41,7 @@ from sendpool.pipeline.inventory import UnknownAccount, Wanted, take_inventory
 from sendpool.pipeline.notify.process import NotifierProcess, Order
 from sendpool.pipeline.outlook import Outlook
 from sendpool.pipeline.rehearse import rehearse
+from sendpool.pipeline.reply import Replier
 from sendpool.pipeline.retain import Retention
 from sendpool.pipeline.revoke import Revoker
 from sendpool.pipeline.roster import Roster, load_roster
@@ -125,7 +126,7 @@ class Runtime:
         engine.revoke = revoker.ask
         capability = CapabilityLoop(engine)
         retention = Retention(engine, self._config.server.retention_days)
-        duties = Duties([retention, NotifierProcess(engine, self._metrics, self._order(key))])
+        duties = Duties([retention, Replier(engine), NotifierProcess(engine, self._metrics, self._order(key))])
         if self._fleet is not None:
             self._fleet.wire(sweeper, revoker, duties, partial(self._take_over_changes, key))
         health = HealthKeeper(engine)

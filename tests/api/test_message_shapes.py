@@ -203,13 +203,19 @@ async def test_an_inbound_text_is_a_message_from_the_person_to_our_address(
 ) -> None:
     client = world.client
     ours = next(one for one in world.engine.roster.senders.values() if one.address == "+12034458910")
-    inbound = Inbound(Channel.SMS, "+19143188062", "+12034458910", "STOP", "id-1")
+    inbound = Inbound(Channel.SMS, "+19143188062", "+12034458910", "STOP", "id-1", postback="yes-please")
     arrival = Arrival(world.engine.acceptor.take_ids(1), ours.connection_id, inbound, ours if known else None, 1)
     await world.engine.arrivals([arrival])
 
     (one,) = await client.listed("?status=inbound")
     fetched = (await client.get(f"/v1/Messages/{one['id']}")).json
+    session = next(related for related in one["related"] if related["name"] == "SESSION")
+    in_session = await client.get(session["uri"].removeprefix(ORIGIN))
+    in_another = await client.get(f"/v1/Messages?sessionId={ids.encode(ids.SESSION, bytes(16))}")
 
+    assert [message["id"] for message in in_session.json["messages"]] == [one["id"]]
+    assert (in_another.status, in_another.json["messages"]) == (200, [])
+    assert one["postback"] == "yes-please"
     sender_id = {"senderId": (await client.senders())["+12034458910"]} if known else {}
     assert one["from"] == {"address": "+19143188062", "channel": "SMS", **sender_id}
     assert one["to"] == [{"address": "+12034458910", "channel": "PHONE"}]

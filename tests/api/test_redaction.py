@@ -158,7 +158,7 @@ async def test_a_message_that_only_waits_for_its_receipt_may_go(attempt: Attempt
 async def test_an_inbound_message_may_go_too(world: Any, conforms: Any) -> None:
     roster = world.engine.roster
     sender = roster.sender_by_address[world.accounts[0].id, Channel.SMS, OURS]
-    inbound = Inbound(sender=NUMBER, recipient=OURS, text=TEXT, channel=Channel.SMS, carrier_id="x")
+    inbound = Inbound(sender=NUMBER, recipient=OURS, text=TEXT, channel=Channel.SMS, carrier_id="x", postback=TEXT)
     key = world.engine.acceptor.take_ids(1)
     await world.engine.arrivals([Arrival(key, sender.connection_id, inbound, sender, world.accounts[0].id)])
     (message,) = await world.client.listed()
@@ -169,6 +169,13 @@ async def test_an_inbound_message_may_go_too(world: Any, conforms: Any) -> None:
     conforms(shown, "Message")
     assert (shown["from"]["address"], shown["content"], shown["status"]) == ("", {}, "INBOUND")
     assert shown["to"] == message["to"]
+    assert message["postback"] == TEXT
+    assert "postback" not in shown
+
+    def contents() -> Script[Any]:
+        return (yield Query("SELECT content, origin FROM operation_content"))
+
+    assert TEXT not in str(await world.engine.database.read(contents()))
 
 
 @pytest.mark.parametrize("path", ["comms_message_01h9krwprkeee8fzqspvwy6nq8", "comms_message_1", "SM" + "0" * 32])

@@ -12,35 +12,10 @@ from sendpool.domain.consent import (
     Filter,
     Person,
     fault_of,
-    is_start,
-    is_stop,
     person,
     scope_of,
     scopes_over,
 )
-
-
-@pytest.mark.parametrize(
-    "text", ["STOP", "stop", " Stop. ", "STOP ALL", "Unsubscribe!", "BAJA", "parar", "Arrêt", "end"]
-)
-def test_words_that_stop(text: str) -> None:
-    assert is_stop(text)
-    assert not is_start(text)
-
-
-@pytest.mark.parametrize("text", ["", "please stop sending", "stopover", "Start", "no", "STOP " * 20, "когда"])
-def test_other_texts_do_not_stop(text: str) -> None:
-    assert not is_stop(text)
-
-
-@pytest.mark.parametrize("text", ["START", "unstop", "Alta", "Démarrer", "começar"])
-def test_words_that_start_again(text: str) -> None:
-    assert is_start(text)
-
-
-@given(st.text())
-def test_any_text_is_read(text: str) -> None:
-    assert not (is_stop(text) and is_start(text))
 
 
 def test_marketing_is_covered_only_where_it_is_marketing() -> None:
@@ -48,6 +23,7 @@ def test_marketing_is_covered_only_where_it_is_marketing() -> None:
     assert scope_of("twilio/21610") == scope_of("class/CONSENT") == EVERYTHING
     assert scopes_over("bulk", ["p", "s"]) == {EVERYTHING, MARKETING, "p", "s"}
     assert scopes_over("otp", []) == {EVERYTHING}
+    assert scopes_over("reply", ["p"]) == set()
 
 
 def test_of_mailboxes_case_says_nothing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.pipeline.carriers import Carrier
 from tests.pipeline.worlds import LONG_TEXT, Line, everyone, virtually, world
 
 from sendpool.connectors.base import Inbound
+from sendpool.domain import ids
 from sendpool.domain.sender import Channel
 from sendpool.pipeline.engine import StoreUnavailable
 from sendpool.store.history import MessageFilter, MessageSlice, list_messages
@@ -29,9 +31,11 @@ async def test_an_inbound_text_is_a_message_before_it_is_acknowledged(fresh: Pat
         await carrier.inbox.inbound([text("Hi there")])
 
         assert await w.rows("SELECT state, address, space FROM message") == [(9, PERSON, "P")]
-        assert await w.rows("SELECT content, origin FROM operation_content") == [
-            ('{"text":"Hi there"}', f'{{"kind":"inbound","to":"{NUMBER}"}}')
-        ]
+        ((content, origin),) = await w.rows("SELECT content, origin FROM operation_content")
+        assert content == '{"text":"Hi there"}'
+        told = json.loads(origin)
+        assert ids.decode(ids.SESSION, told.pop("session"))
+        assert told == {"kind": "inbound", "to": NUMBER}
         page = await w.store.read(list_messages(w.account_id, MessageFilter(state=9), MessageSlice(10)))
         assert [(row.kind, row.address, row.sender and row.sender.address) for row in page.rows] == [
             ("inbound", PERSON, NUMBER)

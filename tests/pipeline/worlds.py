@@ -18,6 +18,7 @@ from tests.pipeline.carriers import Carrier
 from tests.pipeline.stores import Watched
 
 from sendpool.connectors.base import ConnectionSettings, NamesAttempts, SenderSettings
+from sendpool.domain.keywords import Keywords
 from sendpool.domain.limits import Limits
 from sendpool.domain.message import Category, Content
 from sendpool.domain.request import Accepted, Origin, PoolOrigin, Recipient, SendRequest
@@ -33,6 +34,7 @@ from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.health import HealthKeeper
 from sendpool.pipeline.limiting import connection_key
 from sendpool.pipeline.links import Link
+from sendpool.pipeline.reply import Replier
 from sendpool.pipeline.revoke import Revoker
 from sendpool.pipeline.roster import load_roster
 from sendpool.pipeline.supervise import ConnectionInbox, Supervisor
@@ -80,6 +82,7 @@ class Line(NamedTuple):
     #: Lasting limits of the connection, and of senders by address.
     limits: Limits = Limits()
     sender_limits: Mapping[str, Limits] = {}
+    keywords: Keywords = Keywords()
 
 
 class World:
@@ -99,6 +102,7 @@ class World:
         self.supervisor = Supervisor(self.engine)
         self.revoker = Revoker(self.engine)
         self.health = HealthKeeper(self.engine)
+        self.replier = Replier(self.engine)
         self.engine.revoke = self.revoker.ask
         self.account_id = 0
         #: The pool of all senders.
@@ -143,6 +147,7 @@ class World:
         self.capability.start()
         await self.health.recover()
         self.health.start()
+        self.replier.start()
 
     async def declare(self, lines: Mapping[str, Line]) -> None:
         """Store these connections and their senders as all there are."""
@@ -202,7 +207,7 @@ class World:
         link = Link(key, name, "scripted", line.carrier, Bucket(line.mps, line.burst))
         self.engine.limiter.begin(link.bucket, connection_key(key), self.now, self.engine.clock.wall())
         self.engine.sending.links[key] = link
-        await line.carrier.open(ConnectionInbox(self.engine, link, self.account_id))
+        await line.carrier.open(ConnectionInbox(self.engine, link, self.account_id, lambda: line.keywords))
         self.supervisor.gates(self.engine.roster)
         return link
 
@@ -212,7 +217,7 @@ class World:
         if running is not None and running.done():
             running.result()
         self.engine.drain()
-        for loop in (self.sweeper, self.capability, self.revoker, self.health):
+        for loop in (self.sweeper, self.capability, self.revoker, self.health, self.replier):
             await loop.stop()
         for line in self.lines.values():
             if line.carrier.inbox is not None:

@@ -9,7 +9,7 @@ from typing import Any
 from sendpool.api.bodies import kind_of
 from sendpool.api.problems import Findings
 from sendpool.domain.fairness import PRIORITIES
-from sendpool.domain.message import TAG_VALUE, Category, has_markup
+from sendpool.domain.message import CATEGORIES, TAG_VALUE, Category, has_markup
 from sendpool.pipeline.liquid import BadLiquid, compile_template
 
 MAX_TAGS = 10
@@ -93,9 +93,9 @@ def _check_tag_source(source: str, findings: Findings) -> None:
 def check_category(value: object, findings: Findings) -> Category | None:
     """What messages are for, in any case; our extension of requests and pools."""
     name = value.upper() if isinstance(value, str) else ""
-    if name in Category.__members__:
+    if name.lower() in CATEGORIES:
         return Category[name]
-    findings.add(f"category must be one of {', '.join(Category)}", "$.category")
+    findings.add(f"category must be one of {', '.join(CATEGORIES)}", "$.category")
     return None
 
 

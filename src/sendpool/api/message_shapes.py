@@ -90,24 +90,29 @@ def _inbound_parties(row: MessageRow) -> tuple[Party, MessageAddressee]:
 
 def message_metadata(row: MessageRow, base: str) -> MessageMetadata:
     """A message as lists show it; *base* is the absolute URL of this version."""
+    related, told = [], {}
     if row.kind == "inbound":
         writer, receiver = _inbound_parties(row)
+        told = msgspec.json.decode(row.origin)
+        if (session := told.get("session")) is not None:
+            related = [RelatedResource(name="SESSION", id=session, uri=f"{base}/Messages?sessionId={session}")]
     else:
         writer, receiver = _from(row), _to(row)
     operation_id = ids.operation_id(row.place.operation_uid)
-    related = RelatedResource(name="OPERATION", id=operation_id, uri=f"{base}/Messages/Operations/{operation_id}")
+    operation = RelatedResource(name="OPERATION", id=operation_id, uri=f"{base}/Messages/Operations/{operation_id}")
     return MessageMetadata(
         id=ids.message_id(*row.place),
         from_=writer,
         to=[receiver],
         status=MessageState(row.state).name,
-        related=[related],
+        related=[operation, *related],
         tags=shown_tags(row.tags, row.variables, row.created_at),
         scheduled_for=maybe_instant(row.scheduled_for),
         created_at=instant(row.created_at),
         updated_at=instant(row.updated_at),
         deleted_at=maybe_instant(row.deleted_at),
         ambiguous=True if row.ambiguous else UNSET,
+        postback=told.get("postback", UNSET) if row.deleted_at is None else UNSET,
     )
 
 

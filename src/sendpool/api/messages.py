@@ -61,7 +61,7 @@ async def read_request(request: Request, body: bytes) -> SendRequest:
 
 def _message_filter(query: Query) -> MessageFilter:
     operation_uid = query.operation("operationId", "operation_id")
-    query.nothing_has("sessionId")
+    session = query.session()
     profile = query.reference("profile", PROFILE)
     wanted = MessageFilter(
         operation_uid,
@@ -70,6 +70,7 @@ def _message_filter(query: Query) -> MessageFilter:
         query.choice("ambiguous", _FLAGS),
         query.tags(),
         profile=profile,
+        session=session,
         tags_of=tags_of,
     )
     query.matches_nothing |= wanted.state == _GROUP

@@ -11,7 +11,7 @@ from phonenumbers import SUPPORTED_REGIONS
 
 from sendpool.api.checks import check_fields, wrong_kind
 from sendpool.api.problems import Findings
-from sendpool.domain.message import Category
+from sendpool.domain.message import CATEGORIES, Category
 from sendpool.domain.policy import Duplicates, OpenOutcome
 from sendpool.domain.pool import LEAST_WEIGHT, MOST_TIER, MOST_WEIGHT, REACHABLE
 from sendpool.domain.preference import Preference
@@ -138,7 +138,7 @@ def _time(value: object, context: str, findings: Findings) -> int | None:
 
 def _exempt(value: object, context: str, findings: Findings) -> Sequence[str]:
     names = [one.upper() if isinstance(one, str) else "" for one in value] if isinstance(value, list) else [""]
-    if all(name in Category.__members__ for name in names) and len(set(names)) == len(names):
+    if all(name.lower() in CATEGORIES for name in names) and len(set(names)) == len(names):
         return [Category[name].value for name in names]
-    findings.add(f"expected an array out of {', '.join(Category)}, each once", context)
+    findings.add(f"expected an array out of {', '.join(CATEGORIES)}, each once", context)
     return []

@@ -105,6 +105,15 @@ class Query:
         self.filters[name] = value
         return value
 
+    def session(self) -> str | None:
+        """The public id of the session that `sessionId` names."""
+        value = self.text("sessionId")
+        if value is not None:
+            self.filters["sessionId"] = value
+            # Of another form: some other system's. Nothing of ours belongs to it.
+            self.matches_nothing |= ids.decode(ids.SESSION, value) is None
+        return value
+
     def nothing_has(self, name: str) -> None:
         """A filter by a property that nothing has yet."""
         value = self.text(name)

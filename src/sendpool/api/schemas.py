@@ -275,7 +275,9 @@ class RelatedResource(Shape, frozen=True, kw_only=True):
 
 
 class MessageMetadata(Shape, frozen=True, kw_only=True):
-    """A message as lists show it. `ambiguous` is our extension, present only when true."""
+    """A message as lists show it. `ambiguous` (present only when true) is our extension, and so is `postback`: what the
+    button stands for with which a person answered.
+    """
 
     id: MessageId
     from_: Party = msgspec.field(name="from")
@@ -288,6 +290,7 @@ class MessageMetadata(Shape, frozen=True, kw_only=True):
     updated_at: Timestamp
     deleted_at: MaybeTimestamp
     ambiguous: Annotated[bool, OURS] | UnsetType = UNSET
+    postback: Annotated[str, OURS] | UnsetType = UNSET
 
 
 class AttemptError(Shape, frozen=True, kw_only=True):

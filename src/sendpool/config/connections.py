@@ -32,9 +32,11 @@ from sendpool.config.setting import (
 )
 from sendpool.connectors.base import ConnectionSettings, SenderSettings
 from sendpool.connectors.registry import connector_type
+from sendpool.domain.keywords import Keywords, Use, Wish
 from sendpool.domain.segments import is_gsm
 from sendpool.domain.sender import Channel
 
+_REPLY, _REPLY_HELP = "a text", 'What {} is answered. Else a sentence in the language of the word; "" answers nothing.'
 CHANNEL_HELP = ('"SMS", "RCS", "WHATSAPP" or "EMAIL"', "How its messages travel.", "SMS")
 
 
@@ -82,6 +84,18 @@ class _ConnectionTable(msgspec.Struct, frozen=True, kw_only=True):
     scopes: Annotated[tuple[str, ...], described("a list of names", SCOPES, ["account-a"])] = ()
     daily_limit: Annotated[int | None, described("a whole number of at least 1", DAILY, 100_000, ge=1)] = None
     day_zone: Annotated[str | None, described("a time zone", ZONE, "Europe/Amsterdam")] = None
+    keywords: Annotated[
+        str,
+        described(
+            '"answer", "record" or "ignore"',
+            "What STOP, START, HELP and the like do that people send: write who has opted out and answer, only write it"
+            " (where the carrier answers), or nothing.",
+            "record",
+        ),
+    ] = Use.ANSWER
+    stop_reply: Annotated[str | None, described(_REPLY, _REPLY_HELP.format("STOP"), "Bye.", max_length=1_600)] = None
+    start_reply: Annotated[str | None, described(_REPLY, _REPLY_HELP.format("START"), "Hi.", max_length=1_600)] = None
+    help_reply: Annotated[str | None, described(_REPLY, _REPLY_HELP.format("HELP"), "Acme.", max_length=1_600)] = None
 
 
 class _SenderTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,6 +193,8 @@ def read_connections(source: str, tables: object, scopes: Sequence[str] = ()) ->
 def _connection(source: str, path: str, table: Mapping[str, Any]) -> ConnectionSettings:
     common, options = _split(source, path, table, CONNECTION_SETTINGS)
     limits = limits_of(common)
+    replies = {wish: text for wish in Wish if (text := common.pop(f"{wish}_reply", None)) is not None}
+    keywords = Keywords(Use(common.pop("keywords", Use.ANSWER)), replies)
     senders = tuple(
         _sender(source, f"{path}.senders[{i}]", sender, common["type"], limits.zone)
         for i, sender in enumerate(
@@ -186,7 +202,7 @@ def _connection(source: str, path: str, table: Mapping[str, Any]) -> ConnectionS
         )
     )
     return _checked_by_connector(
-        source, path, ConnectionSettings(**common, limits=limits, senders=senders, options=options)
+        source, path, ConnectionSettings(**common, limits=limits, keywords=keywords, senders=senders, options=options)
     )
 
 
@@ -227,6 +243,7 @@ def _check_type(name: str) -> str:
 _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "name": check_printable,
     "type": _check_type,
+    "keywords": lambda name: Use(name.lower()),
     "channel": check_channel,
     "address": check_printable,
     "country": check_country,

@@ -10,7 +10,7 @@ import msgspec
 from sendpool.config.connections import CHANNEL_HELP, check_channel
 from sendpool.config.countries import check_countries
 from sendpool.config.setting import ConfigError, check_printable, described, read_table, settings_of, tables_in
-from sendpool.domain.message import Category
+from sendpool.domain.message import CATEGORIES, Category
 from sendpool.domain.policy import Duplicates, OpenOutcome
 from sendpool.domain.pool import (
     LEAST_FALLBACK_AFTER,
@@ -245,6 +245,8 @@ def _check_preference(name: str) -> str:
 
 
 def _check_category(name: str) -> str:
+    if name.lower() not in CATEGORIES:
+        raise ValueError
     return Category(name.lower()).value
 
 

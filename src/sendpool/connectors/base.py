@@ -17,8 +17,10 @@ import msgspec
 import structlog
 
 from sendpool.domain.failures import FailureClass
+from sendpool.domain.keywords import Keywords
 from sendpool.domain.limits import Limits
 from sendpool.domain.message import Category, Content
+from sendpool.domain.reassembly import Part
 from sendpool.domain.sender import Channel
 
 log = structlog.get_logger(__name__)
@@ -64,6 +66,8 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
     window: int | None = None
     #: Countries in which it takes nothing from a sender without a campaign.
     require_campaign: tuple[str, ...] = ()
+    #: What is done with the keywords that people send to its senders.
+    keywords: Keywords = Keywords()
     senders: tuple[SenderSettings, ...] = ()
     options: Mapping[str, Any] = {}
 
@@ -189,6 +193,12 @@ class Inbound(NamedTuple):
     text: str
     #: The carrier's id of it where it gave one, for dropping repeats.
     carrier_id: str | None = None
+    #: Which part of a long text it is, where the phone sent several; they are joined before anybody sees them.
+    part: Part | None = None
+    #: What the button or suggestion stands for that the person chose, as it was sent with the message.
+    postback: str | None = None
+    #: URLs of what came with the text.
+    media: tuple[str, ...] = ()
 
 
 class Inbox(Protocol):

@@ -1,4 +1,4 @@
-"""Who does not want to hear from us: what an entry of the ledger covers, and which words of a recipient make one.
+"""Who does not want to hear from us: what an entry of the ledger covers.
 
 An entry covers an address in an address space, and everything that the account sends or one programme of it: a pool,
 a sender, or marketing. Pure.
@@ -16,11 +16,6 @@ from sendpool.domain.sender import Channel
 EVERYTHING, MARKETING = "", "marketing"
 #: Rules by which a recipient has only asked for no more marketing (the pages of these carriers say so).
 _OF_MARKETING = frozenset({"whatsapp/131050", "rcs/UNSUBSCRIBE", "smtp/unsubscribe"})
-
-#: Whole messages that stop, in the languages in which carriers ask for them; and that start again.
-STOP_WORDS = frozenset("ARRET BAJA CANCEL END OPTOUT PARAR QUIT REVOKE STOP STOPALL STOPP UNSUBSCRIBE".split())  # noqa: SIM905
-START_WORDS = frozenset("ALTA COMECAR DEMARRER START UNSTOP".split())  # noqa: SIM905
-_PLAIN = str.maketrans("ÀÁÂÃÇÈÉÊËÍÓÔÕÚ", "AAAACEEEEIOOOU")
 
 #: The address space of what goes over each channel.
 _SPACE = {Channel.SMS: "P", Channel.RCS: "P", Channel.WHATSAPP: "W", Channel.EMAIL: "E"}
@@ -71,23 +66,14 @@ def scope_of(rule: str) -> str:
 
 
 def scopes_over(category: str, programmes: Iterable[str]) -> frozenset[str]:
-    """The scopes that cover a message of a category which is from these pools and senders (public ids)."""
+    """The scopes that cover a message of a category which is from these pools and senders (public ids).
+
+    None cover the answer to a keyword: who stops is told so (CTIA Messaging Principles §5.1.3).
+    """
+    if category == Category.REPLY:
+        return frozenset()
     marketing = (MARKETING,) if category == Category.BULK else ()
     return frozenset((EVERYTHING, *marketing, *programmes))
-
-
-def _word(text: str) -> str:
-    return "".join(letter for letter in text.upper().translate(_PLAIN) if letter.isalpha() or letter.isspace()).strip()
-
-
-def is_stop(text: str) -> bool:
-    """Whether a text says to stop: one of the words, with nothing but signs and blanks around it."""
-    return _word(text).replace(" ", "") in STOP_WORDS if len(text) <= 40 else False
-
-
-def is_start(text: str) -> bool:
-    """Whether a text says to start again."""
-    return _word(text) in START_WORDS if len(text) <= 40 else False
 
 
 class Filter:

@@ -145,6 +145,8 @@ _INBOUND = {
     **{name: _MESSAGE[name] for name in ("operation_id", "message_id", "account_sid", "downstream_id")},
     **{name: _MESSAGE[name] for name in ("from", "to", "tags")},
     "session_id": _TEXT,
+    "postback": _TEXT,
+    "error_code": _MESSAGE["error_code"],
 }
 _NOTICE = {
     "account_sid": _MESSAGE["account_sid"],

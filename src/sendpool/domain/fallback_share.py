@@ -15,6 +15,7 @@ from sendpool.domain.message import Category
 #: together what one campaign has, and what is no campaign has most of that.
 FALLBACK_WEIGHTS: Mapping[Category, float] = {
     Category.OTP: SMALL_WEIGHT,
+    Category.REPLY: SMALL_WEIGHT,
     Category.TRANSACTIONAL: 0.75,
     Category.BULK: 0.25,
 }

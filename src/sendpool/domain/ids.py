@@ -19,6 +19,8 @@ OPERATION = "comms_operation"
 SENDER = "comms_sender"
 POOL = "comms_senderpool"
 EMAIL = "comms_email"
+#: What a person and one of our senders write to each other.
+SESSION = "comms_session"
 
 #: Messages an operation can hold: 14 bits, of which the last value names the operation itself.
 MAX_MESSAGES = 16_383

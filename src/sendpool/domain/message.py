@@ -19,6 +19,12 @@ class Category(StrEnum):
     TRANSACTIONAL = "transactional"
     OTP = "otp"
     BULK = "bulk"
+    #: Our own answer to a keyword; nobody can ask for it.
+    REPLY = "reply"
+
+
+#: Those that a request or a pool may name.
+CATEGORIES = (Category.TRANSACTIONAL, Category.OTP, Category.BULK)
 
 
 #: What a tag's value may be; that of a send may be Liquid that comes out so.

@@ -41,7 +41,7 @@ _NO_BUDGETS: Mapping[Channel, float] = MappingProxyType({})
 DAY = 86_400.0
 #: Seconds a message is useful where neither request nor pool says: 48 h, a one-time password 10 min.
 VALIDITY: Mapping[Category, float] = MappingProxyType(
-    {Category.TRANSACTIONAL: 2 * DAY, Category.BULK: 2 * DAY, Category.OTP: 600.0}
+    {Category.TRANSACTIONAL: 2 * DAY, Category.BULK: 2 * DAY, Category.OTP: 600.0, Category.REPLY: DAY}
 )
 
 
@@ -104,6 +104,7 @@ _POLICIES: Mapping[Category, Policy] = MappingProxyType(
     {
         Category.TRANSACTIONAL: Policy(category=Category.TRANSACTIONAL),
         Category.BULK: Policy(category=Category.BULK),
+        Category.REPLY: Policy(category=Category.REPLY),
         Category.OTP: Policy(
             category=Category.OTP,
             duplicates=Duplicates.TOLERATE,

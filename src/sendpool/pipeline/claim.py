@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sendpool.domain.bounded import Asked, BoundOffer, Held, deal_bounded
 from sendpool.domain.dealing import Dealt, Offer, References, deal
 from sendpool.domain.low_water import LowWater, Passed
-from sendpool.domain.message import at_step
+from sendpool.domain.message import Category, at_step
 from sendpool.domain.quarantine import Place
 from sendpool.domain.quiet import QuietHours
 from sendpool.domain.scopes import Moment
@@ -393,7 +393,9 @@ def _loud(
     loud: list[DueRow] = []
     later: list[tuple[int, DueRow]] = []
     for row in live:
-        exempt = contexts[row.operation_id].category in quiet.exempt
+        category = contexts[row.operation_id].category
+        # Who has just written is awake.
+        exempt = category in quiet.exempt or category == Category.REPLY
         opens = now if exempt else quiet.opens_at(zones_of(at_step(row.address, row.step)), now)
         if opens > now:
             later.append((opens, row))

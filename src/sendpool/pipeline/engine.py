@@ -144,6 +144,8 @@ class Engine:
         self.idle = asyncio.Event()
         #: Set when something was accepted that is due before the sweep would look again.
         self.soon = asyncio.Event()
+        #: Set when people have written: keywords may be owed replies.
+        self.heard = asyncio.Event()
 
     # ------------------------------------------------------------ put in
 
@@ -409,7 +411,7 @@ class Engine:
         for acceptance, key in batch.keyed:
             keyed.append((yield Unit(partial(insert_keyed, acceptance, key, now))))
         if batch.arrivals:
-            yield from store_arrivals(batch.arrivals, now)
+            yield from store_arrivals(batch.arrivals, now, self.consent.keep)
         due: list[QueueRow] = []
         claims = batch.claims if self.fence.shared else ()
         held = yield from self.fence.held(used(batch.said, claims))
@@ -519,6 +521,8 @@ class Engine:
                 self._not_stored(acceptance, undone)
         for done in batch.acknowledge:
             _resolve(done, None)
+        if batch.arrivals:
+            self.heard.set()
         self.metrics.accepted(len(batch.accepts), sum(one.operation.total for one in batch.accepts))
         self._send_on(batch, brought)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -24,6 +24,7 @@ from sendpool.connectors.base import (
     Unavailable,
 )
 from sendpool.connectors.registry import connector_type
+from sendpool.domain.keywords import Keywords
 from sendpool.domain.ownership import FOREVER, Tenure
 from sendpool.domain.scopes import ScopeSettings
 from sendpool.domain.standing import Stood, restore_bucket
@@ -43,8 +44,12 @@ log = structlog.get_logger()
 class ConnectionInbox:
     """What one connector may say: to the send stage what became of segments, to the engine what must be stored."""
 
-    def __init__(self, engine: Engine, link: Link, account_id: int) -> None:
+    def __init__(
+        self, engine: Engine, link: Link, account_id: int, keywords: Callable[[], Keywords] = Keywords
+    ) -> None:
+        """*keywords* tells what is done with those that people send."""
         self._engine = engine
+        self._keywords = keywords
         self._link = link
         self._account_id = account_id
         self._tidings = Tidings(account_id, link.name, engine.clock, engine.sweep)
@@ -89,7 +94,7 @@ class ConnectionInbox:
     def _arrival(self, item: Inbound) -> Arrival:
         key = self._engine.acceptor.take_ids(1)
         sender = self._engine.roster.sender_by_address.get((self._account_id, item.channel, item.recipient))
-        return Arrival(key, self._link.connection_id, item, sender, self._account_id)
+        return Arrival(key, self._link.connection_id, item, sender, self._account_id, self._keywords())
 
     def link(self, *, up: bool, window: int, detail: str = "") -> None:
         """The connection's state changed."""
@@ -167,7 +172,7 @@ class Supervisor:
         self._settings[key] = settings
         self._engine.sending.links[key] = link
         self._ears.pop(key, None)
-        await connector.open(ConnectionInbox(self._engine, link, account_id))
+        await connector.open(ConnectionInbox(self._engine, link, account_id, self._keywords_of(key)))
 
     def _begin(self, bucket: Bucket, key: str) -> Bucket:
         # What left just before the last end of this process is not known: the bucket starts empty (design §7).
@@ -303,9 +308,18 @@ class Supervisor:
             link = Link(key, settings.name, settings.type, connector, Bucket(None))
             known = self._ears[key] = settings, link
             if isinstance(connector, HearsUnopened):
-                connector.listen(ConnectionInbox(self._engine, link, account_id))
+                connector.listen(ConnectionInbox(self._engine, link, account_id, self._keywords_of(key)))
         connector = known[1].connector
         return connector.routes() if isinstance(connector, TakesCallbacks) else ()
+
+    def _keywords_of(self, key: int) -> Callable[[], Keywords]:
+        """What a connection does with keywords, as its settings have it at the time."""
+
+        def keywords() -> Keywords:
+            found = self._wanted.get(key)
+            return found[0].keywords if found else Keywords()
+
+        return keywords
 
     def names(self) -> Iterable[str]:
         """Names of the connections that run."""

@@ -16,10 +16,10 @@ from math import inf
 from types import TracebackType
 from typing import Self
 
-from sendpool.connectors.smpp.bodies import Address, Bind, Command, Sm
+from sendpool.connectors.smpp.bodies import UDHI, Address, Bind, Command, Sm
 from sendpool.connectors.smpp.pdu import encode_body
 from sendpool.connectors.smpp.status import Status
-from sendpool.domain.segments import encode_gsm, is_gsm
+from sendpool.domain.segments import Encoding, split
 from sendpool.simulate.agenda import Agenda
 from sendpool.simulate.fates import Fate, Fates
 from sendpool.simulate.link import Delivery, Link, message_id_body
@@ -52,6 +52,8 @@ class MessageCentre:
         self.frozen = False
         #: The largest number of submits that were unanswered on one link.
         self.most_unanswered = 0
+        #: The reference of the last long text that was sent.
+        self._reference = 0
         self._log = log
         self._keep = keep_submits
         self._fates = Fates(self.script)
@@ -162,12 +164,29 @@ class MessageCentre:
     async def send_text(
         self, source: str, destination: str, text: str, *, system_id: str | None = None, within: float = 30.0
     ) -> int:
-        """Deliver an inbound text to a bind; return the command_status with which it was acknowledged.
+        """Deliver an inbound text to a bind; return the command_status with which its last part was acknowledged.
+
+        A long one goes as phones send it, in parts with a header each.
 
         Without *system_id* it goes to whoever is bound. Raises `TimeoutError` if nobody answers in *within* seconds.
         """
-        coding, octets = (0, encode_gsm(text)) if is_gsm(text) else (8, text.encode("utf-16-be"))
-        sm = Sm(source=_address(source), destination=_address(destination), data_coding=coding, short_message=octets)
+        cut = split(text)
+        coding = 0 if cut.encoding is Encoding.GSM7 else 8
+        self._reference = self._reference + 1 & 0xFF
+        status = 0
+        for number, octets in enumerate(cut.parts, 1):
+            header = bytes((5, 0, 3, self._reference, len(cut.parts), number)) if len(cut.parts) > 1 else b""
+            sm = Sm(
+                source=_address(source),
+                destination=_address(destination),
+                esm_class=UDHI if header else 0,
+                data_coding=coding,
+                short_message=header + octets,
+            )
+            status = await self._deliver(sm, system_id, within)
+        return status
+
+    async def _deliver(self, sm: Sm, system_id: str | None, within: float) -> int:
         answered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         receiver = next((link.system_id for link in self.links if link.may_receive), "")
         body = encode_body(sm, Command.DELIVER_SM)

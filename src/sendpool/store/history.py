@@ -125,6 +125,8 @@ class MessageFilter(NamedTuple):
     address: str | None = None
     #: The id of the profile that the recipient was named by.
     profile: str | None = None
+    #: The public id of the session that it belongs to.
+    session: str | None = None
     #: The tags of a message, where those of its operation (JSON) hold Liquid: by its variables (JSON) and the time at
     #: which it was accepted.
     tags_of: Callable[[str, str | None, int], Mapping[str, str]] | None = None
@@ -298,6 +300,9 @@ def _operations(
     if wanted.operation_uid is not None:
         sql += " AND o.uid = ?"
         values.append(wanted.operation_uid)
+    if wanted.session is not None:
+        sql += " AND o.kind = 'inbound' AND c.origin LIKE ?"
+        values.append(f'%"session":"{wanted.session}"%')
     rows = yield Query(
         "SELECT o.id, o.uid, o.kind, o.total, o.pool_id, o.created_at, p.uid, p.kind, c.tags, c.origin FROM operation o"
         " JOIN operation_content c ON c.operation_id = o.id LEFT JOIN sender_pool p ON p.id = o.pool_id"

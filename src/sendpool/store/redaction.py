@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
+import msgspec
+
 from sendpool.domain.states import AttemptState, MessageState
 from sendpool.store.database import Lock, Query, Script
 from sendpool.store.history import MessagePlace
@@ -69,7 +71,17 @@ def redact_message(account_id: int, place: MessagePlace, now: int, *, email: boo
         " AND NOT EXISTS (SELECT 1 FROM chunk WHERE operation_id = ?)",
         (operation_id, operation_id, operation_id + total - 1, operation_id),
     )
+    yield from _forget_answer(operation_id)
     return Redaction.DONE
+
+
+def _forget_answer(operation_id: int) -> Script[None]:
+    """Which button a person answered with says as much as a text."""
+    rows = yield Query("SELECT origin FROM operation_content WHERE operation_id = ?", (operation_id,))
+    origin = msgspec.json.decode(rows[0][0])
+    if origin.pop("postback", None) is not None:
+        told = msgspec.json.encode(origin).decode()
+        yield Query("UPDATE operation_content SET origin = ? WHERE operation_id = ?", (told, operation_id))
 
 
 def _refused(state: int, attempt_state: int | None, decided: str | None) -> Redaction | None:

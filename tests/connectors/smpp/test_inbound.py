@@ -14,6 +14,7 @@ from sendpool.connectors.base import Inbound
 from sendpool.connectors.smpp.inbound import InboundReader
 from sendpool.connectors.smpp.pdu import Address, Sm, Tag, parse
 from sendpool.connectors.smpp.settings import Alphabet, SmppSettings
+from sendpool.domain.reassembly import Part, join
 from sendpool.domain.segments import encode_gsm, pack
 from sendpool.domain.sender import Channel
 
@@ -104,7 +105,48 @@ def test_user_data_header_is_no_part_of_the_text() -> None:
 def test_text_may_lie_in_message_payload_and_carry_an_id() -> None:
     sm = Sm(source=PERSON, tlvs={Tag.MESSAGE_PAYLOAD: b"hello", Tag.RECEIPTED_MESSAGE_ID: b"mo-1\0"})
 
-    assert reader().read(sm)[3:] == ("hello", "mo-1")
+    assert reader().read(sm)[3:5] == ("hello", "mo-1")
+
+
+@pytest.mark.parametrize(
+    ("header", "part"),
+    [
+        ("050003070302", Part(7, 2, 3)),
+        ("06080401020301", Part(258, 1, 3)),
+        ("0b0504158200000003ff0202", Part(255, 2, 2)),
+        ("050003070309", None),
+        ("050003070101", None),
+        ("0500030703", None),
+        ("04000307", None),
+        ("00", None),
+    ],
+)
+def test_the_header_says_which_part_it_is(header: str, part: Part | None) -> None:
+    sm = Sm(source=PERSON, esm_class=0x40, short_message=bytes.fromhex(header) + b"text")
+
+    assert reader().read(sm).part == part
+
+
+def test_so_do_the_parameters_of_smpp() -> None:
+    tlvs: dict[int, bytes] = {
+        Tag.SAR_MSG_REF_NUM: b"\x01\x02",
+        Tag.SAR_TOTAL_SEGMENTS: b"\x03",
+        Tag.SAR_SEGMENT_SEQNUM: b"\x02",
+    }
+
+    assert reader().read(Sm(source=PERSON, tlvs=tlvs)).part == Part(258, 2, 3)
+    del tlvs[Tag.SAR_TOTAL_SEGMENTS]
+    assert reader().read(Sm(source=PERSON, tlvs=tlvs)).part is None
+
+
+def test_half_a_letter_at_the_end_of_a_part_is_kept_for_the_next() -> None:
+    octets = "a😀".encode("utf-16-be")
+    halves = [
+        reader().read(Sm(source=PERSON, esm_class=0x40, data_coding=8, short_message=bytes((5, 0, 3, 1, 2, n)) + half))
+        for n, half in ((1, octets[:4]), (2, octets[4:]))
+    ]
+
+    assert join({one.part.number: one.text for one in halves if one.part}, 2) == ("a😀", 0)
 
 
 @given(st.binary(max_size=254), st.integers(0, 255), st.integers(0, 255), st.booleans())

@@ -438,7 +438,7 @@ async def test_inbound_text_names_the_person_and_our_sender(rig: Rig) -> None:
     rig.centre.link.send(rig.inbound(4, "STOP"))
     await rig.until(lambda: bool(rig.inbox.texts))
 
-    assert rig.inbox.texts[0][1:] == ("+447700900123", "+12034458910", "STOP", None)
+    assert rig.inbox.texts[0][1:5] == ("+447700900123", "+12034458910", "STOP", None)
 
 
 async def test_inbound_text_may_come_as_data_sm(rig: Rig) -> None:

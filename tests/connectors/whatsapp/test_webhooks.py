@@ -154,24 +154,29 @@ def test_many_statuses_and_texts_in_one_body_all_count_and_bad_ones_alone_are_le
 
 
 @pytest.mark.parametrize(
-    ("what", "text"),
+    ("what", "text", "postback"),
     [
-        (message("button", button={"text": "Yes", "payload": "y"}), "Yes"),
+        (message("button", button={"text": "Yes", "payload": "y"}), "Yes", "y"),
         (
             message("interactive", interactive={"type": "button_reply", "button_reply": {"id": "y", "title": "Yes"}}),
             "Yes",
+            "y",
         ),
-        (message("interactive", interactive={"type": "list_reply", "list_reply": {"id": "r1", "title": "Row"}}), "Row"),
-        (message("image", image={"id": "1", "mime_type": "image/jpeg", "caption": "Look"}), "Look"),
-        (message("audio", audio={"id": "1"}), ""),
-        (message("location", location={"latitude": 1.5, "longitude": -2}), "geo:1.5,-2"),
-        (message("reaction", reaction={"message_id": "wamid.A", "emoji": "👍"}), "👍"),
+        (
+            message("interactive", interactive={"type": "list_reply", "list_reply": {"id": "r1", "title": "Row"}}),
+            "Row",
+            "r1",
+        ),
+        (message("image", image={"id": "1", "mime_type": "image/jpeg", "caption": "Look"}), "Look", None),
+        (message("audio", audio={"id": "1"}), "", None),
+        (message("location", location={"latitude": 1.5, "longitude": -2}), "geo:1.5,-2", None),
+        (message("reaction", reaction={"message_id": "wamid.A", "emoji": "👍"}), "👍", None),
     ],
 )
-def test_what_people_send_becomes_a_text(what: dict[str, Any], text: str) -> None:
+def test_what_people_send_becomes_a_text(what: dict[str, Any], text: str, postback: str | None) -> None:
     (heard,) = read(told({"messages": [what]})).inbound
 
-    assert heard == Inbound(Channel.WHATSAPP, PERSON, "+15550783881", text, "wamid.B")
+    assert heard == Inbound(Channel.WHATSAPP, PERSON, "+15550783881", text, "wamid.B", postback=postback)
 
 
 def test_a_person_without_a_number_is_known_by_their_user_id() -> None:

@@ -64,7 +64,11 @@ PARAMETERS: Mapping[str, Parameter] = {
     "emailOperation_id": _in_query(
         "operation_id", schema_of(fields.OperationId), "Another spelling of operationId.", deprecated=True, ours=True
     ),
-    "sessionId": _in_query("sessionId", _TEXT, "Sessions are not kept: an empty page."),
+    "sessionId": _in_query(
+        "sessionId",
+        _TEXT,
+        "Only what people wrote in this session, which lasts until its person is silent for 24 hours.",
+    ),
     "profile": _in_query("profile", schema_of(fields.ProfileId), "Only messages to this profile."),
     "startDate": _in_query("startDate", _INSTANT, "Only what was created at or after this instant (RFC 3339)."),
     "endDate": _in_query("endDate", _INSTANT, "Only what was created before this instant; later than startDate."),

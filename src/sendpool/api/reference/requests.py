@@ -28,7 +28,7 @@ from sendpool.api.sending import MAX_RECIPIENTS, MAX_VALIDITY
 from sendpool.api.variables import LONGEST_NAME, LONGEST_VALUE, MAX_VARIABLES
 from sendpool.domain.email_content import LONGEST_SUBJECT
 from sendpool.domain.fairness import PRIORITIES
-from sendpool.domain.message import LONGEST_TEXT, LONGEST_WITH_MEDIA, Category
+from sendpool.domain.message import CATEGORIES, LONGEST_TEXT, LONGEST_WITH_MEDIA
 from sendpool.domain.policy import Duplicates, OpenOutcome
 from sendpool.domain.pool import (
     LEAST_FALLBACK_AFTER,
@@ -105,7 +105,7 @@ _RECIPIENTS = _either_case("PHONE", "WHATSAPP", "EMAIL")
 _CHANNELS = _either_case("SMS", "RCS", "EMAIL", "WHATSAPP", "PUSH")
 _MESSAGE_CHANNELS = _either_case("SMS", "RCS", "WHATSAPP")
 _CATEGORY = ours(
-    {"type": "string", "enum": [*Category, *(category.upper() for category in Category)]},
+    {"type": "string", "enum": [*CATEGORIES, *(category.upper() for category in CATEGORIES)]},
     "What the messages are for; it chooses validity, fallback and duplicates.",
 )
 _FALLBACK_AFTER = ours(
@@ -168,7 +168,7 @@ def _settings() -> Schema:
                 ("start", "end"),
                 start=_TIME_OF_DAY,
                 end=_TIME_OF_DAY,
-                exempt=an_array({"type": "string", "enum": list(Category)}, 0, len(Category), uniqueItems=True),
+                exempt=an_array({"type": "string", "enum": list(CATEGORIES)}, 0, len(CATEGORIES), uniqueItems=True),
             ),
             "From start to end nothing is sent, by the recipient's own clock, but what is exempt (else: otp).",
         ),

@@ -189,7 +189,16 @@ def receipt_of(notice: Notice) -> Receipt | None:
 
 def inbound_of(message: UserMessage, recipient: str) -> Inbound:
     """What a person sent to the agent declared as *recipient*, as the pipeline takes it."""
-    return Inbound(Channel.RCS, message.sender_phone_number, recipient, message.readable, message.id or None)
+    tapped, file = message.suggestion_response, message.user_file
+    return Inbound(
+        Channel.RCS,
+        message.sender_phone_number,
+        recipient,
+        message.readable,
+        message.id or None,
+        postback=(tapped.postback_data or None) if tapped else None,
+        media=(file.payload.file_uri,) if file and file.payload.file_uri else (),
+    )
 
 
 def _handshake(body: bytes, client_token: str) -> Handshake | None:

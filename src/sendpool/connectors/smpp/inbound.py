@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sendpool.connectors.base import Inbound
 from sendpool.connectors.smpp.bodies import UDHI, Address, Sm, Tag
 from sendpool.connectors.smpp.settings import Alphabet, SmppSettings
+from sendpool.domain.reassembly import Part
 from sendpool.domain.segments import decode_gsm, unpack
 from sendpool.domain.sender import Channel
 
 _INTERNATIONAL = 1
 _GSM_DEFAULT = 0
+_UCS2 = "utf-16-be"
+#: Reference, number and total of a part, as `Part` has them.
+_SAR = (Tag.SAR_MSG_REF_NUM, Tag.SAR_SEGMENT_SEQNUM, Tag.SAR_TOTAL_SEGMENTS)
 #: data_coding to Python's name of the alphabet (SMPP 3.4 §5.2.19). 2 and 4 are octets without one.
 _CODECS = {
     1: "ascii",
@@ -21,7 +25,7 @@ _CODECS = {
     5: "shift_jis",
     6: "iso8859-5",
     7: "iso8859-8",
-    8: "utf-16-be",
+    8: _UCS2,
     10: "iso2022_jp",
     13: "euc_jp",
     14: "euc_kr",
@@ -39,26 +43,51 @@ class InboundReader:
         self._ours = {address.removeprefix("+"): address for address in addresses}
 
     def read(self, sm: Sm) -> Inbound:
-        """The text in *sm* without its user data header; one part of a long text stays one text."""
+        """The text in *sm* without its user data header, and which part of a longer one it is."""
         octets, header_octets = sm.text, 0
         if sm.esm_class & UDHI and octets:
             header_octets = min(octets[0] + 1, len(octets))
+        part = _part(octets[:header_octets], sm.tlvs)
         recipient = _full(sm.destination)
         return Inbound(
             channel=Channel.SMS,
             sender=_full(sm.source),
             recipient=self._ours.get(recipient.removeprefix("+"), recipient),
-            text=self._decode(octets[header_octets:], sm.data_coding, header_octets),
+            text=self._decode(octets[header_octets:], sm.data_coding, header_octets, whole=part is None),
             carrier_id=sm.tlvs.get(Tag.RECEIPTED_MESSAGE_ID, b"").rstrip(b"\0").decode("latin-1") or None,
+            part=part,
         )
 
-    def _decode(self, octets: bytes, data_coding: int, header_octets: int) -> str:
+    def _decode(self, octets: bytes, data_coding: int, header_octets: int, *, whole: bool) -> str:
         codec = _CODECS.get(data_coding) or _group_codec(data_coding)
         if codec is None and data_coding == _GSM_DEFAULT:
             codec = self._alphabet_codec
+        if codec == _UCS2 and not whole and len(octets) % 2 == 0:
+            # Half of a letter outside the basic plane may be in the next part.
+            return octets.decode(codec, "surrogatepass")
         if codec is not None:
             return octets.decode(codec, "replace")
         return decode_gsm(unpack(octets, header_octets=header_octets) if self._packed else octets)
+
+
+def _part(header: bytes, tlvs: Mapping[int, bytes]) -> Part | None:
+    """Which part of a long text it is, by its user data header or by the sar_* parameters (SMPP 3.4 §5.3.2.22-24)."""
+    found = _part_in_header(header)
+    if found is None and all(tag in tlvs for tag in _SAR):
+        found = Part(*(int.from_bytes(tlvs[tag]) for tag in _SAR))
+    return found if found is not None and found.sound else None
+
+
+def _part_in_header(header: bytes) -> Part | None:
+    """Element 0 has a reference of one octet, 8 of two (3GPP 23.040 §9.2.3.24.1, .8)."""
+    place = 1
+    while place + 1 < len(header):
+        element, length = header[place], header[place + 1]
+        value = header[place + 2 : place + 2 + length]
+        if len(value) == length and (element, length) in ((0, 3), (8, 4)):
+            return Part(int.from_bytes(value[:-2]), value[-1], value[-2])
+        place += 2 + length
+    return None
 
 
 def _group_codec(data_coding: int) -> str | None:
@@ -67,9 +96,9 @@ def _group_codec(data_coding: int) -> str | None:
     if group == 0xF:
         return "latin-1" if data_coding & 0x04 else None
     if group == 0xE:
-        return "utf-16-be"
+        return _UCS2
     if group in (0x1, 0x2, 0x3):
-        return (None, "latin-1", "utf-16-be", None)[data_coding >> 2 & 0x3]
+        return (None, "latin-1", _UCS2, None)[data_coding >> 2 & 0x3]
     return None
 
 

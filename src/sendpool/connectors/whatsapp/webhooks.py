@@ -125,6 +125,15 @@ class UserMessage(msgspec.Struct, frozen=True, kw_only=True):
             return self.reaction.emoji
         return (self.image or self.video or self.document or _File()).caption
 
+    @property
+    def postback(self) -> str:
+        """What stands behind the button or the row of a list that the person tapped."""
+        if self.button is not None:
+            return self.button.payload
+        if self.interactive is not None:
+            return (self.interactive.button_reply or self.interactive.list_reply or _Chosen()).id
+        return ""
+
 
 class _Value(msgspec.Struct, frozen=True, kw_only=True):
     metadata: _Metadata = _Metadata()
@@ -209,7 +218,7 @@ def inbound_of(message: UserMessage, recipient: str) -> Inbound | None:
     person = f"+{message.sender}" if message.sender.isdigit() else message.sender or message.from_user_id
     if message.type in _NO_TEXT or not person:
         return None
-    return Inbound(Channel.WHATSAPP, person, recipient, message.readable, message.id)
+    return Inbound(Channel.WHATSAPP, person, recipient, message.readable, message.id, postback=message.postback or None)
 
 
 def _add(said: Said, raw: msgspec.Raw, senders: Mapping[str, str]) -> Said:

@@ -34,6 +34,8 @@ from sendpool.store.notices import subject_of
 _SPACE = {space[0]: space.value for space in AddressSpace}
 #: Operations and senders that are remembered.
 _MOST_KEPT = 20_000
+#: What an inbound message's event tells beside its parties, and where its origin has it.
+_INBOUND_MORE = {"session_id": "session", "postback": "postback"}
 
 
 class ToldEvent(NamedTuple):
@@ -164,10 +166,15 @@ class Teller:
 
     def _inbound(self, row: FeedRow, operation: _Operation) -> str:
         sender = msgspec.json.decode(self._senders.get(row.sender_id or 0, "{}"))
-        ours = msgspec.json.decode(operation.row.origin).get("to", "")
+        told = msgspec.json.decode(operation.row.origin)
+        ours = told.get("to", "")
         theirs = {"address": row.address, "channel": sender.get("channel")}
         origin = {name: value for name, value in theirs.items() if value is not None}
-        return f'"from":{_json(origin)},"to":{_json({**sender, "address": ours})}'
+        more = {name: told[key] for name, key in _INBOUND_MORE.items() if told.get(key)}
+        # Error 30009: parts of it never came.
+        missing = ',"error_code":"30009"' if told.get("missing") else ""
+        named = _json(more)[1:-1]
+        return f'"from":{_json(origin)},"to":{_json({**sender, "address": ours})}{named and "," + named}{missing}'
 
     def _notice(self, row: FeedRow, notice: FeedNotice | None) -> ToldEvent | None:
         account_sid = None if notice is None else self._accounts.get(notice.account_id)
