@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,10 @@ from sendpool.connectors.base import ReceiptState, Rejected, Submission
 from sendpool.domain.failures import ROUTE_FAULTS, FailureClass, classify, of_class
 from sendpool.domain.health import Condition, Symptom
 from sendpool.domain.vitals import Route
+from sendpool.pipeline.fence import Alone
 from sendpool.pipeline.health import CHANGED
+from sendpool.store.database import Script
+from sendpool.store.health import HealthRow, write_health
 
 ONE, TWO = "+12034458910", "+12034458911"
 GERMANY = [f"+49151234{n:05}" for n in range(100)]
@@ -125,6 +129,67 @@ async def test_standing_survives_a_restart(tmp_path: Path) -> None:
         since = there.now
         await traffic(there, 10.0)
         assert 0 < share_of(one, since, "+44") <= 6
+
+
+class OneOfSeveral(Alone):
+    """This process shares the database; the leases of all its connections are as they are set here."""
+
+    shared = True
+
+    def __init__(self) -> None:
+        self.leased = True
+
+    def held(self, epochs: Collection[int]) -> Script[Collection[int]]:
+        yield from ()
+        return epochs if self.leased else ()
+
+
+async def _write_standing(there: World, address: str, condition: Condition, share: float) -> None:
+    """Another node says how a sender stands in GB."""
+    row = HealthRow(there.sender(address).id, "GB", condition.value, share, Symptom.LOST_RECEIPTS.value, "{}", 0, 7, 7)
+    await there.store.write(lambda: write_health([row], 7))
+
+
+@virtually
+async def test_health_of_a_sender_is_kept_by_the_node_that_has_its_connection_alone(tmp_path: Path) -> None:
+    one, two = Carrier(report_after=1.0), Carrier(report_after=1.0)
+    async with world(tmp_path / "a.db", False, one=Line(one, {ONE: None}), two=Line(two, {TWO: None})) as there:
+        there.engine.fence = OneOfSeveral()
+        one.report = losing(60, "+44")
+        await until(there, ONE, Condition.UNHEALTHY, 120.0)
+        while not (standing := await there.rows("SELECT * FROM sender_health")):
+            await asyncio.sleep(0.1)
+
+        # It goes to another node, which alone judges and writes from then on.
+        link = there.engine.sending.links.pop(there.sender(ONE).connection_id)
+        one.report = losing(0, "+44")
+        await traffic(there, 20.0)
+        assert {route.sender_id for route in there.health.standings} <= {there.sender(TWO).id}
+        assert await there.rows("SELECT * FROM sender_health") == standing
+
+        # It comes back: what the other node has written counts, at once.
+        await _write_standing(there, ONE, Condition.RETURNING, 0.5)
+        there.engine.sending.links[link.connection_id] = link
+        await asyncio.sleep(2.0)
+        recalled = there.health.standings[Route(there.sender(ONE).id, "GB")]
+        assert (recalled.condition, recalled.symptom) == (Condition.UNHEALTHY, Symptom.LOST_RECEIPTS)
+
+
+@virtually
+async def test_what_is_judged_under_a_lease_that_is_lost_before_it_is_written_is_not_written(tmp_path: Path) -> None:
+    one, two = Carrier(report_after=1.0), Carrier(report_after=1.0)
+    async with world(tmp_path / "a.db", False, one=Line(one, {ONE: None}), two=Line(two, {TWO: None})) as there:
+        there.engine.fence = fence = OneOfSeveral()
+        one.report = losing(60, "+44")
+        await traffic(there, 10.0)
+        fence.leased = False  # No claim is made any more either: only judgements go on.
+        began = there.now
+        while condition(there, ONE, "GB") is not Condition.UNHEALTHY:
+            assert there.now - began < 120.0
+            await asyncio.sleep(1.0)
+        await asyncio.sleep(1.0)
+
+        assert await there.rows("SELECT * FROM sender_health") == []
 
 
 @pytest.mark.parametrize("failure", sorted(ROUTE_FAULTS))

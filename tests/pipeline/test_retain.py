@@ -448,6 +448,32 @@ async def test_uptime_is_one_row_while_nothing_happens_to_the_clock(fresh: Path)
 
 
 @virtually
+async def test_time_that_another_node_has_kept_meanwhile_is_not_counted_twice(fresh: Path) -> None:
+    async with world(fresh, a=line()) as w:
+        await w.sweeper.stop()
+        retention = Retention(w.engine, 7.0)
+        retention.start()
+        await asyncio.sleep(3_600)
+        await retention.stop()
+        # Nobody for an hour, then another node for one, which it begins as a new span: this one was cut off.
+        await asyncio.sleep(3_600)
+        other = Lifetime(w.engine)
+        for _ in range(60):
+            await other.beat(7 * DAY)
+            await asyncio.sleep(60)
+
+        retention.start()
+        await asyncio.sleep(3_600)
+        await retention.stop()
+
+        spans = await w.rows("SELECT began_at, ended_at FROM uptime ORDER BY id")
+        assert len(spans) == 2
+        assert spans[0][1] < spans[1][0]
+        lived = sum(ended - began for began, ended in spans)
+        assert lived == pytest.approx(3 * 3_600 * 1e6, rel=0.02)
+
+
+@virtually
 async def test_spans_that_are_of_no_use_any_more_are_forgotten(fresh: Path) -> None:
     async with world(fresh, a=line()) as w:
         now = w.engine.clock.wall()

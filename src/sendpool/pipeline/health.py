@@ -1,6 +1,7 @@
 """Keep health: judge every few seconds, restrain who is worse than its peers, and say so.
 
-What is counted lives in memory (`pulse`); a standing is written when it changes, so that a restart goes on with it.
+What is counted lives in memory (`pulse`); a standing is written when it changes, so that a restart goes on with it, and
+so does another node: the health of a sender is kept by the node that has its connection, and by no other.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from sendpool.store.notices import Notice, write_notices
 
 log = structlog.get_logger()
 
-#: Seconds between judgements.
-EVERY = 5.0
+#: Seconds between judgements, and between looks which connections this node has.
+EVERY, LOOK = 5.0, 1.0
 CHANGED = "sendpool.sender.health-changed"
 
 
@@ -67,15 +68,44 @@ class HealthKeeper:
         self._task: asyncio.Task[None] | None = None
         #: Changes whose writing has failed.
         self._unwritten: dict[Route, Judged] = {}
+        #: Connections whose senders' health is kept here. Where one process has the database to itself, all are.
+        self._connections: set[int] = set()
 
     async def recover(self) -> None:
-        """Know who was not healthy when an earlier run ended."""
+        """Know who was not healthy when an earlier run ended, or where another node had them."""
+        if self._engine.fence.shared:
+            await self.follow()
+        else:
+            self._recall(await self._engine.database.read(load_health()))
+
+    async def follow(self) -> None:
+        """Take on the health of senders whose connections have come to this node, and leave those that have gone."""
+        if not self._engine.fence.shared or self._connections == self._engine.sending.links.keys():
+            return
+        rows, now_here = await self._engine.database.read(load_health()), set(self._engine.sending.links)
+        come, self._connections = now_here - self._connections, now_here
+        senders = self._engine.roster.senders
+        self._forget({one for one in self._known() if not self._is_here(one)})
+        self._unwritten = {route: one for route, one in self._unwritten.items() if self._is_here(route.sender_id)}
+        self._recall(row for row in rows if row.sender_id in senders and senders[row.sender_id].connection_id in come)
+
+    def _recall(self, rows: Iterable[HealthRow]) -> None:
         now = self._engine.clock.monotonic()
-        for row in await self._engine.database.read(load_health()):
+        for row in rows:
             self.standings[Route(row.sender_id, row.country)] = recalled(row, now)
             # Whose receipts were missing has brought some before.
             self._engine.sending.pulse.counting.reporting.add(row.sender_id)
         self._restrain()
+
+    def _known(self) -> set[int]:
+        """Senders of whom anything is counted or kept."""
+        return {route.sender_id for route in (*self._engine.sending.pulse.counting.routes, *self.standings)}
+
+    def _is_here(self, sender_id: int) -> bool:
+        sender = self._engine.roster.senders.get(sender_id)
+        if not self._engine.fence.shared:
+            return sender is not None
+        return sender is not None and sender.connection_id in self._connections
 
     def start(self) -> None:
         """Begin the rounds."""
@@ -88,10 +118,14 @@ class HealthKeeper:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
+        rounds = 0
         while True:
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(LOOK)
+            rounds += 1
             try:
-                await self.once()
+                await self.follow()
+                if rounds % round(EVERY / LOOK) == 0:
+                    await self.once()
             except Exception as error:  # noqa: BLE001 - the next round may do better
                 log.error("health could not be judged or written", error=str(error))
 
@@ -101,7 +135,7 @@ class HealthKeeper:
         counting, roster = engine.sending.pulse.counting, engine.roster
         if roster is not self._roster:
             self._roster, self._groups = roster, groups_of(roster)
-            self._forget({route.sender_id for route in (*counting.routes, *self.standings)} - roster.senders.keys())
+        self._forget({one for one in self._known() if not self._is_here(one)})
         if not counting.routes and not self.standings:
             return
         await self._listen(roster)
@@ -114,8 +148,22 @@ class HealthKeeper:
             engine.wake()
         changed = self._unwritten = {**self._unwritten, **changed}
         if changed:
-            await engine.settle(lambda changes: _write(changed, roster, changes.now))
+            await engine.settle(lambda changes: self._write(changed, roster, changes.now))
             self._unwritten = {}
+
+    def _write(self, changed: Mapping[Route, Judged], roster: Roster, now: int) -> Script[None]:
+        """Write what has changed, but for what another node has meanwhile: it knows better."""
+        links = self._engine.sending.links
+        epochs = {}
+        for route in changed:
+            sender = roster.senders.get(route.sender_id)
+            link = links.get(sender.connection_id) if sender is not None else None
+            if link is not None:
+                epochs[route] = link.tenure.epoch
+        if self._engine.fence.shared:
+            held = yield from self._engine.fence.held(set(epochs.values()))
+            changed = {route: one for route, one in changed.items() if epochs.get(route) in held}
+        yield from _write(changed, roster, now)
 
     async def _listen(self, roster: Roster) -> None:
         engine = self._engine

@@ -103,6 +103,8 @@ class Retention:
 
     def start(self) -> None:
         """Begin the rounds."""
+        # Another node may have kept the time meanwhile: what this one remembers would be counted twice.
+        self.lifetime = Lifetime(self._engine)
         self._task = asyncio.get_running_loop().create_task(self._run(), name="retention")
 
     async def stop(self) -> None:
