@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -210,6 +211,7 @@ async def test_one_takes_requests_and_the_other_sends(rig: Rig, postgres: Postgr
     assert {one["what"] for one in listed["differences"]} == {"settings"}
     assert [one["state"] for one in listed["leases"]] == ["held"] * 5
     pool = await taking.pool()
+    await _assert_explained_from_afar(rig, taking, pool, listed)
 
     waits = []
     for phone in rig.phones(20):
@@ -222,4 +224,43 @@ async def test_one_takes_requests_and_the_other_sends(rig: Rig, postgres: Postgr
 
     print(f"from the request to the carrier: median {sorted(waits)[10] * 1000:.0f} ms, most {max(waits) * 1000:.0f} ms")
     assert sorted(waits)[10] < 0.5
+    assert {one.system_id for one in carriers.submits()} == {"node-2"}
+
+
+async def _assert_explained_from_afar(rig: Rig, taking: Server, pool: str, listed: Any) -> None:
+    """A process that only takes requests says who runs the connections, not that they are down."""
+    runner = next(one["name"] for one in listed["nodes"] if one["role"] == "send")
+    asked = {"to": [{"address": rig.phones(1, first=99)[0], "channel": "PHONE"}], "content": {"text": "Hello"}}
+    told = await taking.call("POST", f"/v1/SenderPools/{pool}/Rehearsal", asked)
+    assert f"run by another process ({runner})" in json.dumps(told)
+
+
+async def _keeper(rig: Rig, server: Server) -> str | None:
+    """The role of the node that does what is to be done once for all."""
+    listed = await rig.command(server, "nodes")
+    name = next((one["node"] for one in listed["leases"] if one["lease"] == "keeper"), None)
+    return next((one["role"] for one in listed["nodes"] if one["name"] == name), None)
+
+
+async def test_a_process_that_only_takes_requests_is_keeper_until_one_that_sends_is_there(
+    rig: Rig, postgres: PostgresServer, carriers: Carriers
+) -> None:
+    taking = await node(1, postgres.url(), rig, carriers, 'role = "api"')
+    assert await rig.until(lambda: _keeper(rig, taking), what="somebody is keeper") == "api"
+    pool = await taking.pool()
+    body = {
+        "from": {"senderPoolId": pool},
+        "to": [{"address": phone, "channel": "PHONE"} for phone in rig.phones(3)],
+        "content": {"text": "Hello"},
+        "schedule": {"sendAt": [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3))]},
+    }
+    operation = str((await taking.call("POST", "/v1/Messages", body, 202))["operationId"])
+    assert (await taking.stats(operation))["scheduled"] == 3
+
+    # What was due is begun by it, and waits for somebody who sends.
+    await taking.wait_stats(operation, queued=3, scheduled=0)
+
+    sending = await node(2, postgres.url(), rig, carriers, 'role = "send"')
+    await taking.wait_stats(operation, 30.0, delivered=3)
+    assert await _keeper(rig, sending) == "send"
     assert {one.system_id for one in carriers.submits()} == {"node-2"}

@@ -7,7 +7,7 @@ from tests.pipeline.carriers import Carrier
 
 from sendpool.domain.closure import REFUSALS_TO_STOP
 from sendpool.domain.inflight import FAULTS_TO_STOP, FIRST_STOP
-from sendpool.domain.reasons import Reason, Remark
+from sendpool.domain.reasons import Reason, Remark, say
 from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.throughput import Bucket
 from sendpool.pipeline.conditions import condition, momentary
@@ -92,3 +92,10 @@ def test_throughput_of_a_connection_is_its_own_reason() -> None:
     link.bucket.take(1, NOW)
 
     assert momentary(_gate(), link, NOW, HORIZON) == Remark(Reason.CONNECTION_USED_UP, NOW + 1.0)
+
+
+def test_whose_connection_another_node_runs_is_not_down_and_not_unconfigured() -> None:
+    assert condition(_gate(), None, NOW, "host:7") == Remark(Reason.ELSEWHERE, about="host:7")
+    assert condition(_gate(), None, NOW, "") == Remark(Reason.UNLEASED)
+    assert condition(_gate(), None, NOW, None) == condition(None, None, NOW, "host:7") == Remark(Reason.UNCONFIGURED)
+    assert say(Reason.ELSEWHERE, about="host:7") == "Its connection is run by another process (host:7), which decides."

@@ -215,6 +215,10 @@ async def test_one_node_takes_everything_and_two_share_it(world: World) -> None:
     assert a.node.keeper
     assert not b.node.keeper
     assert all(a.node.is_elsewhere(key) == (key in world.board.of("b")) for key in CONNECTIONS)
+    assert [a.node.runner(key) for key in CONNECTIONS] == [
+        "b" if key in world.board.of("b") else "" for key in CONNECTIONS
+    ]
+    assert a.node.runner(99) is None
 
 
 async def test_a_node_that_leaves_hands_over_at_once_with_its_debts(world: World) -> None:

@@ -101,6 +101,8 @@ class NodeView(NamedTuple):
     seen_at: int
     #: By lease, what else than its own limits it has to keep, together with others: digests of named scopes.
     shared: Mapping[str, Collection[str]] = {}
+    #: What people know it by.
+    name: str = ""
 
     def is_alive(self, now: int, terms: Terms) -> bool:
         """Whether it has been heard of within the length of a lease."""

@@ -87,6 +87,8 @@ class Reason(StrEnum):
     READY = "ready", Verdict.SKIPPED, "It is ready; another is free sooner, or has served less for its weight."
     LINK_DOWN = "down", Verdict.SKIPPED, "Its connection is down[: {about}]."
     NOT_RUNNING = "not_running", Verdict.SKIPPED, "The server is not running."
+    ELSEWHERE = "elsewhere", Verdict.SKIPPED, "Its connection is run by another process[ ({about})], which decides."
+    UNLEASED = "unleased", Verdict.SKIPPED, "No process runs its connection just now; the next one to take it goes on."
     UNCONFIGURED = "unconfigured", Verdict.SKIPPED, "Its connection is not configured any more."
     DRAINING = "draining", Verdict.SKIPPED, "It, or its connection, is being drained and takes nothing new."
     STOPPED = "stopped", Verdict.SKIPPED, "Faults in a row have stopped it[ until {until}]."
@@ -140,7 +142,7 @@ class Reason(StrEnum):
 class Remark(NamedTuple):
     """What a rule says about one sender: why, until when in seconds on the caller's clock, and about what.
 
-    `about` is for a country ("DE"), the name of a scope or connection: never for an address or a text.
+    `about` is for a country ("DE"), the name of a scope, connection or node: never for an address or a text.
     """
 
     reason: Reason

@@ -13,13 +13,25 @@ _READY = Remark(Reason.READY)
 _UNCONFIGURED = Remark(Reason.UNCONFIGURED)
 
 
-def condition(gate: Gate | None, link: Link | None, now: float) -> Remark:
+def run_by(runner: str | None) -> Remark:
+    """What is said of a sender whose connection this process does not run.
+
+    *runner* is the name of the node that does; "": none does just now; None: nobody is to.
+    """
+    if runner is None:
+        return _UNCONFIGURED
+    return Remark(Reason.ELSEWHERE, about=runner) if runner else Remark(Reason.UNLEASED)
+
+
+def condition(gate: Gate | None, link: Link | None, now: float, runner: str | None = None) -> Remark:
     """What keeps a sender from taking a message at *now*, or that it is ready. Times are monotonic seconds.
+
+    *runner* says who has its connection where this process does not, as for `run_by`.
 
     What passes within a second or so (a full window, used-up throughput) is not a condition; see `momentary`.
     """
     if gate is None or link is None:
-        return _UNCONFIGURED
+        return _UNCONFIGURED if gate is None else run_by(runner)
     if link.draining or gate.sender.drained:
         return Remark(Reason.DRAINING)
     if not link.up:

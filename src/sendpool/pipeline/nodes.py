@@ -92,6 +92,8 @@ class Node:
         self._view = View(0, [], [])
         self._company = False
         self._holders: dict[str, int | None] = {}
+        #: What people know nodes by.
+        self._names: dict[int | None, str] = {}
         #: Each lease's group, as the last look has it.
         self._groups: dict[str, list[str]] = {}
         self._flaps = Flaps()
@@ -128,6 +130,14 @@ class Node:
         """Whether another node has this connection."""
         holder = self._holders.get(lease_of(connection_id))
         return holder is not None and holder != self.node_id
+
+    def runner(self, connection_id: int) -> str | None:
+        """The name of the node that runs a connection; "": none does just now; None: it has no lease."""
+        scope = lease_of(connection_id)
+        if scope not in self._holders:
+            return None
+        holder = self._holders[scope]
+        return self._names.get(holder, f"node {holder}") if self.is_elsewhere(connection_id) else ""
 
     def leaves_to(self, connection_id: int) -> bool:
         """Whether what concerns a connection is another node's to do. What nobody has is the keeper's."""
@@ -295,6 +305,7 @@ class Node:
 
     def _see(self, view: View) -> None:
         self._view = view
+        self._names = {one.node_id: one.name for one in view.nodes}
         self._company = any(one.node_id != self.node_id for one in self.alive())
         self._holders = {one.scope: None if one.is_free(view.now) else one.holder for one in view.leases}
         self._groups = {

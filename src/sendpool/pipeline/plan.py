@@ -62,6 +62,8 @@ class Planner:
         self._limiter = limiter
         self._wake = wake
         self._clock = clock
+        #: Who runs a connection that this process does not, as `conditions.run_by` takes it.
+        self.runner: Callable[[int], str | None] = lambda _connection_id: None
         #: Messages of a pool that are no rows yet.
         self.unexpanded: Callable[[int], int] = lambda _: 0
         self._timer: asyncio.TimerHandle | None = None
@@ -162,7 +164,8 @@ class Planner:
         standings = []
         for sender, member in members:
             gate, link = self.gates.get(sender.id), self.links.get(sender.connection_id)
-            remark = self.restraint.in_pool(condition(gate, link, now), pool_id, sender.id)
+            runner = self.runner(sender.connection_id) if link is None else None
+            remark = self.restraint.in_pool(condition(gate, link, now, runner), pool_id, sender.id)
             if remark.reason is Reason.READY and detail is Detail.MOMENTS and (pool_id, sender.id) not in rooms:
                 # Throughput that is used up now is free again in a moment: no time is worth a scene of its own.
                 remark = momentary(gate, link, now, HORIZON)._replace(until=None) if gate and link else remark

@@ -123,6 +123,8 @@ class Sending:
         self._departures = Departures(self._submit)
         #: Whether another node has a connection that this one has not.
         self.elsewhere: Callable[[int], bool] = lambda _connection_id: False
+        #: The name of the node that runs a connection, "" where none does just now, None where nobody is to.
+        self.runner: Callable[[int], str | None] = lambda _connection_id: None
         #: What connections can do that run elsewhere.
         self.kinds = Kinds({})
         self._halted = False

@@ -55,7 +55,7 @@ class LiveSight:
         """What lasts comes before what passes in a moment."""
         gate = self._sending.gates.get(sender.id)
         link = self._sending.links.get(sender.connection_id)
-        found = condition(gate, link, self._monotonic)
+        found = condition(gate, link, self._monotonic, self._sending.runner(sender.connection_id))
         if found.reason is Reason.READY and gate is not None and link is not None:
             found = momentary(gate, link, self._monotonic, HORIZON)
         if found.until is None:

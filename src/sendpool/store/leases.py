@@ -116,7 +116,7 @@ def load_view() -> Script[View]:
     """Nodes that have not ended, and leases, as they stand."""
     now = yield from database_clock()
     nodes = [
-        NodeView(one.node_id, one.role != "api", one.scopes.keys(), one.seen_at, _shared(one.scopes))
+        NodeView(one.node_id, one.role != "api", one.scopes.keys(), one.seen_at, _shared(one.scopes), one.name)
         for one in (yield from list_nodes())
         if one.ended_at is None
     ]
