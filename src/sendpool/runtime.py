@@ -249,9 +249,10 @@ class Runtime:
     async def _run_connections(self) -> None:
         """Open, replace and close connections so that those of open accounts run."""
         wanted = {key: it for key, it in self._wanted.items() if it[1] in self._open_accounts}
-        await self._supervisor.apply(wanted, self._scopes)
         if self._fleet is not None:
+            # First the others know: what is to be theirs, or shares a scope with theirs, stops before it is changed.
             await self._fleet.declare(wanted)
+        await self._supervisor.apply(wanted, self._scopes)
 
     def _order(self, key: bytes) -> Order:
         """What the process that hands events over has to know."""

@@ -288,6 +288,46 @@ async def test_buckets_go_on_from_where_they_stood(fresh: Path) -> None:
 
 
 @virtually
+async def test_where_a_connection_stood_is_told_though_it_is_closed_already(fresh: Path) -> None:
+    async with switchboard(fresh) as board:
+        supervisor = leased(board)
+        await board.apply(sandbox("a", NUMBER, mps=10.0))
+        (key,) = supervisor._wanted
+        await supervisor.own({key: Tenure("connection:1", 7, inf)}, Stood())
+        board.w.engine.sending.links[key].bucket.pause(board.w.engine.clock.monotonic(), 60.0)
+
+        await asyncio.wait(supervisor.give_up([key]))
+
+        assert board.links() == {}
+        assert supervisor.debts([key])[f"connection:{key}"].paused_for == pytest.approx(60.0)
+
+
+@virtually
+async def test_a_connection_that_is_given_up_because_the_file_lacks_it_is_closed_once(fresh: Path) -> None:
+    async with switchboard(fresh) as board:
+        supervisor = leased(board)
+        await board.apply(sandbox("a", NUMBER))
+        (key,) = supervisor._wanted
+        await supervisor.own({key: Tenure("connection:1", 7, inf)}, Stood())
+        connector = board.w.engine.sending.links[key].connector
+        close, closings = connector.close, []
+
+        async def slowly() -> None:
+            closings.append(key)
+            await asyncio.sleep(0.5)
+            await close()
+
+        connector.close = slowly  # type: ignore[method-assign]
+
+        closing = supervisor.give_up([key])
+        await supervisor.apply({})
+        await asyncio.wait(closing)
+
+        assert closings == [key]
+        assert board.links() == {}
+
+
+@virtually
 @pytest.mark.parametrize(
     ("stood", "full_in"),
     [(Stood({"scope:shared": BucketState(9.0, 0.0, 1.0, 0)}, 1.0), 8.0), (Stood(None), (1 + LONGEST_MESSAGE) / 10.0)],

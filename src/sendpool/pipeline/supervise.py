@@ -127,6 +127,8 @@ class Supervisor:
         self._settings: dict[int, ConnectionSettings] = {}
         #: Connections that are being closed for another node, and may come back before that is done.
         self._leaving: dict[int, asyncio.Task[None]] = {}
+        #: Of connections that were opened: where they stand may be asked for when a lease goes, and they are closed.
+        self._buckets: dict[int, Bucket] = {}
         #: Connectors of connections that run elsewhere, to take the reports that carriers post to this process.
         self._ears: dict[int, tuple[ConnectionSettings, Link]] = {}
 
@@ -142,15 +144,15 @@ class Supervisor:
         sending, clock = self._engine.sending, self._engine.clock
         sending.limiter.configure(scopes, clock.monotonic(), clock.wall())
         self._wanted = wanted
-        gone = [key for key in self._settings if key not in wanted]
+        gone = [key for key in self._settings if key not in wanted and key not in self._leaving]
         changed = [
             key
             for key, (settings, _) in wanted.items()
-            if key in self._settings and _dial(self._settings[key]) != _dial(settings)
+            if key in self._settings and key not in self._leaving and _dial(self._settings[key]) != _dial(settings)
         ]
         await asyncio.gather(*(self._close(key) for key in (*gone, *changed)))
         for key, (settings, _) in wanted.items():
-            if key in self._settings:
+            if key in self._settings:  # Also while it is being closed: it may come back.
                 sending.links[key].bucket.resize(settings.mps, settings.burst, self._engine.clock.monotonic())
                 self._settings[key] = settings
             else:
@@ -171,6 +173,7 @@ class Supervisor:
         link = Link(key, settings.name, settings.type, connector, bucket, tenure)
         self._settings[key] = settings
         self._engine.sending.links[key] = link
+        self._buckets[key] = bucket
         self._ears.pop(key, None)
         await connector.open(ConnectionInbox(self._engine, link, account_id, self._keywords_of(key)))
 
@@ -250,7 +253,7 @@ class Supervisor:
         sending, now = self._engine.sending, self._engine.clock.monotonic()
         wanted = set(keys)
         shared = {name for key in wanted if key in self._wanted for name in _scopes_of(self._wanted[key][0])}
-        found = {connection_key(key): sending.links[key].bucket.state(now) for key in wanted if key in sending.links}
+        found = {connection_key(key): self._buckets[key].state(now) for key in wanted if key in self._buckets}
         for gate in sending.gates.values():
             if gate.sender.connection_id in wanted:
                 found[sender_key(gate.sender.id)] = gate.bucket.state(now)
