@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 #: The number of the platform's own script.
 NUMBER_ID, WHATSAPP, SMS = "1065", "+12034458910", "+12034458911"
+#: What users are told of a free message to somebody who has not written to us.
+OUTSIDE_WINDOW = 63016
 TOKEN, APP_SECRET, VERIFY_TOKEN = "journey-token", "journey-app-secret", "journey-verify-token"
 
 Platforms = Callable[..., Awaitable[WhatsAppPlatform]]
@@ -42,6 +45,7 @@ def connection(platform: WhatsAppPlatform) -> str:
     return (
         f'[[connections]]\nname = "meta"\ntype = "whatsapp"\nbase_url = "{platform.url}"\naccess_token = "{TOKEN}"\n'
         f'app_secret = "{APP_SECRET}"\nverify_token = "{VERIFY_TOKEN}"\nreconnect_min = 0.1\nreconnect_max = 0.5\n'
+        f'window_template = {{ name = "notice", language = "en_US" }}\n'
         f'[[connections.senders]]\nchannel = "WHATSAPP"\naddress = "{WHATSAPP}"\nphone_number_id = "{NUMBER_ID}"\n'
     )
 
@@ -89,8 +93,10 @@ async def test_messages_are_delivered_once_though_answers_get_lost_and_the_webho
     assert [(one["address"], one["channel"]) for one in heard["to"]] == [(WHATSAPP, "WHATSAPP")]
 
 
-async def test_whatsapp_takes_what_sms_could_not_deliver(rig: Rig, platforms: Platforms) -> None:
-    platform = await platforms()
+async def test_whatsapp_takes_what_sms_could_not_deliver_as_a_template_where_it_must(
+    rig: Rig, platforms: Platforms
+) -> None:
+    platform = await platforms("closed-window", templates=("notice",))
     centre = await rig.centre(Refuse(status="0x0b", always=True))
     server = await serve(rig, platform, rig.smpp("carrier", centre.port, [(SMS, 100)]))
     await rig.linked(centre)
@@ -100,5 +106,7 @@ async def test_whatsapp_takes_what_sms_could_not_deliver(rig: Rig, platforms: Pl
     await server.wait_stats(operation, delivered=5)
 
     for message in await server.fetch_all(operation):
-        assert tried(message) == [("SMS", "FAILED"), ("WHATSAPP", "DELIVERED")]
+        assert tried(message) == [("SMS", "FAILED"), ("WHATSAPP", "UNDELIVERED"), ("WHATSAPP", "DELIVERED")]
+        assert message["attempts"][1]["error"]["code"] == OUTSIDE_WINDOW
+    assert Counter(one.kind for one in platform.messages) == {"text": 5, "template": 5}
     assert platform.totals().delivered == 5

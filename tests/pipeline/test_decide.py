@@ -17,13 +17,15 @@ from tests.pipeline.worlds import Line, everyone, virtually, world
 
 from sendpool.connectors.base import CarrierId, ReceiptState, Uncertain
 from sendpool.domain.decision import Trigger
-from sendpool.domain.failures import FailureClass, by_rule
+from sendpool.domain.failures import FailureClass, Repair, by_rule
 from sendpool.domain.message import Category
 from sendpool.domain.policy import OpenOutcome, PoolRules
 from sendpool.domain.request import PoolOrigin
 from sendpool.domain.routing import LONGEST_DOUBT
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import AttemptState, MessageState
+from sendpool.domain.throughput import Bucket
+from sendpool.pipeline.links import Gate
 from sendpool.pipeline.settle import Result
 from sendpool.store.history import MessagePlace
 from sendpool.store.pools import delete_pool, remove_member
@@ -31,8 +33,8 @@ from sendpool.store.redaction import Redaction, redact_message
 from sendpool.testing.store_rows import AT
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "failover.json").read_text(encoding="utf-8"))["vectors"]
-#: Those that the send stage carries out (a throttled row goes back to where it stood), and one whose repair it lacks.
-ELSEWHERE = {"1": "test_send.py", "2": "test_send.py", "8": "no connector repairs yet"}
+#: Those that the send stage carries out: a throttled row goes back to where it stood.
+ELSEWHERE = {"1": "test_send.py", "2": "test_send.py"}
 KEY = 1000
 
 _AFTER_ACCEPTANCE = {
@@ -65,6 +67,9 @@ class Vector:
             filtered_may_fall_back=policy.get("filtered_may_fall_back", False),
         )
         self.ledger = Ledger(path, members, rules)
+        for sender in self.ledger.roster.senders.values() if "repairs" in vector else ():
+            gate = self.ledger.engine.sending.gates[sender.id] = Gate(sender, Bucket(sender.mps), {})
+            gate.repairs = frozenset(map(Repair, vector["repairs"]))
         self.plan = [Channel(channel) for channel in vector["plan"]]
         letters = "".join("E" if channel is Channel.EMAIL else channel.value[0] for channel in self.plan)
         validity = 600 if policy["category"] == "otp" else 172_800

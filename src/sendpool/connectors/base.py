@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 import msgspec
 import structlog
 
-from sendpool.domain.failures import FailureClass
+from sendpool.domain.failures import FailureClass, Repair
 from sendpool.domain.keywords import Keywords
 from sendpool.domain.limits import Limits
 from sendpool.domain.message import Category, Content
@@ -106,6 +106,8 @@ class Submission(NamedTuple):
     public_id: str = ""
     #: The recipient's name beside an email address, where the request gave one.
     name: str | None = None
+    #: The changed form to send it in, since the carrier refused it as it is; only for connectors that repair.
+    repair: Repair | None = None
 
 
 class CarrierId(NamedTuple):
@@ -320,6 +322,15 @@ class NamesAttempts(Protocol):
         """The carrier id of the attempt that `Submission.public_id` names, whatever became of it, also after a restart:
         its receipts are recognised by it, and one of unknown fate can be taken back.
         """
+
+
+@runtime_checkable
+class RepairsContent(Protocol):
+    """A connector that can send in a changed form what its carrier refuses as it is."""
+
+    @staticmethod
+    def repairs(settings: ConnectionSettings, sender: SenderSettings) -> frozenset[Repair]:
+        """The forms that a sender of a connection has by their settings, which have been checked."""
 
 
 class OneByOne(ABC):

@@ -84,6 +84,8 @@ FIRST_REPEAT = 0.5
 #: Seconds between further tries on a channel after passing faults, and after an absent recipient.
 FAULT_BACKOFF = (2.0, 8.0, 30.0, 120.0, 900.0)
 ABSENT_BACKOFF = (600.0, 1800.0, 7200.0, 28_800.0)
+#: The row of the failover table by which what was refused as it was goes out once more in another form.
+REPAIR_RULE = "15"
 #: Seconds before a throttled message is due again where the carrier names no time: per pair it grows by 4, else by 2.
 PAIR_BACKOFF, SCOPE_BACKOFF, LONGEST_SCOPE_BACKOFF = 4.0, 2.0, 60.0
 #: Seconds at most to wait for proof before a message of unknown fate takes the next channel, if its policy says so.
@@ -253,7 +255,7 @@ def _repaired(case: Case) -> Later | None:
     repair = case.found.repair
     if repair is None or repair not in case.message.repairs or not case.may_try_here:
         return None
-    return Later("15", case.now, case.tried.sender_id, repair=repair)
+    return Later(REPAIR_RULE, case.now, case.tried.sender_id, repair=repair)
 
 
 def _repeat_at_once(case: Case, same: SameSender) -> Later | None:

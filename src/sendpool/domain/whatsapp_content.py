@@ -18,6 +18,8 @@ LARGEST_MODULE = 65_536
 LONGEST_TEXT = 4_096
 #: Characters below a picture, film or document.
 LONGEST_CAPTION = 1_024
+#: Characters of a parameter of a template.
+LONGEST_PARAMETER = 1_024
 
 #: What a file is, by the end of its name; anything else is a document.
 _KINDS = {
@@ -38,7 +40,7 @@ Id = Annotated[str, Meta(min_length=1, max_length=256)]
 Name = Annotated[str, Meta(min_length=1, max_length=512)]
 Url = Annotated[str, Meta(min_length=1, max_length=2048, pattern="^https?://")]
 #: Parameters of templates have one line, and no five blanks in a row.
-Line = Annotated[str, Meta(min_length=1, max_length=1024, pattern=r"^(?!.* {5})[^\n\t]*\Z")]
+Line = Annotated[str, Meta(min_length=1, max_length=LONGEST_PARAMETER, pattern=r"^(?!.* {5})[^\n\t]*\Z")]
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from sendpool.domain.bounded import Asked, BoundOffer, Held, deal_bounded
 from sendpool.domain.dealing import Dealt, Offer, References, deal
+from sendpool.domain.failures import Repair
 from sendpool.domain.low_water import LowWater, Passed
 from sendpool.domain.message import Category, at_step
 from sendpool.domain.quarantine import Place
@@ -20,6 +21,7 @@ from sendpool.pipeline.consent import Addressee, Consent
 from sendpool.pipeline.countries import country_of
 from sendpool.pipeline.limiting import Limiter
 from sendpool.pipeline.quarantine import Quarantine
+from sendpool.pipeline.repair import repair_of
 from sendpool.pipeline.settle import SUPERSEDED
 from sendpool.pipeline.zones import zones_of
 from sendpool.store.attempts import PastAttempt, load_past
@@ -101,6 +103,8 @@ class Started(NamedTuple):
     variables: Mapping[str, str] | None = None
     #: Of the tenure of its connection under which it was started.
     epoch: int = 0
+    #: The changed form to send it in, as was decided after an earlier attempt.
+    repair: Repair | None = None
 
 
 class Claimed(NamedTuple):
@@ -341,6 +345,7 @@ def _start(
             contexts[row.operation_id],
             _repeated(past.get(row.message_id, ()), one.offer.sender_id) or row.attempts + 1,
             epoch=one.offer.link.epoch,
+            repair=repair_of(past.get(row.message_id, ()), row.step),
         )
         for one in dealt
     ]

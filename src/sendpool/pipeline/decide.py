@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import ceil, inf
 from typing import NamedTuple
 
+import msgspec
+
 from sendpool.domain.consent import SPACE_OF_LETTER, OptOut, person, scope_of
 from sendpool.domain.dealing import step_cost
 from sendpool.domain.decision import (
@@ -25,7 +27,7 @@ from sendpool.domain.decision import (
     is_closed,
 )
 from sendpool.domain.event_types import ATTEMPT_ENDED, LATE_RECEIPT
-from sendpool.domain.failures import TABLE_VERSION, Classified, FailureClass, by_rule, of_class
+from sendpool.domain.failures import TABLE_VERSION, Classified, FailureClass, Repair, by_rule, of_class
 from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, Category, at_step
 from sendpool.domain.policy import Policy, policy_for
 from sendpool.domain.preference import in_time
@@ -38,6 +40,7 @@ from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.consent import RULE as SUPPRESSED
 from sendpool.pipeline.consent import Addressee, Consent
 from sendpool.pipeline.lanes import entry
+from sendpool.pipeline.repair import repair_of
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.settle import ONCE_AMBIGUOUS, SUBMITTED, SUPERSEDED, Changes, Ending, Revoke
 from sendpool.store.attempts import AttemptChange, PastAttempt, load_past
@@ -73,6 +76,8 @@ class Bench(NamedTuple):
     free_at: Callable[[int], float]
     #: Whether a connection can take back what it has submitted.
     revocable: Callable[[int], bool]
+    #: The changed forms in which a sender can send what its carrier refuses as it is.
+    repairs: Callable[[int], frozenset[Repair]]
     #: Whether a sender may reach an address, as far as we were told.
     reaches: Callable[[int, str], bool]
     #: Whether it means nothing that an attempt by a sender, started at a time in microseconds, has no receipt.
@@ -163,6 +168,7 @@ def _decide_one(
     ended.state, ended.marks = int(ending.state), marks
     ended.failure, ended.code, ended.rule = ending.failure, ending.code, ending.rule
     facts = facts_of(message, past, attempt.connection_id, bench, suppressed=suppressed)
+    facts = msgspec.structs.replace(facts, repairs=_repairs_left(ended, past, bench))
     found = by_rule(ending.rule) if ending.rule else of_class(ending.failure)
     index = sum(1 for one in past[:place] if one.state != AttemptState.WITHDRAWN)
     expires_at = None if ending.expires_at is None else ending.expires_at / 1e6
@@ -250,6 +256,12 @@ def facts_of(
             if (sender := bench.roster.senders.get(one.sender_id)) is None or not sender.active
         ),
     )
+
+
+def _repairs_left(ended: PastAttempt, past: Sequence[PastAttempt], bench: Bench) -> frozenset[Repair]:
+    """The changed forms in which the sender of an attempt could send its message; none after one was tried there."""
+    tried = repair_of(past, ended.step) is not None
+    return frozenset() if tried else bench.repairs(ended.sender_id)
 
 
 def later_steps(message: Standing | AskingRow, past: Sequence[PastAttempt], roster: Roster, pool_id: int) -> list[int]:

@@ -612,10 +612,11 @@ class Engine:
     def bench(self, now: int, roster: Roster | None = None) -> Bench:
         """What decisions may look at."""
         sending = self.sending
-        links = (sending.revocable, sending.reaches, self.listener.says_nothing, self.planner.restraint.restrains)
+        restrains, says_nothing = self.planner.restraint.restrains, self.listener.says_nothing
         rules = (self._fallback_rank, self.consent, self.retries)
+        whom = (sending.revocable, sending.repairs, sending.reaches, says_nothing, restrains)
         times = (now, self.clock.monotonic())
-        return Bench(roster or self.roster, self.book, sending.free_at, *links, *rules, *times, Counter(), [], {})
+        return Bench(roster or self.roster, self.book, sending.free_at, *whom, *rules, *times, Counter(), [], {})
 
     def _fallback_rank(self, pool_id: int, category: Category, cost: int) -> int:
         """Commits come one after another, so that these flows need no lock; of the fair clock only a number is read."""

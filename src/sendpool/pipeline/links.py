@@ -8,6 +8,7 @@ from typing import Any
 
 from sendpool.connectors.base import Connector, KnowsCapabilities, NamesAttempts
 from sendpool.domain.closure import Closure
+from sendpool.domain.failures import Repair
 from sendpool.domain.fairness import RoundRobin
 from sendpool.domain.inflight import Flights
 from sendpool.domain.message import Content
@@ -99,6 +100,8 @@ class Gate:
         self.sender = sender
         self.bucket = bucket
         self.options = options
+        #: The changed forms in which it can send what its carrier refuses as it is.
+        self.repairs: frozenset[Repair] = frozenset()
         self.flights = Flights()
         #: What its health keeps from it, and of which countries; None: nothing.
         self.health: Remark | None = None

@@ -30,7 +30,7 @@ from sendpool.connectors.base import (
 from sendpool.domain import ids
 from sendpool.domain.closure import is_of_account, is_senders_fault
 from sendpool.domain.dealing import References
-from sendpool.domain.failures import FailureClass, by_rule
+from sendpool.domain.failures import FailureClass, Repair, by_rule
 from sendpool.domain.inflight import is_firm, is_route_fault
 from sendpool.domain.message import Category, Content, at_step, on_channel
 from sendpool.domain.policy import policy_for
@@ -255,6 +255,7 @@ class Sending:
             terms.category,
             _public_id(started) if terms.named else "",
             started.name,
+            started.repair,
         )
 
     def _terms(self, started: Started, channel: Channel, link: Link) -> _Terms:
@@ -601,6 +602,11 @@ class Sending:
         """Whether a connection can take back what it has submitted."""
         link = self.links.get(connection_id)
         return isinstance(link.connector, CanRevoke) if link is not None else self.kinds.can_revoke(connection_id)
+
+    def repairs(self, sender_id: int) -> frozenset[Repair]:
+        """The changed forms in which a sender can send what its carrier refuses as it is."""
+        gate = self.gates.get(sender_id)
+        return gate.repairs if gate is not None else frozenset()
 
     def reaches(self, sender_id: int, address: str) -> bool:
         """Whether a sender may reach an address: everybody does whom nobody has said otherwise of."""

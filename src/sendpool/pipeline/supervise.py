@@ -35,6 +35,7 @@ from sendpool.pipeline.limiting import connection_key, scope_key, sender_key
 from sendpool.pipeline.links import Gate, Link
 from sendpool.pipeline.numbers import OutOfNumbers
 from sendpool.pipeline.receive import Arrival
+from sendpool.pipeline.repair import repairs_of
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.tidings import Tidings
 
@@ -280,6 +281,7 @@ class Supervisor:
                 gate.bucket.resize(sender.mps, sender.burst, now)
             gate.sender, gate.options = sender, options
             settings = self._wanted[sender.connection_id][0] if sender.connection_id in self._wanted else None
+            gate.repairs = repairs_of(settings, own) if settings is not None and own is not None else frozenset()
             gate.bounds = None if settings is None else self._engine.limiter.bounds_of(sender, own, settings, now)
         drained = Counter(
             sender.connection_id for sender in roster.senders.values() if sender.active and sender.drained

@@ -23,6 +23,7 @@ from sendpool.connectors.base import (
 from sendpool.connectors.whatsapp.content import UNFIT_CONTENT
 from sendpool.connectors.whatsapp.requests import UNFIT_ADDRESS
 from sendpool.domain.failures import FailureClass as F
+from sendpool.domain.failures import Repair
 from sendpool.domain.message import Content
 from sendpool.domain.sender import Channel
 
@@ -134,6 +135,19 @@ async def test_a_status_before_the_answer_is_a_receipt_all_the_same(rehearse: Re
 
     assert outcome == CarrierId(rig.submission().public_id)
     assert ReceiptState.DELIVERED in states(rig)
+
+
+async def test_what_is_refused_outside_the_window_arrives_as_a_template(rehearse: Rehearse) -> None:
+    rig = await rehearse("closed-window at_once=true", templates=("notice",))
+    connector = await rig.opened(window_template={"name": "notice"})
+
+    refused = await rig.outcome(connector)
+    taken = await rig.outcome(connector, rig.submission(n=2, repair=Repair.TEMPLATE))
+
+    assert refused == Rejected(F.CONTENT, "131047", "message", "whatsapp/131047")
+    assert isinstance(taken, CarrierId)
+    assert [message.kind for message in rig.platform.messages] == ["text", "template"]
+    await rig.inbox.wait_for(lambda inbox: ReceiptState.DELIVERED in [one.state for one in inbox.stored])
 
 
 async def test_more_than_200_a_second_go_over_connections_that_are_kept(rehearse: Rehearse) -> None:

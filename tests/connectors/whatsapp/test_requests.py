@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sendpool.connectors.base import AttemptKey, Submission
-from sendpool.connectors.whatsapp.content import UNFIT_CONTENT, UnfitSubmission, message_object
+from sendpool.connectors.whatsapp.content import (
+    OUTSIDE_WINDOW,
+    UNFIT_CONTENT,
+    UnfitSubmission,
+    as_template,
+    message_object,
+)
 from sendpool.connectors.whatsapp.requests import UNFIT_ADDRESS, Requests, digits_of, secret_proof
-from sendpool.connectors.whatsapp.settings import WhatsAppSettings
+from sendpool.connectors.whatsapp.settings import WhatsAppSettings, WindowTemplate
+from sendpool.domain.failures import Repair
 from sendpool.domain.message import Content, on_channel
 from sendpool.domain.sender import Channel
+from sendpool.domain.whatsapp_content import check_module
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -150,6 +158,60 @@ def test_what_breaks_a_limit_is_refused_here(content: Content) -> None:
         message_object(content)
 
     assert unfit.value.outcome == UNFIT_CONTENT
+
+
+NOTICE = WindowTemplate(name="notice", language="de")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (Content(text="Your order\nis on\tits way"), "Your order is on its way"),
+        (Content(text="a          b"), "a    b"),
+        (Content(text="Look", media=("https://m.example/1.jpg",)), "Look https://m.example/1.jpg"),
+        (Content(rich={"text": {"body": "Hi", "preview_url": True}}), "Hi"),
+        (Content(rich={"interactive": {"type": "button", "body": {"text": "Ok?"}}}), "Ok?"),
+    ],
+    ids=["lines", "blanks", "file", "module", "buttons"],
+)
+def test_a_text_becomes_the_parameter_of_a_template(content: Content, words: str) -> None:
+    kind, said = as_template(content, NOTICE)
+
+    assert kind == "template"
+    assert said == {
+        "name": "notice",
+        "language": {"code": "de"},
+        "components": [{"type": "body", "parameters": [{"type": "text", "text": words}]}],
+    }
+    check_module({kind: said})
+
+
+def test_a_template_may_name_its_parameter_or_have_none() -> None:
+    named = as_template(Content(text="Hi"), WindowTemplate(name="n", parameter_name="words"))[1]
+    fixed = as_template(Content(rich={"image": {"id": "1"}}), WindowTemplate(name="n", text=False))[1]
+
+    assert named["components"][0]["parameters"] == [{"type": "text", "parameter_name": "words", "text": "Hi"}]
+    assert fixed == {"name": "n", "language": {"code": "en_US"}}
+
+
+@pytest.mark.parametrize("content", [Content(rich={"image": {"id": "1"}}), Content(text="x" * 1025), Content(text=" ")])
+def test_what_no_template_can_say_stays_outside_the_window(content: Content) -> None:
+    with pytest.raises(UnfitSubmission) as unfit:
+        as_template(content, NOTICE)
+
+    assert unfit.value.outcome == OUTSIDE_WINDOW
+
+
+def test_only_an_attempt_that_repairs_becomes_a_template_that_of_the_number_first() -> None:
+    requests = Requests(WhatsAppSettings(access_token="t", window_template=NOTICE))
+    plain = submission(Content(text="Hi"))
+    repairing = plain._replace(repair=Repair.TEMPLATE)
+    own = repairing._replace(options={"phone_number_id": 7, "window_template": {"name": "own"}})
+
+    said = [json.loads(requests.message(one).body) for one in (plain, repairing, own, plain)]
+
+    assert [one["type"] for one in said] == ["text", "template", "template", "text"]
+    assert [one["template"]["name"] for one in said[1:3]] == ["notice", "own"]
 
 
 @pytest.mark.parametrize("address", ["447700900123", "+0447700900123", "+1", "", "a@b.example", "+٤٤٧٧٠٠٩٠٠١٢٣"])

@@ -10,7 +10,9 @@ from sendpool.connectors.base import ConnectionSettings, SenderSettings
 from sendpool.connectors.registry import available, connector_type
 from sendpool.connectors.whatsapp.connector import WhatsAppConnector
 from sendpool.connectors.whatsapp.settings import read_settings
+from sendpool.domain.failures import Repair
 from sendpool.domain.sender import Channel
+from sendpool.pipeline.repair import repairs_of
 
 
 def settings(sender: dict[str, Any] | None = None, **options: Any) -> ConnectionSettings:
@@ -46,6 +48,18 @@ def test_a_provider_may_stand_in_for_meta_with_a_path() -> None:
     assert read_settings(settings(base_url="https://waba.example/meta/")).root == "https://waba.example/meta/v23.0"
 
 
+def test_who_names_a_template_can_repair_with_it() -> None:
+    template = {"name": "notice"}
+    of_number = settings({"options": {"phone_number_id": 1, "window_template": template}})
+
+    assert repairs_of(of_number, of_number.senders[0]) == {Repair.TEMPLATE}
+    of_connection = settings(window_template=template)
+    assert repairs_of(of_connection, of_connection.senders[0]) == {Repair.TEMPLATE}
+    assert repairs_of(settings(), settings().senders[0]) == frozenset()
+    assert repairs_of(ConnectionSettings(name="a", type="sandbox"), settings().senders[0]) == frozenset()
+    assert repairs_of(ConnectionSettings(name="a", type="gone"), settings().senders[0]) == frozenset()
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -57,6 +71,7 @@ def test_a_provider_may_stand_in_for_meta_with_a_path() -> None:
         ({"business_account_id": "WABA"}, "key 'business_account_id'"),
         ({"prove_secret": True}, "key 'prove_secret': there is no app_secret"),
         ({"reconnect_min": 5, "reconnect_max": 1}, "key 'reconnect_max'"),
+        ({"window_template": {"language": "de"}}, "key 'window_template.name': it is missing"),
         ({"window": 0}, "key 'window'"),
         ({"token": "t"}, "key 'token': not a setting here; known are access_token"),
         ({"sender": {"channel": Channel.SMS}}, "sender +12034458910: key 'channel'"),

@@ -15,6 +15,7 @@ from sendpool.connectors.base import (
     ConnectionSettings,
     Inbox,
     Outcome,
+    SenderSettings,
     Submission,
     Unavailable,
     Uncertain,
@@ -25,6 +26,7 @@ from sendpool.connectors.whatsapp.content import UnfitSubmission
 from sendpool.connectors.whatsapp.replies import judge
 from sendpool.connectors.whatsapp.requests import Requests
 from sendpool.connectors.whatsapp.settings import DEFAULT_WINDOW, number_options, read_settings
+from sendpool.domain.failures import Repair
 
 log = structlog.get_logger(__name__)
 
@@ -95,6 +97,12 @@ class WhatsAppConnector(WebConnector):
         be known only from the answer.
         """
         return public_id
+
+    @staticmethod
+    def repairs(settings: ConnectionSettings, sender: SenderSettings) -> frozenset[Repair]:
+        """A template for texts outside the 24 hours, where the connection or the number names one."""
+        has_one = "window_template" in settings.options or "window_template" in sender.options
+        return frozenset({Repair.TEMPLATE} if has_one else ())
 
     async def send(self, submission: Submission) -> Outcome:
         """Post the message, once: the platform knows no repeats, so one without an answer stays in doubt."""

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from sendpool.connectors.base import Rejected
+from sendpool.connectors.whatsapp.settings import WindowTemplate
 from sendpool.domain.failures import FailureClass
 from sendpool.domain.message import Content
-from sendpool.domain.whatsapp_content import LONGEST_CAPTION, LONGEST_TEXT, check_module, kind_of_file
+from sendpool.domain.whatsapp_content import (
+    LONGEST_CAPTION,
+    LONGEST_PARAMETER,
+    LONGEST_TEXT,
+    check_module,
+    kind_of_file,
+)
 
 #: The content breaks a limit of the platform.
 UNFIT_CONTENT = Rejected(FailureClass.CONTENT, "unfit_content", "message")
+#: The content has no words that a template could say, so that it stays what the platform has refused.
+OUTSIDE_WINDOW = Rejected(FailureClass.CONTENT, "131047", "message", "whatsapp/131047")
 
 
 class UnfitSubmission(Exception):
@@ -36,6 +46,32 @@ def message_object(content: Content, *, preview: bool = False) -> tuple[str, dic
         if found is not None:
             return found
     return _of_text("\n".join(filter(None, (content.text, *content.media))), preview=preview)
+
+
+def as_template(content: Content, template: WindowTemplate) -> tuple[str, dict[str, Any]]:
+    """What *content* says in *template*, which may be sent at any time. Raises `UnfitSubmission`.
+
+    A parameter of a template has one line, and no five blanks in a row.
+    """
+    said: dict[str, Any] = {"name": template.name, "language": {"code": template.language}}
+    if template.text:
+        words = re.sub(r" {5,}", "    ", re.sub(r"[^\S ]+", " ", _words(content))).strip()
+        if not 0 < len(words) <= LONGEST_PARAMETER:
+            raise UnfitSubmission(OUTSIDE_WINDOW)
+        named = {"parameter_name": template.parameter_name} if template.parameter_name else {}
+        said["components"] = [{"type": "body", "parameters": [{"type": "text", **named, "text": words}]}]
+    return "template", said
+
+
+def _words(content: Content) -> str:
+    """A content's text with the URLs of its files; that of a module where it is a text or a message to act on."""
+    if content.rich is None:
+        return " ".join(filter(None, (content.text, *content.media)))
+    for kind in ("text", "interactive"):
+        body = (content.rich.get(kind) or {}).get("body", "")
+        if body:
+            return str(body["text"] if kind == "interactive" else body)
+    return ""
 
 
 def _of_module(module: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from sendpool.connectors.base import Rejected, Submission
-from sendpool.connectors.whatsapp.content import UnfitSubmission, message_object
-from sendpool.connectors.whatsapp.settings import WhatsAppSettings, number_options
-from sendpool.domain.failures import FailureClass
+from sendpool.connectors.whatsapp.content import UnfitSubmission, as_template, message_object
+from sendpool.connectors.whatsapp.settings import NumberOptions, WhatsAppSettings, WindowTemplate, number_options
+from sendpool.domain.failures import FailureClass, Repair
 from sendpool.domain.message import Content
 
 #: Contents remembered as JSON; a campaign has one, so this only bounds memory.
@@ -40,38 +40,45 @@ class Requests:
             if settings.prove_secret
             else ""
         )
-        self._contents: dict[Content, bytes] = {}
-        self._senders: dict[str, tuple[Mapping[str, Any], str]] = {}
+        self._template = settings.window_template
+        self._contents: dict[tuple[Content, WindowTemplate | None], bytes] = {}
+        self._senders: dict[str, tuple[Mapping[str, Any], NumberOptions]] = {}
 
     def message(self, submission: Submission) -> Post:
         """The message of an attempt. Raises `UnfitSubmission`."""
         digits = digits_of(submission.recipient)
         if digits is None:
             raise UnfitSubmission(UNFIT_ADDRESS)
-        said = self._contents.get(submission.content) or self._write_content(submission.content)
+        number = self._number_of(submission.sender, submission.options)
+        said = self._said(submission, number)
         body = (
             b'{"messaging_product":"whatsapp","recipient_type":"individual","to":"%s",%s,'
             b'"biz_opaque_callback_data":"%s"}' % (digits.encode(), said, submission.public_id.encode())
         )
-        number = self._number_of(submission.sender, submission.options)
-        return Post(f"{self._root}/{number}/messages{self._proof}", body)
+        return Post(f"{self._root}/{number.phone_number_id}/messages{self._proof}", body)
 
     def sign_of_life(self) -> str:
         """A URL that the host answers, whatever it says, and that counts against no limit."""
         return f"{self._base}/"
 
-    def _write_content(self, content: Content) -> bytes:
-        kind, said = message_object(content, preview=self._preview)
-        written = b'"type":"%s","%s":%s' % (kind.encode(), kind.encode(), msgspec.json.encode(said))
-        if len(self._contents) >= _REMEMBERED:
-            self._contents.clear()
-        self._contents[content] = written
+    def _said(self, submission: Submission, number: NumberOptions) -> bytes:
+        """Type and object of a message as JSON, written once for all who get the same."""
+        template = number.window_template or self._template if submission.repair is Repair.TEMPLATE else None
+        key = (submission.content, template)
+        written = self._contents.get(key)
+        if written is None:
+            content = submission.content
+            kind, said = as_template(content, template) if template else message_object(content, preview=self._preview)
+            written = b'"type":"%s","%s":%s' % (kind.encode(), kind.encode(), msgspec.json.encode(said))
+            if len(self._contents) >= _REMEMBERED:
+                self._contents.clear()
+            self._contents[key] = written
         return written
 
-    def _number_of(self, sender: str, options: Mapping[str, Any]) -> str:
+    def _number_of(self, sender: str, options: Mapping[str, Any]) -> NumberOptions:
         known = self._senders.get(sender)
         if known is None or known[0] is not options:
-            known = self._senders[sender] = (options, str(number_options(options).phone_number_id))
+            known = self._senders[sender] = (options, number_options(options))
         return known[1]
 
 

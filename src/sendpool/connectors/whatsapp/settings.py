@@ -13,6 +13,7 @@ from msgspec import Meta
 from sendpool.connectors.base import ConnectionSettings, SenderSettings
 from sendpool.connectors.web import read_options
 from sendpool.domain.sender import Channel
+from sendpool.domain.whatsapp_content import Name
 
 #: Messages unanswered at a time, where the configuration says nothing: at 1 s an answer enough for the 80 a second
 #: of one number.
@@ -22,6 +23,17 @@ HOST = "https://graph.facebook.com"
 Seconds = Annotated[float, Meta(gt=0, le=86400)]
 #: Ids are digits; a file may write them without quotes.
 Id = Annotated[str, Meta(pattern=r"^[0-9]{1,32}\Z")] | Annotated[int, Meta(gt=0)]
+
+
+class WindowTemplate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An approved template in which a text goes to somebody who has not written to us for 24 hours."""
+
+    name: Name
+    language: Annotated[str, Meta(min_length=2, max_length=15)] = "en_US"
+    #: Its body has one parameter, which the text becomes; False: it says the same to everybody.
+    text: bool = True
+    #: How that parameter is called, where the template names its parameters.
+    parameter_name: Name | None = None
 
 
 class WhatsAppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,6 +55,8 @@ class WhatsAppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     prove_secret: bool = False
     #: Let phones show a preview of the first link in a text.
     preview_urls: bool = False
+    #: What a free text becomes that the platform refuses because the person has not written to us; None: nothing.
+    window_template: WindowTemplate | None = None
     connect_timeout: Seconds = 5.0
     #: Seconds for one request.
     response_timeout: Seconds = 30.0
@@ -67,6 +81,8 @@ class NumberOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     #: The API's id of the number.
     phone_number_id: Id
+    #: The number's own; None: the connection's.
+    window_template: WindowTemplate | None = None
 
 
 def read_settings(settings: ConnectionSettings) -> WhatsAppSettings:
