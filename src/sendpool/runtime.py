@@ -9,7 +9,7 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from ipaddress import ip_network
 from typing import Protocol
@@ -28,6 +28,7 @@ from sendpool.api.rates import RequestRates
 from sendpool.api.services import Services
 from sendpool.config import Config, ConfigError
 from sendpool.config.places import command_socket, database_of, secret_key
+from sendpool.connectors.base import SenderSettings
 from sendpool.failpoints import reach
 from sendpool.metrics import Metrics
 from sendpool.pipeline.cancel import cancel
@@ -35,9 +36,10 @@ from sendpool.pipeline.capability import CapabilityLoop
 from sendpool.pipeline.duties import Duties
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.explain import explain_message
+from sendpool.pipeline.find import Finder
 from sendpool.pipeline.fleet import Fleet
 from sendpool.pipeline.health import HealthKeeper
-from sendpool.pipeline.inventory import UnknownAccount, Wanted, take_inventory
+from sendpool.pipeline.inventory import UnknownAccount, Wanted, finds_senders, take_inventory
 from sendpool.pipeline.notify.process import NotifierProcess, Order
 from sendpool.pipeline.outlook import Outlook
 from sendpool.pipeline.rehearse import rehearse
@@ -89,6 +91,8 @@ class Runtime:
         self._reloading: asyncio.Task[None] | None = None
         #: A changed file and a command do not change what runs at the same time.
         self._applying = asyncio.Lock()
+        #: Senders that carriers have told of, by account and name of the connection.
+        self._found: dict[tuple[int, str], Sequence[SenderSettings]] = {}
 
     async def run(self) -> int:
         """Serve until SIGTERM or SIGINT; returns the exit status."""
@@ -139,6 +143,8 @@ class Runtime:
         sweeper.start()
         capability.start()
         health.start()
+        finder = Finder(engine, self._take_over_found, self._finds)
+        finder.start()
         if self._fleet is None:
             duties.keep(True)
         commands = self._commands(database, key)
@@ -152,7 +158,7 @@ class Runtime:
         await self._until_stopped(serving)
         self._ready = False
         await commands.close()
-        return await self._drain(web, serving, sweeper, duties, capability, revoker, health)
+        return await self._drain(web, serving, sweeper, duties, capability, revoker, health, finder)
 
     async def _until_stopped(self, serving: asyncio.Task[None]) -> None:
         stopped = asyncio.create_task(self._stopped.wait())
@@ -232,6 +238,7 @@ class Runtime:
                     config.pools,
                     config.scopes,
                     self._node_id(),
+                    self._found,
                 )
             )
         except UnknownAccount as error:
@@ -253,6 +260,20 @@ class Runtime:
             # First the others know: what is to be theirs, or shares a scope with theirs, stops before it is changed.
             await self._fleet.declare(wanted)
         await self._supervisor.apply(wanted, self._scopes)
+
+    def _finds(self, connection_id: int) -> bool:
+        return connection_id in self._wanted and finds_senders(self._wanted[connection_id][0])
+
+    async def _take_over_found(self, connection_id: int, senders: Sequence[SenderSettings]) -> None:
+        """A carrier tells which senders a connection has."""
+        async with self._applying:
+            if connection_id not in self._wanted:
+                return
+            settings, account_id = self._wanted[connection_id]
+            self._found[account_id, settings.name] = senders
+            self._wanted = await self._inventory(self._config, self._engine.change)
+            await self._run_connections()
+        log.info("senders found", connection=settings.name, senders=len(senders))
 
     def _order(self, key: bytes) -> Order:
         """What the process that hands events over has to know."""

@@ -40,13 +40,16 @@ async def platforms() -> AsyncIterator[Platforms]:
         yield start
 
 
-def connection(platform: WhatsAppPlatform) -> str:
+DECLARED = f'[[connections.senders]]\nchannel = "WHATSAPP"\naddress = "{WHATSAPP}"\nphone_number_id = "{NUMBER_ID}"\n'
+
+
+def connection(platform: WhatsAppPlatform, senders: str = DECLARED) -> str:
     """The connection of the configuration that reaches a platform."""
     return (
         f'[[connections]]\nname = "meta"\ntype = "whatsapp"\nbase_url = "{platform.url}"\naccess_token = "{TOKEN}"\n'
         f'app_secret = "{APP_SECRET}"\nverify_token = "{VERIFY_TOKEN}"\nreconnect_min = 0.1\nreconnect_max = 0.5\n'
         f'window_template = {{ name = "notice", language = "en_US" }}\n'
-        f'[[connections.senders]]\nchannel = "WHATSAPP"\naddress = "{WHATSAPP}"\nphone_number_id = "{NUMBER_ID}"\n'
+        f"{senders}"
     )
 
 
@@ -110,3 +113,21 @@ async def test_whatsapp_takes_what_sms_could_not_deliver_as_a_template_where_it_
         assert message["attempts"][1]["error"]["code"] == OUTSIDE_WINDOW
     assert Counter(one.kind for one in platform.messages) == {"text": 5, "template": 5}
     assert platform.totals().delivered == 5
+
+
+async def test_numbers_of_the_business_account_become_senders_by_themselves(rig: Rig, platforms: Platforms) -> None:
+    platform = await platforms()
+    account = f'business_account_id = "{platform.script.business_account_id}"\n'
+    server = await rig.server(connection(platform, account))
+    platform.webhook.url = f"{server.base}/callbacks/meta/events"
+    await rig.until(server.senders, what="the number is a sender")
+
+    operation = await server.send(await server.pool(), [{"address": rig.phones(1)[0], "channel": "WHATSAPP"}])
+    await server.wait_stats(operation, delivered=1)
+    assert (await server.senders())[WHATSAPP]["displayName"] == "Sendpool"
+
+    # A server that starts while Meta is away knows the numbers that it had.
+    await platform.begin_outage()
+    await server.kill()
+    await server.start()
+    assert list(await server.senders("?status=ACTIVATED")) == [WHATSAPP]

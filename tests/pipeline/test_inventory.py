@@ -101,3 +101,58 @@ async def test_what_was_applied_is_noted_for_each_account(database: Sqlite) -> N
         {"connections": ["a"], "added": 0, "changed": 0, "deactivated": 0},
         {"connections": ["b"], "added": 1, "changed": 0, "deactivated": 0},
     ]
+
+
+def whatsapp(name: str = "meta", *senders: SenderSettings, **options: object) -> ConnectionSettings:
+    options = {"access_token": "t", "business_account_id": "1020", **options}
+    return ConnectionSettings(name=name, type="whatsapp", senders=senders, options=options)
+
+
+def number(address: str, **more: object) -> SenderSettings:
+    options = {"phone_number_id": address[-4:], "found": True, **more}
+    return SenderSettings(channel=Channel.WHATSAPP, address=address, mps=80.0, options=options)
+
+
+async def addresses(database: Sqlite) -> dict[str, bool]:
+    return {one.address: one.active for one in (await database.read(load_roster())).senders.values()}
+
+
+async def test_found_senders_stay_until_the_carrier_says_otherwise(database: Sqlite) -> None:
+    one, _ = await two_accounts(database)
+    first, second = number("+12034451111"), number("+12034452222")
+
+    await database.write(take_inventory((whatsapp(),), one, 2, found={(one, "meta"): [first, second]}))
+    wanted = await database.write(take_inventory((whatsapp(),), one, 3))
+
+    assert await addresses(database) == {first.address: True, second.address: True}
+    ((settings, _),) = wanted.values()
+    assert [(kept.address, kept.mps, dict(kept.options)) for kept in settings.senders] == [
+        (each.address, 80.0, dict(each.options)) for each in (first, second)
+    ]
+    assert {kept.limits.pair_burst for kept in settings.senders} == {45}
+    await database.write(take_inventory((whatsapp(),), one, 4, found={(one, "meta"): [second]}))
+    assert await addresses(database) == {first.address: False, second.address: True}
+    await database.write(take_inventory((whatsapp(all_numbers=False),), one, 5))
+    assert await addresses(database) == {first.address: False, second.address: False}
+
+
+async def test_what_is_declared_goes_before_what_is_found(database: Sqlite) -> None:
+    one, _ = await two_accounts(database)
+    found = number("+12034451111")
+    declared = SenderSettings(channel=Channel.WHATSAPP, address=found.address, display_name="Mine", mps=5.0)
+
+    told = {(one, "meta"): [found], (one, "other"): [found]}
+    both = (whatsapp("meta"), whatsapp("other", declared))
+    wanted = await database.write(take_inventory(both, one, 2, found=told))
+
+    assert {settings.name: settings.senders for settings, _ in wanted.values()} == {"meta": (), "other": (declared,)}
+    ((sender),) = (await database.read(load_roster())).senders.values()
+    assert sender.mps == 5.0
+
+
+async def test_a_connection_that_finds_nothing_by_itself_gets_nothing(database: Sqlite) -> None:
+    one, _ = await two_accounts(database)
+
+    await database.write(take_inventory((connection("a"),), one, 2, found={(one, "a"): [number("+12034451111")]}))
+
+    assert await addresses(database) == {NUMBER.address: True}

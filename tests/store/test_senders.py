@@ -9,11 +9,13 @@ from sendpool.connectors.base import ConnectionSettings, SenderSettings
 from sendpool.domain.sender import DEFAULT_MPS, Channel
 from sendpool.store.database import Database, Script
 from sendpool.store.senders import (
+    FoundSender,
     SenderDeclaredTwice,
     SenderFilter,
     SenderRow,
     fetch_sender,
     list_senders,
+    load_found,
     store_inventory,
 )
 from sendpool.store.slices import Slice
@@ -67,6 +69,19 @@ async def test_a_restart_or_a_reordered_file_changes_nothing(database: Database)
 
     assert await known(database) == before
     assert all(row.updated_at == 5 for row in before.values())
+
+
+async def test_senders_that_were_found_are_told_by_their_connection_while_they_are_active(database: Database) -> None:
+    found = number("+1", mps=7.5, display_name="Name", options={"id": "7", "found": True})
+    declared = number("+2", options={"note": 'not "found":true at all', "found": False})
+    await database.write(store_inventory(1, [link("a", found, declared), link("b", number("+3"))], 5))
+
+    assert await database.read(load_found(1)) == {
+        "a": [FoundSender("SMS", "+1", "Name", 7.5, '{"found":true,"id":"7"}')]
+    }
+    assert await database.read(load_found(2)) == {}
+    await database.write(store_inventory(1, [link("a", declared)], 6))
+    assert await database.read(load_found(1)) == {}
 
 
 async def test_a_changed_setting_is_taken_over_and_dated(database: Database) -> None:

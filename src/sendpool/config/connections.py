@@ -33,6 +33,7 @@ from sendpool.config.setting import (
 from sendpool.connectors.base import ConnectionSettings, SenderSettings
 from sendpool.connectors.registry import connector_type
 from sendpool.domain.keywords import Keywords, Use, Wish
+from sendpool.domain.limits import PAIR_BURST, PAIR_SECONDS
 from sendpool.domain.segments import is_gsm
 from sendpool.domain.sender import Channel
 
@@ -216,9 +217,8 @@ def _sender(source: str, path: str, table: Mapping[str, Any], kind: str, zone: s
     return SenderSettings(limits=limits_of(common), **common, options=options)
 
 
-#: By type of connection. A WhatsApp number may send one message in six seconds to one user, 45 of them borrowed from
-#: later (Meta's pair rate limit).
-_USUAL: Mapping[str, Mapping[str, Any]] = {"whatsapp": {"pair_seconds": 6.0, "pair_burst": 45}}
+#: By type of connection.
+_USUAL: Mapping[str, Mapping[str, Any]] = {"whatsapp": {"pair_seconds": PAIR_SECONDS, "pair_burst": PAIR_BURST}}
 
 
 def _split(

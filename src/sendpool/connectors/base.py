@@ -333,6 +333,18 @@ class RepairsContent(Protocol):
         """The forms that a sender of a connection has by their settings, which have been checked."""
 
 
+@runtime_checkable
+class FindsSenders(Protocol):
+    """A connector whose carrier tells which senders the account has, so that nobody has to declare them."""
+
+    @staticmethod
+    def finds(settings: ConnectionSettings) -> bool:
+        """Whether a connection of these settings, which have been checked, looks for senders."""
+
+    async def inventory(self) -> Sequence[SenderSettings] | None:
+        """The senders that the carrier lets it send by now; None: nobody could say. Never raises."""
+
+
 class OneByOne(ABC):
     """Base of connectors whose carrier takes one message a request: turns `send` into `submit`.
 

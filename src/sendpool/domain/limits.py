@@ -23,6 +23,9 @@ WINDOW = 24 * 3600 * SECOND
 #: A departure this near the end of a day counts in the next one too, and a contact this much longer: the write may be
 #: late, and the carrier's clock may be off by as much. It may under-use a limit, and never exceeds it.
 GUARD = 5 * SECOND
+#: A WhatsApp number may send one message in so many seconds to one user, and so many borrowed from later (Meta's pair
+#: rate limit).
+PAIR_SECONDS, PAIR_BURST = 6.0, 45
 #: Pairs remembered before those without information are looked for.
 _MANY_PAIRS = 1024
 

@@ -269,6 +269,29 @@ def _new_row(account_id: int, key: _Identity, values: dict[str, Any], now: int) 
     return (uuid_utils.uuid7().bytes, account_id, *key, *values.values(), now)
 
 
+class FoundSender(NamedTuple):
+    """An active sender that nobody has declared: its carrier told of it. `options` is JSON."""
+
+    channel: str
+    address: str
+    display_name: str | None
+    mps: float
+    options: str
+
+
+def load_found(account_id: int) -> Script[dict[str, list[FoundSender]]]:
+    """The active senders of an account that were found, by the name of their connection."""
+    columns = tuple(sender.c[name] for name in FoundSender._fields)
+    statement = select(connection.c.name, *columns).join(connection, connection.c.id == sender.c.connection_id)
+    # Options are written by ourselves, without blanks.
+    mark = sender.c.options.contains('"found":true', autoescape=True)
+    rows = yield statement.where(sender.c.account_id == account_id, sender.c.active == 1, mark)
+    found: dict[str, list[FoundSender]] = {}
+    for name, *values in rows:
+        found.setdefault(name, []).append(FoundSender(*values))
+    return found
+
+
 def list_senders(account_id: int, wanted: SenderFilter, part: Slice) -> Script[list[SenderRow]]:
     """Senders of an account, newest first."""
     statement = select(*SENDER_COLUMNS).where(sender.c.account_id == account_id, *wanted.conditions())

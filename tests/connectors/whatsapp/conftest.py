@@ -81,9 +81,13 @@ class Rig:
             "app_secret": APP_SECRET,
             "verify_token": VERIFY_TOKEN,
             "reconnect_min": 0.1,
+            # Of the sender; None: the business account has to tell.
+            "phone_number_id": NUMBER_ID,
             **options,
         }
-        sender = SenderSettings(channel=Channel.WHATSAPP, address=ADDRESS, options={"phone_number_id": NUMBER_ID})
+        number_id = given.pop("phone_number_id")
+        own = {} if number_id is None else {"phone_number_id": number_id}
+        sender = SenderSettings(channel=Channel.WHATSAPP, address=ADDRESS, options=own)
         options = {key: value for key, value in given.items() if value is not None}
         return ConnectionSettings(name="meta", type="whatsapp", window=window, senders=(sender,), options=options)
 

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from sendpool.connectors.base import (
@@ -21,17 +22,19 @@ from sendpool.connectors.base import (
     Uncertain,
 )
 from sendpool.connectors.whatsapp.content import UNFIT_CONTENT
-from sendpool.connectors.whatsapp.requests import UNFIT_ADDRESS
+from sendpool.connectors.whatsapp.requests import UNFIT_ADDRESS, UNKNOWN_NUMBER
 from sendpool.domain.failures import FailureClass as F
 from sendpool.domain.failures import Repair
 from sendpool.domain.message import Content
 from sendpool.domain.sender import Channel
+from sendpool.simulate.whatsapp_script import Number
 
 if TYPE_CHECKING:
     from tests.connectors.whatsapp.conftest import Rehearse, Rig
 
 PERSON = "+447700900001"
 OURS, NUMBER_ID = "+15550783881", "1065"
+NUMBER = Number(id=NUMBER_ID, display_phone_number="+1 555-078-3881")
 
 
 def states(rig: Rig) -> list[ReceiptState]:
@@ -182,6 +185,108 @@ async def test_link_that_is_down_says_why_without_a_number(rig: Rig) -> None:
     await rig.inbox.wait_for(lambda inbox: inbox.is_up, 100.0)
 
 
+# The business account
+
+
+async def test_a_number_without_id_gets_it_from_the_business_account(rehearse: Rehearse) -> None:
+    others = tuple(Number(id=str(n), display_phone_number=f"+1 555-100-{n}") for n in range(2000, 2150))
+    rig = await rehearse(numbers=(*others, NUMBER))
+    connector = await rig.opened(business_account_id="1020", phone_number_id=None)
+
+    assert isinstance(await rig.outcome(connector, rig.submission(options={})), CarrierId)
+    assert rig.platform.messages[0].number == NUMBER_ID
+    assert rig.platform.inventories == 2
+    assert await rig.platform.webhook.send_text(PERSON, NUMBER, "Hi")
+    assert rig.inbox.texts[0].recipient == OURS
+
+
+async def test_a_number_that_the_account_does_not_have_is_the_senders_fault(rehearse: Rehearse) -> None:
+    rig = await rehearse(numbers=(Number(id="9", display_phone_number="+1 555-100-2000"),))
+    with capture_logs() as logs:
+        connector = await rig.opened(business_account_id=1020, phone_number_id=None)
+
+    assert await rig.outcome(connector, rig.submission(options={})) == UNKNOWN_NUMBER
+    (told,) = [entry for entry in logs if entry["event"] == "whatsapp.numbers_cannot_send"]
+    assert told["unknown_to_the_account"] == 1
+
+
+async def test_without_the_accounts_word_nothing_leaves_a_number_without_id(rehearse: Rehearse) -> None:
+    rig = await rehearse()
+    connector = rig.connector(business_account_id="4711", phone_number_id=None)
+    await connector.open(rig.inbox)
+    await rig.inbox.wait_for(lambda inbox: bool(inbox.links))
+
+    assert not rig.inbox.is_up
+    assert rig.inbox.links[0].detail.startswith("the business account tells nothing of its numbers: 33")
+
+
+async def test_an_account_that_tells_nothing_stops_nobody_whose_id_is_known(rehearse: Rehearse) -> None:
+    rig = await rehearse()
+    with capture_logs() as logs:
+        connector = await rig.opened(business_account_id="4711")
+
+    assert isinstance(await rig.outcome(connector), CarrierId)
+    assert "whatsapp.no_inventory" in [entry["event"] for entry in logs]
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"status": "BANNED"}, "its status is BANNED"),
+        ({"status": "NEWLY_INVENTED"}, "its status is NEWLY_INVENTED"),
+        ({"account_mode": "SANDBOX"}, "it is a sandbox's"),
+        ({"platform_type": "ON_PREMISE"}, "it is on ON_PREMISE"),
+    ],
+)
+async def test_a_number_that_cannot_send_is_told(rehearse: Rehearse, change: dict[str, str], fault: str) -> None:
+    rig = await rehearse(numbers=(replace(NUMBER, **change),))
+    with capture_logs() as logs:
+        await rig.opened(business_account_id="1020")
+
+    (told,) = [entry for entry in logs if entry["event"] == "whatsapp.numbers_cannot_send"]
+    assert told["numbers"] == [f"{NUMBER_ID}: {fault}"]
+
+
+async def test_every_number_that_can_send_is_a_sender(rehearse: Rehearse) -> None:
+    fast = Number(id="1", display_phone_number="+1 (555) 100-2000", verified_name="Shop", throughput="HIGH")
+    banned = Number(id="2", display_phone_number="+1 555-100-2001", status="BANNED")
+    rig = await rehearse(numbers=(NUMBER, fast, banned))
+    connector = await rig.opened(business_account_id="1020")
+
+    found = await connector.inventory()
+
+    assert found is not None
+    assert [(one.address, one.display_name, one.mps) for one in found] == [
+        (OURS, "Sendpool", 80.0),
+        ("+15551002000", "Shop", 1000.0),
+    ]
+    assert found[1].options == {"phone_number_id": "1", "found": True}
+    assert (found[1].limits.pair_seconds, found[1].limits.pair_burst) == (6.0, 45)
+
+
+async def test_without_an_answer_nobody_can_say_which_numbers_there_are(rehearse: Rehearse) -> None:
+    rig = await rehearse()
+    refused = await rig.opened(business_account_id="4711")
+    closed = rig.connector(business_account_id="1020")
+
+    assert await refused.inventory() is None
+    assert await closed.inventory() is None
+
+
+async def test_news_of_a_number_has_the_account_asked_again(rehearse: Rehearse) -> None:
+    rig = await rehearse()
+    connector = await rig.opened(business_account_id="1020")
+    assert rig.platform.inventories == 1
+    body, headers = rig.platform.webhook.notification({"event": "FLAGGED"}, "phone_number_quality_update")
+
+    assert (await connector.receive(headers, body)).status == 200
+    async with asyncio.timeout(100):
+        while rig.platform.inventories < 2:
+            await asyncio.sleep(0.1)
+
+    assert rig.inbox.is_up
+
+
 # The webhook
 
 
@@ -282,7 +387,7 @@ async def test_texts_and_taps_arrive_at_the_sender_as_it_is_declared(rig: Rig) -
 
     assert rig.inbox.texts == [
         Inbound(Channel.WHATSAPP, PERSON, OURS, "STOP", "m1"),
-        Inbound(Channel.WHATSAPP, PERSON, OURS, "Yes", "m2"),
+        Inbound(Channel.WHATSAPP, PERSON, OURS, "Yes", "m2", postback="y"),
     ]
 
 

@@ -48,6 +48,14 @@ def test_a_provider_may_stand_in_for_meta_with_a_path() -> None:
     assert read_settings(settings(base_url="https://waba.example/meta/")).root == "https://waba.example/meta/v23.0"
 
 
+@pytest.mark.parametrize(
+    ("options", "finds"),
+    [({}, False), ({"business_account_id": 1020}, True), ({"business_account_id": 1020, "all_numbers": False}, False)],
+)
+def test_senders_are_found_where_the_account_is_named(options: dict[str, Any], finds: bool) -> None:
+    assert WhatsAppConnector.finds(settings(**options)) is finds
+
+
 def test_who_names_a_template_can_repair_with_it() -> None:
     template = {"name": "notice"}
     of_number = settings({"options": {"phone_number_id": 1, "window_template": template}})
@@ -76,7 +84,7 @@ def test_who_names_a_template_can_repair_with_it() -> None:
         ({"token": "t"}, "key 'token': not a setting here; known are access_token"),
         ({"sender": {"channel": Channel.SMS}}, "sender +12034458910: key 'channel'"),
         ({"sender": {"address": "INFO"}}, "sender INFO: key 'address'"),
-        ({"sender": {"options": {}}}, "sender +12034458910: key 'phone_number_id': it is missing"),
+        ({"sender": {"options": {}}}, "sender +12034458910: key 'phone_number_id': it is missing; give it"),
         ({"sender": {"options": {"phone_number_id": "x"}}}, "sender +12034458910: key 'phone_number_id'"),
     ],
 )

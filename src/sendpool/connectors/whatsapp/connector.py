@@ -23,7 +23,8 @@ from sendpool.connectors.base import (
 from sendpool.connectors.web import LinkDown, NoAnswer, NotSent, Reply, Watch, WebConnector
 from sendpool.connectors.whatsapp import webhooks
 from sendpool.connectors.whatsapp.content import UnfitSubmission
-from sendpool.connectors.whatsapp.replies import judge
+from sendpool.connectors.whatsapp.inventory import MOST_PAGES, Number, read_page, sender_of
+from sendpool.connectors.whatsapp.replies import classify_reply, judge
 from sendpool.connectors.whatsapp.requests import Requests
 from sendpool.connectors.whatsapp.settings import DEFAULT_WINDOW, number_options, read_settings
 from sendpool.domain.failures import Repair
@@ -32,6 +33,11 @@ log = structlog.get_logger(__name__)
 
 #: What follows /callbacks/<connection name> in the webhook's address.
 EVENTS_PATH = "/events"
+#: News after which the business account is asked for its numbers again.
+NEWS_OF_NUMBERS = frozenset({"phone_number_quality_update", "phone_number_name_update", "account_update"})
+#: Seconds at least until an account is asked again that tells nothing of the numbers that we lack: calls of this kind
+#: are 200 an hour.
+ASK_AGAIN = 60.0
 
 
 class WhatsAppConnector(WebConnector):
@@ -62,7 +68,12 @@ class WhatsAppConnector(WebConnector):
         self._wall = wall
         self._log = log.bind(connection=settings.name)
         #: Our senders' addresses by the ids of their numbers.
-        self._senders = {str(number_options(one.options).phone_number_id): one.address for one in settings.senders}
+        given = {one.address: number_options(one.options).phone_number_id for one in settings.senders}
+        self._senders = {str(number_id): address for address, number_id in given.items() if number_id is not None}
+        #: Our senders whose ids the business account has to tell, and whether it is to be asked.
+        self._nameless = {address for address, number_id in given.items() if number_id is None}
+        self._addresses = frozenset(given)
+        self._asks_account = options.business_account_id is not None
         self._requests = Requests(options)
         self._headers = {"Authorization": f"Bearer {options.access_token}", "Content-Type": "application/json"}
         self.forged = 0
@@ -86,6 +97,64 @@ class WhatsAppConnector(WebConnector):
             await self.call("HEAD", url, headers={}, within=self._options.response_timeout)
         except (NotSent, NoAnswer) as error:
             raise LinkDown(f"no connection to {self._options.base_url}: {error}") from None
+        if self._asks_account:
+            await self._look_at_account()
+
+    async def _look_at_account(self) -> None:
+        """Learn the ids of our numbers, and tell what is wrong with them.
+
+        Raises `LinkDown` where a sender lacks its id, since nothing could leave.
+        """
+        try:
+            numbers = await self._numbers()
+        except (NotSent, NoAnswer, ValueError) as error:
+            if self._nameless - self._requests.ids.keys():
+                raise LinkDown(f"the business account tells nothing of its numbers: {error}", wait=ASK_AGAIN) from None
+            self._log.warning("whatsapp.no_inventory", why=str(error))
+            return
+        self._asks_account = False
+        self._requests.ids = {one.address: one.id for one in numbers}
+        self._senders |= {one.id: one.address for one in numbers if one.address in self._nameless}
+        known = {one.address for one in numbers}
+        faults = [f"{one.id}: {one.fault}" for one in numbers if one.fault and one.address in self._addresses]
+        if faults or not self._nameless <= known:
+            missing = len(self._nameless - known)
+            self._log.warning("whatsapp.numbers_cannot_send", numbers=faults, unknown_to_the_account=missing)
+
+    @staticmethod
+    def finds(settings: ConnectionSettings) -> bool:
+        """Whether the numbers of a business account are to be its senders."""
+        options = settings.options
+        return options.get("business_account_id") is not None and bool(options.get("all_numbers", True))
+
+    async def inventory(self) -> Sequence[SenderSettings] | None:
+        """A sender for each number of the business account that can send; None: nobody could say. Never raises."""
+        try:
+            numbers = await self._numbers()
+        except (NotSent, NoAnswer, ValueError) as error:
+            self._log.warning("whatsapp.no_inventory", why=str(error))
+            return None
+        self._requests.ids = {one.address: one.id for one in numbers}
+        return [sender_of(one) for one in numbers if not one.fault]
+
+    async def _numbers(self) -> list[Number]:
+        """Every phone number of the business account.
+
+        Raises `NotSent` or `NoAnswer`, or `ValueError` where the platform refuses or answers something else.
+        """
+        numbers: list[Number] = []
+        after: str | None = None
+        for _ in range(MOST_PAGES):
+            within = self._options.response_timeout
+            reply = await self.call("GET", self._requests.numbers(after), headers=self._headers, within=within)
+            if reply.status != 200:
+                code, found = classify_reply(reply)
+                raise ValueError(f"{code}: {found.meaning}")
+            page, after = read_page(reply.body)
+            numbers += page
+            if after is None:
+                break
+        return numbers
 
     # ---------------------------------------------------------------- sending
 
@@ -169,6 +238,9 @@ class WhatsAppConnector(WebConnector):
             raise ConnectionError("not open")
         if said.fields:
             self._log.info("whatsapp.account_event", fields=sorted(set(said.fields)))
+            if self._options.business_account_id is not None and not NEWS_OF_NUMBERS.isdisjoint(said.fields):
+                self._asks_account = True
+                self.suspect()
         if said.receipts:
             await self._inbox.receipts(said.receipts)
         if said.inbound:

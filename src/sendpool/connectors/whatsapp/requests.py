@@ -10,6 +10,7 @@ import msgspec
 
 from sendpool.connectors.base import Rejected, Submission
 from sendpool.connectors.whatsapp.content import UnfitSubmission, as_template, message_object
+from sendpool.connectors.whatsapp.inventory import page_query
 from sendpool.connectors.whatsapp.settings import NumberOptions, WhatsAppSettings, WindowTemplate, number_options
 from sendpool.domain.failures import FailureClass, Repair
 from sendpool.domain.message import Content
@@ -19,6 +20,9 @@ _REMEMBERED = 1024
 
 #: The recipient's address is no number that could be reached.
 UNFIT_ADDRESS = Rejected(FailureClass.RECIPIENT, "unfit_address", "pair")
+
+#: The business account has no such number.
+UNKNOWN_NUMBER = Rejected(FailureClass.SENDER, "33", "sender", "whatsapp/33")
 
 
 class Post(NamedTuple):
@@ -40,6 +44,9 @@ class Requests:
             if settings.prove_secret
             else ""
         )
+        self._account = settings.business_account_id
+        #: The ids of numbers by their addresses, as the business account tells.
+        self.ids: Mapping[str, str] = {}
         self._template = settings.window_template
         self._contents: dict[tuple[Content, WindowTemplate | None], bytes] = {}
         self._senders: dict[str, tuple[Mapping[str, Any], NumberOptions]] = {}
@@ -50,12 +57,20 @@ class Requests:
         if digits is None:
             raise UnfitSubmission(UNFIT_ADDRESS)
         number = self._number_of(submission.sender, submission.options)
+        number_id = number.phone_number_id or self.ids.get(submission.sender)
+        if number_id is None:
+            raise UnfitSubmission(UNKNOWN_NUMBER)
         said = self._said(submission, number)
         body = (
             b'{"messaging_product":"whatsapp","recipient_type":"individual","to":"%s",%s,'
             b'"biz_opaque_callback_data":"%s"}' % (digits.encode(), said, submission.public_id.encode())
         )
-        return Post(f"{self._root}/{number.phone_number_id}/messages{self._proof}", body)
+        return Post(f"{self._root}/{number_id}/messages{self._proof}", body)
+
+    def numbers(self, after: str | None) -> str:
+        """The URL of a page of the business account's numbers; *after* is what the page before it ended with."""
+        proof = f"&{self._proof[1:]}" if self._proof else ""
+        return f"{self._root}/{self._account}/phone_numbers?{page_query(after)}{proof}"
 
     def sign_of_life(self) -> str:
         """A URL that the host answers, whatever it says, and that counts against no limit."""

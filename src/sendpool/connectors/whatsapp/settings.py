@@ -47,6 +47,8 @@ class WhatsAppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     version: Annotated[str, Meta(pattern=r"^v[0-9]{1,3}\.[0-9]\Z")] = "v23.0"
     #: The WhatsApp business account (WABA) that the numbers belong to.
     business_account_id: Id | None = None
+    #: Every number of the account that can send is a sender, also where nobody declares it.
+    all_numbers: bool = True
     #: The app's secret: it signs what is said to us. Without it everything said is refused.
     app_secret: str = ""
     #: What the webhook is asked for when it is set up.
@@ -79,8 +81,10 @@ class WhatsAppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 class NumberOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a `[[connections.senders]]` table adds."""
 
-    #: The API's id of the number.
-    phone_number_id: Id
+    #: The API's id of the number; None: the business account tells.
+    phone_number_id: Id | None = None
+    #: Not from the configuration: the business account has told of it.
+    found: bool = False
     #: The number's own; None: the connection's.
     window_template: WindowTemplate | None = None
 
@@ -102,7 +106,7 @@ def read_settings(settings: ConnectionSettings) -> WhatsAppSettings:
     if settings.window is not None and settings.window < 1:
         raise ValueError(f"key 'window': expected 1 or more, got {settings.window}")
     for sender in settings.senders:
-        _check_sender(sender)
+        _check_sender(sender, options)
     return options
 
 
@@ -123,12 +127,15 @@ def _is_base(base_url: str) -> bool:
     return bool(url.scheme in ("https", "http") and host and usable and not more)
 
 
-def _check_sender(sender: SenderSettings) -> None:
+def _check_sender(sender: SenderSettings, connection: WhatsAppSettings) -> None:
     if sender.channel is not Channel.WHATSAPP:
         raise ValueError(f"sender {sender.address}: key 'channel': a WhatsApp connection carries WHATSAPP senders only")
     if not re.fullmatch(r"\+[1-9][0-9]{6,14}", sender.address):
         raise ValueError(f"sender {sender.address}: key 'address': expected a number, such as +12034458910")
     try:
-        number_options(sender.options)
+        options = number_options(sender.options)
     except ValueError as error:
         raise ValueError(f"sender {sender.address}: {error}") from None
+    if options.phone_number_id is None and connection.business_account_id is None:
+        wanted = "it is missing; give it, or business_account_id to the connection"
+        raise ValueError(f"sender {sender.address}: key 'phone_number_id': {wanted}")
