@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from sendpool.domain.message import Category, on_channel
-from sendpool.domain.plan import SPACES, Steps, along, steps
+from sendpool.domain.plan import Steps, along, steps
 from sendpool.domain.policy import policy_for
 from sendpool.domain.pool import Pool
 from sendpool.domain.request import (
@@ -50,13 +50,15 @@ class Plans(dict[str, str]):
     restricted = False
 
     def __init__(self, find: Callable[[str], Steps]) -> None:
-        super().__init__({space: find(space).letters for space in SPACES})
+        super().__init__()
         self._find = find
         #: The steps of kinds with several addresses.
         self.several: dict[str, Steps] = {}
 
     def __missing__(self, spaces: str) -> str:
-        found = self.several[spaces] = self._find(spaces)
+        found = self._find(spaces)
+        if len(spaces) > 1:
+            self.several[spaces] = found
         self[spaces] = found.letters
         return found.letters
 

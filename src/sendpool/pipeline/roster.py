@@ -30,6 +30,7 @@ class Roster:
         self.pools = {pool.id: pool for pool in pools}
         self._countries = countries or {}
         self._lanes: dict[tuple[int, Channel], Lanes] = {}
+        self._channels: dict[int, frozenset[Channel]] = {}
         self._members: dict[tuple[int, Channel], tuple[tuple[Sender, Member], ...]] = {}
 
     @cached_property
@@ -93,7 +94,11 @@ class Roster:
 
     def channels(self, pool_id: int) -> frozenset[Channel]:
         """The channels on which a pool has an active sender."""
-        return frozenset(channel for channel in Channel if self.members(pool_id, channel))
+        found = self._channels.get(pool_id)
+        if found is None:
+            found = frozenset(channel for channel in Channel if self.members(pool_id, channel))
+            self._channels[pool_id] = found
+        return found
 
 
 def load_roster() -> Script[Roster]:

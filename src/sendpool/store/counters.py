@@ -20,6 +20,7 @@ Tally = dict[int, dict[str, int]]
 
 #: Counter columns that a delta may touch, in the order of the statements' parameters.
 _COUNTERS = ("attempts", *COUNTER.values())
+_NOUGHTS = (0,) * len(_COUNTERS)
 _DELTA = (("id", "bigint"), *((name, "int") for name in _COUNTERS), ("at", "bigint"))
 
 
@@ -71,7 +72,7 @@ def add_up(deltas: Mapping[int, Mapping[str, int]], now: int) -> Script[None]:
 
 
 def _rows(deltas: Mapping[int, Mapping[str, int]], now: int) -> list[tuple[int, ...]]:
-    return [(key, *(delta.get(name, 0) for name in _COUNTERS), now) for key, delta in deltas.items()]
+    return [(key, *map(delta.get, _COUNTERS, _NOUGHTS), now) for key, delta in deltas.items()]
 
 
 def fold(now: int, limit: int) -> Script[int]:
