@@ -106,6 +106,11 @@ class Metrics:
                 registry=registry,
             )
         )
+        self.paused_operations = Gauge(
+            "sendpool_paused_operations",
+            "Operations that are paused since carriers refuse what they say.",
+            registry=registry,
+        )
         self.receipts_broken = Gauge(
             "sendpool_receipts_broken_senders", "Senders whose receipts do not come any more.", registry=registry
         )

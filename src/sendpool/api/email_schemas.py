@@ -19,7 +19,7 @@ from sendpool.api.fields import (
     Tags,
     Timestamp,
 )
-from sendpool.api.schemas import Pagination, RelatedResource, Shape
+from sendpool.api.schemas import OperationPause, Pagination, RelatedResource, Shape
 
 
 class EmailOperationStats(Shape, frozen=True, kw_only=True):
@@ -47,6 +47,7 @@ class EmailOperation(Shape, frozen=True, kw_only=True):
     created_at: Timestamp
     updated_at: Timestamp
     estimated_completion: Annotated[Timestamp | None, OURS] | UnsetType = UNSET
+    paused: Annotated[OperationPause, OURS] | UnsetType = UNSET
 
 
 class EmailOperationPage(Shape, frozen=True, kw_only=True):

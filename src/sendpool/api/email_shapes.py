@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from sendpool.api.content_shapes import shown_tags
 from sendpool.api.email_schemas import Email, EmailAddress, EmailContent, EmailOperation, EmailOperationStats
+from sendpool.api.message_shapes import paused
 from sendpool.api.schemas import RelatedResource, instant, maybe_instant
 from sendpool.domain import ids
 from sendpool.domain.message import Content
@@ -114,5 +115,6 @@ def email_operation(row: OperationRow, estimate: str | UnsetType | None = UNSET)
         ),
         created_at=instant(row.created_at),
         updated_at=instant(row.updated_at),
-        estimated_completion=estimate,
+        estimated_completion=estimate if row.paused_at is None else None,
+        paused=paused(row),
     )

@@ -23,6 +23,7 @@ from sendpool.store.database import Script
 from sendpool.store.history import MessagePage, MessagePlace, MessageSlice
 from sendpool.store.idempotency import Key
 from sendpool.store.operations import OperationRow, fetch_operation, list_operations
+from sendpool.store.pauses import release_operation
 from sendpool.store.redaction import Redaction, redact_message
 from sendpool.store.slices import Slice
 
@@ -140,6 +141,16 @@ async def cancel_operation(request: Request, kind: Kind) -> Reply:
     uid = operation_in_path(request.path("operation_id"))
     outcome, _ = await request.services.cancel(Wish(request.account_id, uid, kind=kind.name))
     if outcome is Cancellation.UNKNOWN:
+        raise not_found("operation")
+    return _operation_accepted(request, kind, uid)
+
+
+async def resume_operation(request: Request, kind: Kind) -> Reply:
+    """Let an operation go on that is paused; one that is not goes on anyway. Raises Refused (404)."""
+    uid = operation_in_path(request.path("operation_id"))
+    now = request.services.now()
+    found = await request.services.write(lambda: release_operation(request.account_id, uid, now, kind.name))
+    if found is None:
         raise not_found("operation")
     return _operation_accepted(request, kind, uid)
 

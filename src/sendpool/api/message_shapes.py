@@ -16,6 +16,7 @@ from sendpool.api.schemas import (
     MessageMetadata,
     MessageOperation,
     MessageOperationStats,
+    OperationPause,
     Party,
     RelatedResource,
     instant,
@@ -168,6 +169,16 @@ def _wire_code(attempt: AttemptRow) -> int:
     return (found.wire_code if found else None) or UNEXPLAINED_CODE
 
 
+def paused(row: OperationRow) -> OperationPause | UnsetType:
+    """Why an operation is paused, where it is."""
+    if row.paused_at is None:
+        return UNSET
+    figures = {"refused": row.paused_filtered or 0, "answers": row.paused_answers or 0}
+    return OperationPause(
+        since=instant(row.paused_at), code=row.paused_code or "", rule=row.paused_rule or "", **figures
+    )
+
+
 def message_operation(row: OperationRow, estimate: str | UnsetType | None = UNSET) -> MessageOperation:
     """An operation with its twelve counters."""
     return MessageOperation(
@@ -189,5 +200,6 @@ def message_operation(row: OperationRow, estimate: str | UnsetType | None = UNSE
         ),
         created_at=instant(row.created_at),
         updated_at=instant(row.updated_at),
-        estimated_completion=estimate,
+        estimated_completion=estimate if row.paused_at is None else None,
+        paused=paused(row),
     )

@@ -129,3 +129,8 @@ async def get_operation(request: Request) -> Reply:
 async def cancel_operation(request: Request) -> Reply:
     """Cancel what has not left of an operation."""
     return await kinds.cancel_operation(request, MESSAGES)
+
+
+async def resume_operation(request: Request) -> Reply:
+    """Let an operation go on that is paused."""
+    return await kinds.resume_operation(request, MESSAGES)

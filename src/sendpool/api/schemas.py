@@ -217,6 +217,17 @@ class MessageOperationStats(Shape, frozen=True, kw_only=True):
     canceled: Count
 
 
+class OperationPause(Shape, frozen=True, kw_only=True):
+    """Why an operation is paused: carriers refused `refused` of its last `answers` for what it says."""
+
+    since: Timestamp
+    refused: int
+    answers: int
+    #: The carrier's code of the last refusal, and the row of the failure table.
+    code: str
+    rule: str
+
+
 class MessageOperation(Shape, frozen=True, kw_only=True):
     """An operation that made messages."""
 
@@ -226,6 +237,7 @@ class MessageOperation(Shape, frozen=True, kw_only=True):
     created_at: Timestamp
     updated_at: Timestamp
     estimated_completion: Annotated[Timestamp | None, OURS] | UnsetType = UNSET
+    paused: Annotated[OperationPause, OURS] | UnsetType = UNSET
 
 
 class MessageOperationPage(Shape, frozen=True, kw_only=True):

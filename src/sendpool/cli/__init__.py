@@ -25,6 +25,7 @@ from sendpool.cli.explain import explain
 from sendpool.cli.keys import keys
 from sendpool.cli.limits import limits
 from sendpool.cli.nodes import nodes
+from sendpool.cli.operations import operations
 from sendpool.cli.options import MISUSED, ConfigPath, DatabaseUrl, failed, load_config
 from sendpool.cli.profiles import profiles
 from sendpool.cli.quarantine import quarantine
@@ -59,6 +60,7 @@ app.command(restored)
 app.command(templates)
 app.command(consent)
 app.command(quarantine)
+app.command(operations)
 app.command(senders)
 app.command(limits)
 app.command(events)

@@ -99,6 +99,7 @@ NOTICES: Mapping[str, EventKind] = MappingProxyType(
             _ours("sender.health-changed", "SenderHealthChanged", "A sender gets more or less to send", "notice"),
             _ours("receipts.broken", "ReceiptsBroken", "The receipts of a sender do not come any more", "notice"),
             _ours("receipts.mended", "ReceiptsMended", "The receipts of a sender come again", "notice"),
+            _ours("operation.paused", "OperationPaused", "Carriers refuse what an operation says; it waits", "notice"),
             _ours("connection.up", "ConnectionUp", "A connection can send", "notice"),
             _ours("connection.down", "ConnectionDown", "A connection cannot send", "notice"),
             _ours("connection.refused", "ConnectionRefused", "A carrier refuses or takes an account again", "notice"),

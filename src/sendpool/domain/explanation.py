@@ -57,6 +57,10 @@ class StepReason(StrEnum):
     IN_QUEUE = "in_queue", "It waits for a sender."
     KEPT = "kept", "It is kept for one sender."
     PAUSING = "pausing", "It is tried again a little later."
+    OPERATION_PAUSED = (
+        "operation_paused",
+        "Its operation is paused, since carriers refused what it says; it waits until somebody resumes or cancels it.",
+    )
     NO_SENDER_READY = "no_sender_ready", "No sender is ready."
     BETWEEN = "between", "It is being moved just now."
     AT_CARRIER = "at_carrier", "The carrier has not answered yet."

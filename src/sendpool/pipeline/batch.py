@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.scene import SceneRow
 from sendpool.pipeline.settle import Changes, Result, Revoke, Told
 from sendpool.store.chunks import Expansion
+from sendpool.store.counters import Tally
 from sendpool.store.database import Script, Unit
 from sendpool.store.idempotency import Key
 from sendpool.store.queue import QueueKey, QueueRow
@@ -86,3 +88,6 @@ class Brought(NamedTuple):
     revokes: list[Revoke]
     #: The first key of a new block, where the batch asked for one.
     block: int | None
+    #: What was refused for what it says, and what was added to the counters of operations.
+    filtered: Counter[tuple[int, str, str, str]]
+    tally: Tally

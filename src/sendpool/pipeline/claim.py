@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from math import ceil
 from operator import attrgetter
 from typing import NamedTuple
@@ -28,6 +28,7 @@ from sendpool.store.attempts import PastAttempt, load_past
 from sendpool.store.database import Script
 from sendpool.store.limits import hold
 from sendpool.store.messages import Context, load_contexts, load_names, load_variables
+from sendpool.store.pauses import hold_rows
 from sendpool.store.quarantine import note_trials
 from sendpool.store.queue import DueRow, NewAttempt, head, postpone, remove, remove_head, start_attempts
 
@@ -167,6 +168,8 @@ class Guards(NamedTuple):
 
     consent: Consent
     quarantine: Quarantine
+    #: Operations that are paused.
+    paused: Collection[int] = ()
 
 
 def claim_due(
@@ -327,6 +330,7 @@ def _start(
     now, claim = clock.wall(), table.claim
     past = yield from _past(rows)
     ended, expired, live = _sort(rows, past, contexts, now)
+    live, paused = _going_on(live, guards.paused) if guards.paused else (live, [])
     stopped: list[DueRow] = []
     if live and guards.consent.any_of(contexts[live[0].operation_id].account_id):
         live, stopped = yield from _willing(live, contexts, guards.consent)
@@ -349,20 +353,22 @@ def _start(
         )
         for one in dealt
     ]
-    gone = len(dealt) + len(held) + len(ended) + len(expired) + len(quiet) + len(stopped) + len(there.barred)
+    gone = len(dealt) + len(held) + len(ended) + len(expired) + len(quiet)
+    gone += len(stopped) + len(there.barred) + len(paused)
     leaving: Sequence[DueRow] = rows
     if gone == len(rows) and rows:
         yield from remove_head(queue_id, rows)
     elif gone:
         waiting = [*(row for _, row in quiet), *(live[one.place] for one in held)]
-        leaving = [*ended, *expired, *stopped, *there.barred, *(one.row for one in started), *waiting]
+        leaving = [*ended, *expired, *stopped, *there.barred, *paused, *(one.row for one in started), *waiting]
         yield from remove([(queue_id, row.rank, row.message_id) for row in leaving])
     else:
         leaving = ()
     # Without a rank: it would be before all others when the window opens, however urgent they are.
     yield from postpone([(opens, row.message_id, queue_id, None, row.cost) for opens, row in quiet])
     yield from _hold(live, held, clock)
-    later = [*(row for _, row in quiet), *(live[one.place] for one in held)]
+    yield from hold_rows([(contexts[row.operation_id].deadline, row.message_id, queue_id, row.cost) for row in paused])
+    later = [*paused, *(row for _, row in quiet), *(live[one.place] for one in held)]
     return _Looked(started, expired, stopped, there.barred, there.suspected, later, gone, _passed(rows, leaving))
 
 
@@ -389,6 +395,11 @@ def _due_below(live: Sequence[DueRow], left: Sequence[int], spare: float, old: i
             spare -= row.cost
         places.append(place)
     return places
+
+
+def _going_on(rows: list[DueRow], paused: Collection[int]) -> tuple[list[DueRow], list[DueRow]]:
+    """The rows that may go out, and those of operations that are paused."""
+    return [row for row in rows if row.operation_id not in paused], [row for row in rows if row.operation_id in paused]
 
 
 def _loud(

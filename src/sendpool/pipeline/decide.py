@@ -98,6 +98,8 @@ class Bench(NamedTuple):
     revokes: list[Revoke]
     #: What this batch adds to the counters of operations.
     tally: Tally
+    #: What this batch has heard of refused for what it says, as `Changes.filtered` has it.
+    filtered: Counter[tuple[int, str, str, str]]
 
     def would_take(self, sender: Sender, queue_id: int) -> float:
         """When a sender would get to a new row of its lane: when it is free, and what waits there already is sent."""
@@ -174,6 +176,7 @@ def _decide_one(
     expires_at = None if ending.expires_at is None else ending.expires_at / 1e6
     _note_code(ending, found, changes)
     _note_refusal(ending, message, changes)
+    _note_filtered(ending, changes)
     closed = message.state == MessageState.SENT and is_closed(message.deadline / 1e6, bench.now / 1e6)
     outcome = OutcomeFacts(index, found, Trigger.CLOSING if closed else Trigger.RESULT, expires_at=expires_at)
     decision = next_step(facts, outcome, policy_of(message, bench), bench.now / 1e6)
@@ -211,6 +214,13 @@ def _note_refusal(ending: Ending, message: Standing, changes: Changes) -> None:
     channel = LETTER_CHANNEL[message.plan[step]].value
     place = place_of(message.account_id, at_step(message.address, step), channel)
     changes.refusals.append(Refusal(place, ending.attempt.connection_id, ending.rule))
+
+
+def _note_filtered(ending: Ending, changes: Changes) -> None:
+    """What is refused for what it says counts against its operation."""
+    if ending.failure is FailureClass.POLICY:
+        place = "submit" if ending.state is AttemptState.REJECTED else "receipt"
+        changes.filtered[ending.attempt.operation_id, place, ending.code, ending.rule] += 1
 
 
 def _step_of(ending: Ending) -> int:

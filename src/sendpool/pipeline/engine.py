@@ -37,6 +37,7 @@ from sendpool.pipeline.consent import Consent
 from sendpool.pipeline.decide import EXPIRED_RULE, Bench, decide, expire
 from sendpool.pipeline.expand import Expander
 from sendpool.pipeline.fence import Alone, Fence, News, WriteBacks, store_segments, usable, used
+from sendpool.pipeline.flagging import Filtered, Flagging
 from sendpool.pipeline.links import Link
 from sendpool.pipeline.listen import Listener
 from sendpool.pipeline.numbers import OutOfNumbers
@@ -128,6 +129,7 @@ class Engine:
         self.reach = self.sending.reach
         self.book.asks = self.sending.asks
         self.planner.unexpanded = self.expander.waiting
+        self.flagging = Flagging(clock, self.expander, self.sweep, metrics.paused_operations.set)
         self._batch = Batch()
         self._woken = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
@@ -433,7 +435,9 @@ class Engine:
         if ARMED:
             _reach_all(batch, claimed, "applied")
         yield from self._tell(batch, due, bench.revokes)
-        return Brought(units, keyed, roster, expanded, claimed, due, unmatched, bench.revokes, block)
+        return Brought(
+            units, keyed, roster, expanded, claimed, due, unmatched, bench.revokes, block, bench.filtered, bench.tally
+        )
 
     def _note_entered(self, batch: Batch, due: Sequence[QueueRow]) -> None:
         """What this commit puts into queues its claims are to see."""
@@ -449,7 +453,7 @@ class Engine:
         """Start what the claims may, end what is not to be sent any more, and note how long the longest text is."""
         claimed = []
         longest = 1
-        guards = Guards(self.consent, self.quarantine)
+        guards = Guards(self.consent, self.quarantine, self.flagging.paused)
         for claim in claims:
             one = yield from claim_due(claim, self.sending.contexts, self.sending.references, self.clock, guards)
             for rows, rule in ((one.stopped, SUPPRESSED), (one.expired, EXPIRED_RULE)):
@@ -502,6 +506,7 @@ class Engine:
         add_to(bench.tally, changes.deltas)
         due += changes.due
         bench.revokes.extend(changes.revokes)
+        bench.filtered.update(changes.filtered)
         return result
 
     def _give_back(self, batch: Batch, brought: Brought) -> None:
@@ -523,6 +528,7 @@ class Engine:
             _resolve(done, None)
         if batch.arrivals:
             self.heard.set()
+        self.flagging.settled(Counter({Filtered(*key): n for key, n in brought.filtered.items()}), brought.tally)
         self.metrics.accepted(len(batch.accepts), sum(one.operation.total for one in batch.accepts))
         self._send_on(batch, brought)
 
@@ -616,7 +622,8 @@ class Engine:
         rules = (self._fallback_rank, self.consent, self.retries)
         whom = (sending.revocable, sending.repairs, sending.reaches, says_nothing, restrains)
         times = (now, self.clock.monotonic())
-        return Bench(roster or self.roster, self.book, sending.free_at, *whom, *rules, *times, Counter(), [], {})
+        fresh: tuple[Any, ...] = (Counter(), [], {}, Counter())
+        return Bench(roster or self.roster, self.book, sending.free_at, *whom, *rules, *times, *fresh)
 
     def _fallback_rank(self, pool_id: int, category: Category, cost: int) -> int:
         """Commits come one after another, so that these flows need no lock; of the fair clock only a number is read."""

@@ -48,6 +48,8 @@ class Expanding:
         self.weight = 1.0
         #: True: its time is over, so the rest becomes rows at once and ends.
         self.hurry = False
+        #: True: what it says is refused, and somebody has to let it go on.
+        self.paused = False
 
 
 class Expander:
@@ -109,6 +111,8 @@ class Expander:
         """The chunks that the next commit should expand: those of the operation with the fewest rows due first."""
         found: list[Expansion] = []
         for operation in sorted(self._operations.values(), key=lambda one: one.due):
+            if operation.paused and not operation.hurry:
+                continue
             enough = self._enough(operation.pool_id) if operation.chunks else 0
             while operation.chunks and len(found) < CHUNKS_A_COMMIT and (operation.due < enough or operation.hurry):
                 found.append(self._expansion(operation))
@@ -200,6 +204,16 @@ class Expander:
     def forget(self, operation_id: int) -> None:
         """Nothing of this operation is to become a row any more."""
         self._operations.pop(operation_id, None)
+
+    def pause(self, operation_id: int) -> None:
+        """Make no further rows of this operation until it goes on or its time is over."""
+        if operation_id in self._operations:
+            self._operations[operation_id].paused = True
+
+    def unpause(self, operation_id: int) -> None:
+        """It goes on."""
+        if operation_id in self._operations:
+            self._operations[operation_id].paused = False
 
     def hurry(self, operation_ids: Iterable[int]) -> None:
         """Expand the rest of these at once: their time is over and every message has to end by name."""

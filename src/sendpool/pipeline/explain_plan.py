@@ -71,6 +71,8 @@ def present_reason(story: Story, now: int) -> tuple[StepOutcome, StepReason]:
     message = story.message
     if message.state == MessageState.SCHEDULED:
         return StepOutcome.WAITING, StepReason.SCHEDULED
+    if message.paused and _queued(story):
+        return StepOutcome.WAITING, StepReason.OPERATION_PAUSED
     if story.spot is not None:
         lanes = {ASKING: StepReason.ASKING, ANYONE: StepReason.IN_QUEUE}
         own = StepReason.KEPT if story.spot.lane.isdigit() else StepReason.IN_QUEUE
@@ -83,6 +85,13 @@ def present_reason(story: Story, now: int) -> tuple[StepOutcome, StepReason]:
         closed = reason is StepReason.NO_RECEIPT and is_closed(message.deadline / 1e6, now / 1e6)
         return outcome, StepReason.CLOSED if closed else reason
     return StepOutcome.WAITING, StepReason.IN_QUEUE if story.deep else StepReason.BETWEEN
+
+
+def _queued(story: Story) -> bool:
+    """Whether it is in some queue, due or not; one that is deep in a queue counts, where no attempt is open."""
+    made = made_at(story.message.step, story.attempts)
+    waits = story.spot is not None or any(queue_id for _, queue_id, _ in story.later)
+    return waits or not (made and made[-1].state in _OPEN)
 
 
 def _stand(step: int, story: Story, now: int) -> _Stand:

@@ -38,8 +38,10 @@ RULE = "sendpool/quarantined"
 MOST = 1_000_000
 #: Trials that are settled at a time.
 _AT_ONCE = 1_000
-#: Entries that a new filter has room for, and microseconds that a look at the store reaches back behind the last one.
-_ROOM, _OVERLAP = 16_384, 30_000_000
+#: Entries that a new filter has room for at least.
+_LEAST_ROOM = 1 << 14
+#: Microseconds that a look at the store reaches back behind the one before.
+_OVERLAP = 30_000_000
 _FIRST = Place(0, "", "")
 
 
@@ -64,7 +66,7 @@ class Quarantine:
         """*clock* tells microseconds since 1970; *count* is told how many addresses more are sent to no longer."""
         self._clock = clock
         self._count = count
-        self._known = Filter(_ROOM)
+        self._known = Filter(_LEAST_ROOM)
         self._recent: list[Place] | None = None
         self._looked_at = 0
 
@@ -73,7 +75,7 @@ class Quarantine:
         recent: list[Place] = []
         self._recent = recent
         number, _ = await database.read(count_entries())
-        fresh = Filter(max(_ROOM, 2 * number))
+        fresh = Filter(max(_LEAST_ROOM, 2 * number))
         after = _FIRST
         while True:
             places = await database.read(all_places(after))

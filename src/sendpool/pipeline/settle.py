@@ -162,6 +162,8 @@ class Changes:
         self.opt_outs: list[OptOut] = []
         #: What carriers have said of addresses that do not exist.
         self.refusals: list[Refusal] = []
+        #: Of what carriers have refused to pass on what it says: (operation, "submit" or "receipt", code, rule).
+        self.filtered: Counter[tuple[int, str, str, str]] = Counter()
 
     def move_attempt(self, change: AttemptChange) -> None:
         """Move an attempt; moved twice in one settlement, it goes from where it stood at first to where it ends."""

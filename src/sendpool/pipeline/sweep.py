@@ -271,6 +271,7 @@ class Sweeper:
         await engine.quarantine.load(engine.database)
         # A new message starts level with what waits, not before all of it.
         await self._catch_up()
+        await engine.flagging.look(engine.database)
         if engine.fence.shared:
             return  # What others left is settled when their leases are taken, and expanded by the keeper.
         # Where others write too, what is started may be under way at one of them: the end of its lease tells.
@@ -355,6 +356,8 @@ class Sweeper:
             await engine.consent.load(engine.database, lambda: engine.settle(_nothing))
         if self._round % RARELY == 0 and engine.quarantine.crowded:
             await engine.quarantine.load(engine.database)
+        if engine.flagging.paused or self._round % RARELY == 0:
+            await engine.flagging.look(engine.database)
         steps = await self._steps_for_all() if engine.fence.keeper else []
         limiter = engine.limiter
         if limiter.release:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from sendpool.domain.limits import GUARD, WINDOW, Contact
 from sendpool.store.database import Bulk, Query, Script
+from sendpool.store.pauses import HELD
 
 #: Rows that one call removes.
 _AT_ONCE = 10_000
@@ -168,7 +169,7 @@ def hold(rows: Sequence[tuple[int, int, int, int, int, str]]) -> Script[None]:
 
 def release_held(now: int) -> Script[None]:
     """Make every row due that a limit holds: who may send has changed, so that somebody may take it now."""
-    yield Query("UPDATE later SET due = ? WHERE held IS NOT NULL AND due > ?", (now, now))
+    yield Query(f"UPDATE later SET due = ? WHERE held IS NOT NULL AND held <> '{HELD}' AND due > ?", (now, now))
 
 
 class Limited(NamedTuple):

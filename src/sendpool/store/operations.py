@@ -39,6 +39,12 @@ class OperationRow(NamedTuple):
     category: str
     priority: str
     scheduled_for: int | None
+    #: Since when it is paused, and why; None: it is not.
+    paused_at: int | None
+    paused_filtered: int | None
+    paused_answers: int | None
+    paused_code: str | None
+    paused_rule: str | None
 
     def waits(self) -> Queued:
         """What of it waits."""
@@ -53,7 +59,12 @@ class OperationPage(NamedTuple):
     next: bytes | None
 
 
-_OPERATION_COLUMNS = ", ".join(f"o.{name}" for name in OperationRow._fields)
+_PAUSE = {f"paused_{name}": f"p.{name}" for name in ("at", "filtered", "answers", "code", "rule")}
+_OPERATION_COLUMNS = ", ".join(_PAUSE.get(name, f"o.{name}") for name in OperationRow._fields)
+_OPERATIONS = (
+    "counted_operation o LEFT JOIN operation_pause p ON p.operation_id = o.id AND p.released_at IS NULL"
+    f" AND o.state IN ({OperationState.SCHEDULED:d}, {OperationState.PROCESSING:d})"
+)
 
 
 def fetch_operation(account_id: int, uid: bytes, *, emails: bool = False) -> Script[OperationRow | None]:
@@ -63,7 +74,7 @@ def fetch_operation(account_id: int, uid: bytes, *, emails: bool = False) -> Scr
     """
     kind = "= 'email'" if emails else "<> 'email'"
     rows = yield Query(
-        f"SELECT {_OPERATION_COLUMNS} FROM counted_operation o WHERE o.uid = ? AND o.account_id = ? AND o.kind {kind}",
+        f"SELECT {_OPERATION_COLUMNS} FROM {_OPERATIONS} WHERE o.uid = ? AND o.account_id = ? AND o.kind {kind}",
         (uid, account_id),
     )
     return OperationRow(*rows[0]) if rows else None
@@ -92,7 +103,7 @@ def list_operations(
             sql += " AND o.state = ?"
             values.append(int(state))
         found = yield Query(
-            f"SELECT {_OPERATION_COLUMNS} FROM counted_operation o WHERE o.account_id = ? AND o.kind = ?{sql}"
+            f"SELECT {_OPERATION_COLUMNS} FROM {_OPERATIONS} WHERE o.account_id = ? AND o.kind = ?{sql}"
             " AND o.uid >= ? ORDER BY o.uid DESC LIMIT ?",
             (account_id, kind, *values, last, part.limit + 1 - len(rows)),
         )

@@ -101,7 +101,7 @@ def remove_messages(keys: Keys) -> Script[Removed]:
 def remove_operations(keys: Keys) -> Script[Removed]:
     """Remove taken operations whose messages are gone. The very last stays, without content: it holds its key."""
     spread = (keys.first, keys.last)
-    for table in ("operation_error", "chunk", "operation_content"):
+    for table in ("operation_error", "chunk", "operation_content", "operation_pause"):
         yield Query(f"DELETE FROM {table} WHERE operation_id BETWEEN ? AND ?", spread)
     operations = yield Query(
         f"DELETE FROM operation WHERE id BETWEEN ? AND ? AND account_id = {NOBODY}"

@@ -48,6 +48,8 @@ class StoryOfMessage(NamedTuple):
     scheduled_for: int | None
     deleted_at: int | None
     passed: str | None
+    #: 1: the operation is paused.
+    paused: int
 
 
 class StoryOfAttempt(NamedTuple):
@@ -99,7 +101,9 @@ class Story(NamedTuple):
 _MESSAGE = (
     "SELECT o.id, o.uid, o.account_id, o.kind, o.category, o.pool_id, o.created_at, o.deadline, c.origin, c.content,"
     " m.id, m.state, m.address, m.space, m.plan, m.step, m.segments, m.sender_id, m.ambiguous, m.error_code,"
-    " m.updated_at, m.scheduled_for, m.deleted_at, m.passed FROM operation o JOIN message m ON m.id = o.id + ?"
+    " m.updated_at, m.scheduled_for, m.deleted_at, m.passed,"
+    " (SELECT count(*) FROM operation_pause p WHERE p.operation_id = o.id AND p.released_at IS NULL)"
+    " FROM operation o JOIN message m ON m.id = o.id + ?"
     " JOIN operation_content c ON c.operation_id = o.id WHERE o.uid = ? AND ? < o.total"
 )
 _ATTEMPTS = (

@@ -4,7 +4,7 @@ who is said not to exist.
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, Index, SmallInteger, Table, Text
+from sqlalchemy import Column, Float, Index, Integer, SmallInteger, Table, Text
 
 from sendpool.store.columns import Json, Key, Time, metadata, required
 
@@ -93,4 +93,19 @@ quarantine_trial = Table(
     required("account_id", Key),
     required("address", Text),
     required("channel", Text),
+)
+
+operation_pause = Table(
+    "operation_pause",
+    metadata,
+    #: An operation that pauses, or has paused, since what it says was refused as spam too often.
+    Column("operation_id", Key, primary_key=True, autoincrement=False),
+    required("at", Time),
+    required("filtered", Integer),
+    required("answers", Integer),
+    #: The carrier's code and the row of the table of the last such refusal.
+    required("code", Text),
+    required("rule", Text),
+    #: When somebody let it go on; NULL: it is paused.
+    Column("released_at", Time),
 )

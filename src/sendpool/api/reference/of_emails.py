@@ -78,6 +78,14 @@ EMAILS: Mapping[str, Documented] = {
         "What the mail server has, or is just getting, goes on.",
         ours=True,
     ),
+    "POST /Emails/Operations/{operation_id}/Resume": Documented(
+        "resumeEmailOperation",
+        "Emails",
+        "Let an operation go on that is paused, since carriers had refused what it says",
+        OPERATION_ACCEPTED,
+        "It pauses again when three in a hundred of the next answers are such refusals.",
+        ours=True,
+    ),
     "GET /Emails/Operations": Documented(
         "listEmailOperations",
         "Emails",

@@ -111,6 +111,14 @@ MESSAGES: Mapping[str, Documented] = {
         "What a carrier has, or is just getting, goes on. CANCELED is an operation of which everything was canceled.",
         ours=True,
     ),
+    "POST /Messages/Operations/{operation_id}/Resume": Documented(
+        "resumeMessageOperation",
+        "MessageOperations",
+        "Let an operation go on that is paused, since carriers had refused what it says",
+        OPERATION_ACCEPTED,
+        "It pauses again when three in a hundred of the next answers are such refusals.",
+        ours=True,
+    ),
     "GET /Messages/Operations/{operation_id}/Errors": Documented(
         "listMessageOperationErrors",
         "MessageOperations",
