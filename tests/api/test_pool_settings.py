@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sendpool.domain.destinations import Countries
+from sendpool.domain.health import Thresholds
 from sendpool.domain.message import Category
 from sendpool.domain.policy import Duplicates, OpenOutcome, PoolRules
 from sendpool.domain.pool import Choice
@@ -52,6 +53,8 @@ def settings(pool: dict[str, Any]) -> dict[str, Any]:
         ({"countries": {"allow": ["us", "CA", "US"]}}, {"countries": {"allow": ["US", "CA"]}}),
         ({"countries": {"deny": []}}, {"countries": {"deny": []}}),
         ({"health": {"off": True}}, {"health": {"off": True}}),
+        ({"health": {"minSample": 15, "step": 3600}}, {"health": {"minSample": 15, "step": 3600}}),
+        ({"health": {"off": False, "worseBy": 0.9}}, {"health": {"off": False, "worseBy": 0.9}}),
         ({"quietHours": {"start": "21:00", "end": "08:00"}}, {"quietHours": {"start": "21:00", "end": "08:00"}}),
         (
             {"quietHours": {"start": "00:00", "end": "23:59", "exempt": ["OTP", "bulk"]}},
@@ -134,7 +137,12 @@ async def test_taking_away_what_is_not_set_changes_nothing(client: Any) -> None:
         ({"countries": {"allow": ["US"] * 301}}, ["$.countries.allow"]),
         ({"quietHours": "night"}, ["$.quietHours"]),
         ({"health": False}, ["$.health"]),
-        ({"health": {}}, ["$.health.off"]),
+        ({"health": {}}, ["$.health"]),
+        (
+            {"health": {"minSample": 14, "worseBy": 0.04, "trickle": 0.6, "step": "30"}},
+            [f"$.health.{name}" for name in ("minSample", "worseBy", "trickle", "step")],
+        ),
+        ({"health": {"minSample": 30.5}}, ["$.health.minSample"]),
         ({"health": {"off": "yes"}}, ["$.health.off"]),
         ({"quietHours": {}}, ["$.quietHours.start", "$.quietHours.end"]),
         ({"quietHours": {"start": "9 pm", "end": "24:00"}}, ["$.quietHours.start", "$.quietHours.end"]),
@@ -176,7 +184,7 @@ async def test_choosing_follows_the_settings(world: Any) -> None:
             "reach": ["SMS", "WHATSAPP"],
             "countries": {"allow": ["US"], "deny": ["CA"]},
             "quietHours": {"start": "21:00", "end": "08:30", "exempt": []},
-            "health": {"off": True},
+            "health": {"off": True, "minSample": 100, "trickle": 0.1},
         },
     )
 
@@ -189,6 +197,7 @@ async def test_choosing_follows_the_settings(world: Any) -> None:
         countries=Countries(only=frozenset({"US"}), never=frozenset({"CA"})),
         quiet=QuietHours(start=1260, end=510, exempt=frozenset()),
         heeds_health=False,
+        thresholds=Thresholds(min_sample=100, trickle=0.1),
     )
 
 

@@ -33,6 +33,10 @@ def test_a_pool_has_its_settings_by_the_names_of_the_api(tmp_path: Path) -> None
         quiet_hours = ["21:00", "08:00"]
         quiet_hours_exempt = ["otp", "Transactional"]
         health = false
+        health_min_sample = 200
+        health_worse_by = 0.3
+        health_trickle = 0.1
+        health_step = 60
         category = "OTP"
         fallback_after = 30
         duplicates = "Avoid"
@@ -60,7 +64,7 @@ def test_a_pool_has_its_settings_by_the_names_of_the_api(tmp_path: Path) -> None
                 "reach": ["RCS", "SMS", "WHATSAPP"],
                 "countries": {"allow": ["US", "CA"], "deny": []},
                 "quietHours": {"start": "21:00", "end": "08:00", "exempt": ["otp", "transactional"]},
-                "health": {"off": True},
+                "health": {"off": True, "minSample": 200, "worseBy": 0.3, "trickle": 0.1, "step": 60.0},
                 "category": "otp",
                 "fallbackAfter": 30.0,
                 "duplicates": "avoid",

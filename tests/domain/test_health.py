@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sendpool.domain.comparing import Group, judge_all
 from sendpool.domain.failures import ROUTE_FAULTS, FailureClass
-from sendpool.domain.health import TRICKLE, Condition, Standing, Symptom
+from sendpool.domain.health import LEAST, MOST, TRICKLE, USUAL, Condition, Standing, Symptom, Thresholds, agreed
 from sendpool.domain.vitals import ROUTES, Counting, Route, Watch, p95
 
 EVERY = 5.0
@@ -41,6 +41,7 @@ class Rounds:
         self.sent = dict.fromkeys(self.senders, 0)
         self.owed = dict.fromkeys(self.senders, 0.0)
         self.history: list[tuple[float, int, Condition]] = []
+        self.thresholds: dict[int, Thresholds] = {}
 
     def standing(self, sender_id: int) -> Standing:
         return self.standings.get(Route(sender_id, "GB"), Standing())
@@ -87,7 +88,8 @@ class Rounds:
             self.due.append((self.now + does.delay, Watch(vitals, slot, self.now, sender_id)))
 
     def _judge(self) -> None:
-        for route, judged in judge_all(self.counting, self.groups, self.standings, self.now).items():
+        found = judge_all(self.counting, self.groups, self.standings, self.now, self.thresholds)
+        for route, judged in found.items():
             if judged.standing.condition is not self.standing(route.sender_id).condition:
                 self.history.append((self.now, route.sender_id, judged.standing.condition))
             self.standings[route] = judged.standing
@@ -249,3 +251,52 @@ def test_p95_is_the_end_of_its_class(counts: list[int], delay: float | None) -> 
     found = p95(counts)
 
     assert found == (None if delay is None else pytest.approx(delay))
+
+
+def by(**thresholds: float) -> Thresholds:
+    """Thresholds with some that are not the usual ones."""
+    return USUAL._replace(**thresholds)  # type: ignore[arg-type]
+
+
+def test_what_is_too_little_to_judge_by_and_what_is_bad_enough_is_for_thresholds_to_say() -> None:
+    for thresholds, ill in ((USUAL, True), (by(worse_by=0.6), False), (by(min_sample=5_000), False)):
+        rounds = Rounds(Behaviour(faults=50), Behaviour())
+        rounds.thresholds[1] = thresholds
+        rounds.run(180)
+        assert (rounds.standing(1).condition is Condition.UNHEALTHY) is ill
+
+
+def test_a_large_sample_is_looked_for_further_back() -> None:
+    rounds = Rounds(Behaviour(faults=50, rate=2), Behaviour(rate=2))
+    rounds.thresholds[1] = by(min_sample=300)
+    rounds.until(1, Condition.UNHEALTHY, within=300)
+
+
+def test_trickle_and_step_are_for_thresholds_to_say() -> None:
+    rounds = Rounds(Behaviour(faults=80), Behaviour())
+    rounds.thresholds[1] = by(trickle=0.25, step=90.0)
+    rounds.until(1, Condition.UNHEALTHY, within=120)
+    assert rounds.standing(1).share == 0.25
+    rounds.senders[1] = Behaviour()
+    rounds.until(1, Condition.RETURNING, within=300)
+    assert rounds.standing(1).share == 0.5
+    assert 90 <= rounds.until(1, Condition.HEALTHY, within=300) <= 100
+
+
+some = st.builds(
+    Thresholds,
+    st.integers(LEAST.min_sample, MOST.min_sample),
+    *(st.floats(least, most) for least, most in zip(LEAST[1:], MOST[1:], strict=True)),
+)
+
+
+@given(st.lists(some, max_size=4))
+def test_several_pools_agree_on_what_is_mildest(pools: list[Thresholds]) -> None:
+    found = agreed(pools)
+
+    assert found == USUAL if not pools else all(found[i] in {one[i] for one in pools} for i in range(4))
+    for one in pools:
+        assert found.min_sample >= one.min_sample
+        assert found.worse_by >= one.worse_by
+        assert found.trickle >= one.trickle
+        assert found.step <= one.step

@@ -13,10 +13,11 @@ from tests.pipeline.worlds import Line, World, everyone, virtually, world
 
 from sendpool.connectors.base import ReceiptState, Rejected, Submission
 from sendpool.domain.failures import ROUTE_FAULTS, FailureClass, classify, of_class
-from sendpool.domain.health import Condition, Symptom
+from sendpool.domain.health import USUAL, Condition, Symptom
+from sendpool.domain.reasons import Reason, Remark
 from sendpool.domain.vitals import Route
 from sendpool.pipeline.fence import Alone
-from sendpool.pipeline.health import CHANGED
+from sendpool.pipeline.health import CHANGED, thresholds_of
 from sendpool.store.database import Script
 from sendpool.store.health import HealthRow, write_health
 
@@ -265,3 +266,32 @@ async def test_country_that_a_carrier_closes_to_a_sender_goes_through_others_for
         assert share_of(one, since, "+49") == 0
         assert share_of(two, since, "+49") == 400
         assert share_of(one, since, "+44") > 100
+
+
+@virtually
+async def test_pools_of_a_sender_agree_on_its_thresholds(tmp_path: Path) -> None:
+    lines = {"one": Line(Carrier(), {ONE: None}), "two": Line(Carrier(), {TWO: None})}
+    async with world(tmp_path / "a.db", False, **lines) as there:
+        one, two = there.sender(ONE), there.sender(TWO)
+        await there.make_pool([one.uid, two.uid], health={"worseBy": 0.5, "trickle": 0.02})
+        await there.make_pool([one.uid], health={"minSample": 900})
+        await there.make_pool([one.uid, two.uid], health={"off": True, "step": 5})
+        # Of the pool of all, which says nothing, the usual trickle is the milder one.
+        wanted = USUAL._replace(worse_by=0.5)
+        assert thresholds_of(there.engine.roster) == {one.id: wanted, two.id: wanted}
+
+
+@virtually
+async def test_an_unhealthy_sender_gets_the_trickle_that_its_pool_says(tmp_path: Path) -> None:
+    one, two = Carrier(report_after=1.0), Carrier(report_after=1.0)
+    async with world(tmp_path / "a.db", False, one=Line(one, {ONE: 2000.0}), two=Line(two, {TWO: 2000.0})) as there:
+        uids = [there.sender(ONE).uid, there.sender(TWO).uid]
+        # A pool that has the trickle is enough: of two the larger one holds.
+        await there.make_pool(uids, health={"trickle": 0.4})
+        one.report = losing(60, "+44")
+        await until(there, ONE, Condition.UNHEALTHY, 180.0)
+        since = there.now
+        await traffic(there, 40.0)
+        assert 0.2 <= share_of(one, since, "+44") / share_of(two, since, "+44") <= 0.3
+        # The same share, and told as a trickle.
+        assert there.engine.planner.restraint._remark(there.sender(ONE).id) == Remark(Reason.TRICKLE, about="GB")

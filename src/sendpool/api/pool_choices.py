@@ -11,6 +11,7 @@ from phonenumbers import SUPPORTED_REGIONS
 
 from sendpool.api.checks import check_fields, wrong_kind
 from sendpool.api.problems import Findings
+from sendpool.domain.health import LEAST, MOST
 from sendpool.domain.message import CATEGORIES, Category
 from sendpool.domain.policy import Duplicates, OpenOutcome
 from sendpool.domain.pool import LEAST_WEIGHT, MOST_TIER, MOST_WEIGHT, REACHABLE
@@ -117,15 +118,28 @@ def _quiet_hours(value: object, findings: Findings) -> dict[str, Any] | None:
     return found
 
 
-def _health(value: object, findings: Findings) -> dict[str, bool] | None:
+#: What a pool may set of health, by the names that the API has for it, with the least and the most.
+_THRESHOLDS = dict(zip(("minSample", "worseBy", "trickle", "step"), zip(LEAST, MOST, strict=True), strict=True))
+
+
+def _health(value: object, findings: Findings) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         wrong_kind("health", "an object", value, "$.health", findings)
         return None
-    check_fields(value, ("off",), findings, "$.health")
-    if isinstance(value.get("off"), bool):
-        return {"off": value["off"]}
-    findings.add("off must be true or false", "$.health.off")
-    return None
+    check_fields(value, ("off", *_THRESHOLDS), findings, "$.health")
+    found: dict[str, Any] = {}
+    if not value:
+        findings.add(f"health must have off or one of {', '.join(_THRESHOLDS)}", "$.health")
+    elif not isinstance(value.get("off", False), bool):
+        findings.add("off must be true or false", "$.health.off")
+    elif "off" in value:
+        found["off"] = value["off"]
+    for name, (least, most) in _THRESHOLDS.items():
+        if name in value:
+            found[name] = check_number(value[name], name, f"$.health.{name}", findings, least=least, most=most)
+    if isinstance(value.get("minSample"), float):
+        findings.add("minSample must be a whole number", "$.health.minSample")
+    return found
 
 
 def _time(value: object, context: str, findings: Findings) -> int | None:

@@ -142,9 +142,14 @@ class PoolQuietHours(Shape, frozen=True, kw_only=True):
 
 
 class PoolHealth(Shape, frozen=True, kw_only=True):
-    """Whether a pool leaves the health of its senders out of account."""
+    """Whether a pool leaves the health of its senders out of account, and by what else than usual it judges them."""
 
-    off: bool
+    off: bool | UnsetType = UNSET
+    min_sample: int | UnsetType = UNSET
+    worse_by: float | UnsetType = UNSET
+    trickle: float | UnsetType = UNSET
+    #: Seconds.
+    step: float | UnsetType = UNSET
 
 
 class SenderPool(Shape, frozen=True, kw_only=True):

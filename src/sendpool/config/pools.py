@@ -10,6 +10,7 @@ import msgspec
 from sendpool.config.connections import CHANNEL_HELP, check_channel
 from sendpool.config.countries import check_countries
 from sendpool.config.setting import ConfigError, check_printable, described, read_table, settings_of, tables_in
+from sendpool.domain.health import LEAST, MOST, USUAL
 from sendpool.domain.message import CATEGORIES, Category
 from sendpool.domain.policy import Duplicates, OpenOutcome
 from sendpool.domain.pool import (
@@ -102,6 +103,47 @@ class _PoolTable(msgspec.Struct, frozen=True, kw_only=True):
             "true or false",
             "Whether senders that do worse than their peers get less of the pool's messages. Else they do.",
             False,
+        ),
+    ] = None
+    health_min_sample: Annotated[
+        int | None,
+        described(
+            f"a whole number from {LEAST.min_sample} to {MOST.min_sample}",
+            f"Messages to a country by which a sender's health is judged, at least. Else {USUAL.min_sample}.",
+            200,
+            ge=LEAST.min_sample,
+            le=MOST.min_sample,
+        ),
+    ] = None
+    health_worse_by: Annotated[
+        float | None,
+        described(
+            f"a number from {LEAST.worse_by:g} to {MOST.worse_by:g}",
+            "By how much the share of its faults or lost receipts has to be above its peers' for a sender to be"
+            f" unhealthy. Else {USUAL.worse_by:g}.",
+            0.3,
+            ge=LEAST.worse_by,
+            le=MOST.worse_by,
+        ),
+    ] = None
+    health_trickle: Annotated[
+        float | None,
+        described(
+            f"a number from {LEAST.trickle:g} to {MOST.trickle:g}",
+            f"The part of its usual share that an unhealthy sender gets. Else {USUAL.trickle:g}.",
+            0.1,
+            ge=LEAST.trickle,
+            le=MOST.trickle,
+        ),
+    ] = None
+    health_step: Annotated[
+        float | None,
+        described(
+            f"a number of seconds from {LEAST.step:g} to {MOST.step:g}",
+            f"Seconds after each of which the share of a sender that is well again doubles. Else {USUAL.step:g}.",
+            60,
+            ge=LEAST.step,
+            le=MOST.step,
         ),
     ] = None
     category: Annotated[
@@ -228,9 +270,20 @@ def _as_api(found: Mapping[str, Any]) -> dict[str, Any]:
         settings["quietHours"] = dict(zip(("start", "end"), found["quiet_hours"], strict=True))
         if "quiet_hours_exempt" in found:
             settings["quietHours"]["exempt"] = list(found["quiet_hours_exempt"])
-    if "health" in found:
-        settings["health"] = {"off": not found["health"]}
+    health: dict[str, Any] = {"off": not found["health"]} if "health" in found else {}
+    health |= {name: found[ours] for name, ours in _THRESHOLDS.items() if ours in found}
+    if health:
+        settings["health"] = health
     return settings
+
+
+#: Thresholds of health, by the names that the API has for them.
+_THRESHOLDS = {
+    "minSample": "health_min_sample",
+    "worseBy": "health_worse_by",
+    "trickle": "health_trickle",
+    "step": "health_step",
+}
 
 
 def _check_reach(channels: tuple[str, ...]) -> tuple[str, ...]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
-from sendpool.domain.health import ENOUGH_OF_A_TRICKLE, HEALTHY, Peers, Standing, judge
+from sendpool.domain.health import ENOUGH_OF_A_TRICKLE, HEALTHY, USUAL, Peers, Standing, Thresholds, judge
 from sendpool.domain.vitals import Counting, Figures, Route, Vitals
 
 #: Senders that stand in for each other: the members of a pool on one channel.
 Group = frozenset[int]
+_NOBODYS: Mapping[int, Thresholds] = MappingProxyType({})
 
 
 class Judged(NamedTuple):
@@ -22,9 +24,14 @@ class Judged(NamedTuple):
 
 
 def judge_all(
-    counting: Counting, groups: Mapping[int, Sequence[Group]], standings: Mapping[Route, Standing], now: float
+    counting: Counting,
+    groups: Mapping[int, Sequence[Group]],
+    standings: Mapping[Route, Standing],
+    now: float,
+    thresholds: Mapping[int, Thresholds] = _NOBODYS,
 ) -> dict[Route, Judged]:
-    """Judge every route that is counted or stands badly. *groups* are those that a sender belongs to.
+    """Judge every route that is counted or stands badly. *groups* are those that a sender belongs to, *thresholds* are
+    by sender, where they are not the usual ones.
 
     A route that nobody stands in for has no peers, and is healthy.
     """
@@ -36,7 +43,7 @@ def judge_all(
             by_country[route.country][route.sender_id] = Vitals()
     judged: dict[Route, Judged] = {}
     for country, senders in by_country.items():
-        there = _Country(country, senders, groups, standings, counting.reporting, now)
+        there = _Country(country, senders, groups, standings, thresholds, counting.reporting, now)
         judged.update((Route(sender_id, country), there.judge(sender_id)) for sender_id in senders)
     return judged
 
@@ -70,10 +77,12 @@ class _Country:
         senders: Mapping[int, Vitals],
         groups: Mapping[int, Sequence[Group]],
         standings: Mapping[Route, Standing],
+        thresholds: Mapping[int, Thresholds],
         reporting: set[int],
         now: float,
     ) -> None:
         self._groups, self._reporting, self._now = groups, reporting, now
+        self._thresholds = thresholds
         self._standings = {one: standings.get(Route(one, country), HEALTHY) for one in senders}
         self._sums: dict[Group, _Sums] = defaultdict(_Sums)
         self._delays: dict[int, list[int]] = {}
@@ -89,7 +98,8 @@ class _Country:
 
     def _figures_of(self, sender_id: int, vitals: Vitals) -> Figures:
         patience = Peers(0, 0.0, 0.0, self._peers_delays(sender_id)).patience
-        return vitals.figures(self._now, patience, self._standings[sender_id].look_back)
+        look_back = self._standings[sender_id].look_back(self._thresholds.get(sender_id, USUAL))
+        return vitals.figures(self._now, patience, look_back)
 
     def _peers_delays(self, sender_id: int) -> Sequence[float]:
         own = self._delays[sender_id]
@@ -110,7 +120,8 @@ class _Country:
             loss_share if watched else 1.0,
             self._peers_delays(sender_id),
         )
-        return Judged(judge(own, peers, self._standings[sender_id], self._now, reports=reports), own, peers)
+        by = self._thresholds.get(sender_id, USUAL)
+        return Judged(judge(own, peers, self._standings[sender_id], self._now, reports=reports, by=by), own, peers)
 
 
 def _mean(parts: Iterable[tuple[int, float]]) -> tuple[int, float]:

@@ -7,7 +7,7 @@ nobody is moved. Pure: the time is an argument, monotonic seconds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from math import sqrt
 from typing import NamedTuple
@@ -32,6 +32,41 @@ SHORTEST_TRICKLE, LONGEST_TRICKLE, STEP = 60.0, 480.0, 30.0
 #: Seconds of good health after which relapses are forgotten; and after which a sender is tried again about which too
 #: little is known to say.
 FORGIVEN, UNKNOWN_FOR = 1_800.0, 1_800.0
+
+
+class Thresholds(NamedTuple):
+    """What a pool may set of this for its senders."""
+
+    #: Messages that a judgement needs.
+    min_sample: int = ENOUGH
+    #: How far a share of faults or losses must be above the peers' to be bad.
+    worse_by: float = WORSE
+    #: The share of its messages that an unhealthy sender is left with.
+    trickle: float = TRICKLE
+    #: Seconds of each step of the return, after each of which the share doubles.
+    step: float = STEP
+
+
+#: What holds where no pool says otherwise; and the least and the most that a pool may say.
+USUAL = Thresholds()
+LEAST, MOST = Thresholds(ENOUGH_OF_A_TRICKLE, 0.05, 0.01, 5.0), Thresholds(10_000, 0.9, 0.5, 3_600.0)
+
+
+def agreed(pools: Iterable[Thresholds]) -> Thresholds:
+    """The thresholds of a sender that is in several pools: of each the mildest.
+
+    A sender is judged once for all its pools, and its verdict moves the messages of all of them. So it takes one that
+    every pool would come to.
+    """
+    said = list(pools)
+    if not said:
+        return USUAL
+    return Thresholds(
+        max(one.min_sample for one in said),
+        max(one.worse_by for one in said),
+        max(one.trickle for one in said),
+        min(one.step for one in said),
+    )
 
 
 class Condition(StrEnum):
@@ -93,54 +128,57 @@ class Standing(NamedTuple):
         """Whether so little goes through it that few messages must be enough to judge by."""
         return self.condition is not Condition.HEALTHY
 
-    @property
-    def look_back(self) -> int:
+    def look_back(self, by: Thresholds = USUAL) -> int:
         """Messages after which no older ones are looked at."""
-        return LOOK_BACK_AT_A_TRICKLE if self.trickling else LOOK_BACK
+        return LOOK_BACK_AT_A_TRICKLE if self.trickling else max(LOOK_BACK, 2 * by.min_sample)
 
 
 HEALTHY = Standing()
 
 
-def judge(own: Figures, peers: Peers, standing: Standing, now: float, *, reports: bool = True) -> Standing:
-    """How a sender stands now; *reports* False: it never brings receipts, so missing ones are no symptom."""
-    enough = ENOUGH_OF_A_TRICKLE if standing.trickling else ENOUGH
-    symptom = _symptom(own, peers, enough, reports=reports)
+def judge(
+    own: Figures, peers: Peers, standing: Standing, now: float, *, reports: bool = True, by: Thresholds = USUAL
+) -> Standing:
+    """How a sender stands now, judged *by* its thresholds; *reports* False: it never brings receipts, so missing ones
+    are no symptom.
+    """
+    enough = ENOUGH_OF_A_TRICKLE if standing.trickling else by.min_sample
+    symptom = _symptom(own, peers, enough, by.worse_by, reports=reports)
     if standing.condition is Condition.HEALTHY:
-        return _while_healthy(standing, symptom, now)
+        return _while_healthy(standing, symptom, now, by.trickle)
     if symptom is not None and standing.condition is Condition.RETURNING:
-        return _fall_ill(standing, symptom, now, standing.relapses + 1)
+        return _fall_ill(standing, symptom, now, standing.relapses + 1, by.trickle)
     if standing.condition is Condition.UNHEALTHY:
-        return _while_unhealthy(own, peers, standing, enough, now, reports=reports)
-    return _return(standing, now)
+        well = _as_good(own, peers, enough, reports=reports)
+        return _while_unhealthy(standing, now, well=well, unknown=own.tried < enough)
+    return _return(standing, now, by.step)
 
 
-def _while_healthy(standing: Standing, symptom: Symptom | None, now: float) -> Standing:
+def _while_healthy(standing: Standing, symptom: Symptom | None, now: float, trickle: float) -> Standing:
     if symptom is None:
         forgiven = standing.relapses and now - standing.since >= FORGIVEN
         return standing._replace(bad=0, relapses=0 if forgiven else standing.relapses)
     if standing.bad + 1 < IN_A_ROW:
         return standing._replace(bad=standing.bad + 1)
-    return _fall_ill(standing, symptom, now, standing.relapses)
+    return _fall_ill(standing, symptom, now, standing.relapses, trickle)
 
 
-def _fall_ill(standing: Standing, symptom: Symptom, now: float, relapses: int) -> Standing:
-    return Standing(Condition.UNHEALTHY, TRICKLE, now, symptom, 0, relapses, now)
+def _fall_ill(standing: Standing, symptom: Symptom, now: float, relapses: int, trickle: float) -> Standing:
+    return Standing(Condition.UNHEALTHY, trickle, now, symptom, 0, relapses, now)
 
 
-def _while_unhealthy(
-    own: Figures, peers: Peers, standing: Standing, enough: int, now: float, *, reports: bool
-) -> Standing:
+def _while_unhealthy(standing: Standing, now: float, *, well: bool, unknown: bool) -> Standing:
     ill_for = now - standing.since
     if ill_for < min(LONGEST_TRICKLE, SHORTEST_TRICKLE * 2.0 ** min(standing.relapses, 8)):
         return standing
-    if not (_as_good(own, peers, enough, reports=reports) or (ill_for >= UNKNOWN_FOR and own.tried < enough)):
+    if not (well or (ill_for >= UNKNOWN_FOR and unknown)):
         return standing
-    return standing._replace(condition=Condition.RETURNING, since=now, share=2 * TRICKLE, stepped_at=now)
+    share = min(1.0, 2 * standing.share)
+    return standing._replace(condition=Condition.RETURNING, since=now, share=share, stepped_at=now)
 
 
-def _return(standing: Standing, now: float) -> Standing:
-    if now - standing.stepped_at < STEP:
+def _return(standing: Standing, now: float, step: float) -> Standing:
+    if now - standing.stepped_at < step:
         return standing
     share = min(1.0, standing.share * 2)
     if share < 1.0:
@@ -149,12 +187,12 @@ def _return(standing: Standing, now: float) -> Standing:
     return Standing(since=now, relapses=standing.relapses + 1)
 
 
-def _symptom(own: Figures, peers: Peers, enough: int, *, reports: bool) -> Symptom | None:
+def _symptom(own: Figures, peers: Peers, enough: int, worse_by: float, *, reports: bool) -> Symptom | None:
     if not peers.senders:
         return None
-    if own.tried >= enough and _is_worse(own.fault_share, peers.fault_share, own.tried):
+    if own.tried >= enough and _is_worse(own.fault_share, peers.fault_share, own.tried, worse_by):
         return Symptom.FAULTS
-    if reports and own.watched >= enough and _is_worse(own.loss_share, peers.loss_share, own.watched):
+    if reports and own.watched >= enough and _is_worse(own.loss_share, peers.loss_share, own.watched, worse_by):
         return Symptom.LOST_RECEIPTS
     mine, theirs = _delays(own, peers, enough)
     if mine > max(TIMES_LATER * theirs, theirs + SECONDS_LATER):
@@ -162,9 +200,9 @@ def _symptom(own: Figures, peers: Peers, enough: int, *, reports: bool) -> Sympt
     return None
 
 
-def _is_worse(share: float, usual: float, n: int) -> bool:
+def _is_worse(share: float, usual: float, n: int, worse_by: float) -> bool:
     deviation = sqrt(max(usual * (1 - usual), 0.01) / n)
-    return share - usual >= max(WORSE, DEVIATIONS * deviation) and share >= TIMES_WORSE * usual
+    return share - usual >= max(worse_by, DEVIATIONS * deviation) and share >= TIMES_WORSE * usual
 
 
 def _delays(own: Figures, peers: Peers, enough: int) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from sendpool.domain.destinations import EVERYWHERE, Countries
+from sendpool.domain.health import USUAL, Thresholds
 from sendpool.domain.message import Category
 from sendpool.domain.policy import PoolRules
 from sendpool.domain.preference import Preference
@@ -48,6 +49,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     quiet: QuietHours | None = None
     #: Whether senders that do worse than their peers get less of its messages.
     heeds_health: bool = True
+    #: By what they are judged.
+    thresholds: Thresholds = USUAL
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ import structlog
 
 from sendpool.domain import ids
 from sendpool.domain.comparing import Group, Judged, judge_all
-from sendpool.domain.health import TRICKLE, Condition, Standing, Symptom
+from sendpool.domain.health import TRICKLE, USUAL, Condition, Standing, Symptom, Thresholds, agreed
 from sendpool.domain.sender import Channel
 from sendpool.domain.vitals import Figures, Route, p95
 from sendpool.pipeline.engine import Engine
@@ -51,10 +51,26 @@ def groups_of(roster: Roster) -> dict[int, list[Group]]:
     return {**others, **named}
 
 
-def recalled(row: HealthRow, now: float) -> Standing:
+def thresholds_of(roster: Roster) -> dict[int, Thresholds]:
+    """By sender, where they are not the usual ones: what its pools agree on. Pools that heed no health do not count,
+    nor, as in `groups_of`, the pool of everything for who is in another.
+    """
+    said: dict[int, list[Thresholds]] = defaultdict(list)
+    for pool in roster.pools.values():
+        if pool.deleted or pool.everyone or not pool.choice.heeds_health:
+            continue
+        for channel in Channel:
+            members = roster.members(pool.id, channel)
+            for sender, _ in members if len(members) > 1 else ():
+                said[sender.id].append(pool.choice.thresholds)
+    found = {sender_id: agreed(pools) for sender_id, pools in said.items()}
+    return {sender_id: one for sender_id, one in found.items() if one != USUAL}
+
+
+def recalled(row: HealthRow, now: float, trickle: float = TRICKLE) -> Standing:
     """A standing of an earlier run: nothing is known of the time between, so it is shown to be well anew."""
     symptom = Symptom(row.symptom) if row.symptom else None
-    return Standing(Condition.UNHEALTHY, TRICKLE, now, symptom, 0, row.relapses, now)
+    return Standing(Condition.UNHEALTHY, trickle, now, symptom, 0, row.relapses, now)
 
 
 class HealthKeeper:
@@ -65,6 +81,7 @@ class HealthKeeper:
         self.standings: dict[Route, Standing] = {}
         self._roster: Roster | None = None
         self._groups: Mapping[int, Sequence[Group]] = {}
+        self._thresholds: Mapping[int, Thresholds] = {}
         self._task: asyncio.Task[None] | None = None
         #: Changes whose writing has failed.
         self._unwritten: dict[Route, Judged] = {}
@@ -91,8 +108,10 @@ class HealthKeeper:
 
     def _recall(self, rows: Iterable[HealthRow]) -> None:
         now = self._engine.clock.monotonic()
+        self._know(self._engine.roster)
         for row in rows:
-            self.standings[Route(row.sender_id, row.country)] = recalled(row, now)
+            by = self._thresholds.get(row.sender_id, USUAL)
+            self.standings[Route(row.sender_id, row.country)] = recalled(row, now, by.trickle)
             # Whose receipts were missing has brought some before.
             self._engine.sending.pulse.counting.reporting.add(row.sender_id)
         self._restrain()
@@ -134,14 +153,15 @@ class HealthKeeper:
         engine = self._engine
         counting, roster = engine.sending.pulse.counting, engine.roster
         if roster is not self._roster:
-            self._roster, self._groups = roster, groups_of(roster)
+            self._know(roster)
         self._forget({one for one in self._known() if not self._is_here(one)})
         if not counting.routes and not self.standings:
             return
         await self._listen(roster)
         if engine.planner.restraint:
             self._restrain()  # What a carrier has closed opens again in time.
-        judged = judge_all(counting, self._groups, self.standings, engine.clock.monotonic())
+        now = engine.clock.monotonic()
+        judged = judge_all(counting, self._groups, self.standings, now, self._thresholds)
         changed = self._take_over(judged)
         if changed:
             self._restrain()
@@ -164,6 +184,10 @@ class HealthKeeper:
             held = yield from self._engine.fence.held(set(epochs.values()))
             changed = {route: one for route, one in changed.items() if epochs.get(route) in held}
         yield from _write(changed, roster, now)
+
+    def _know(self, roster: Roster) -> None:
+        self._roster, self._groups, self._thresholds = roster, groups_of(roster), thresholds_of(roster)
+        self._engine.planner.restraint.least = {key: one.trickle for key, one in self._thresholds.items()}
 
     async def _listen(self, roster: Roster) -> None:
         engine = self._engine

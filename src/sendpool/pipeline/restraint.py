@@ -35,6 +35,8 @@ class Restraint:
         self._clock = clock
         self._gates = gates
         self._healthy: Mapping[int, Mapping[str, float]] = {}
+        #: The share that a sender is left with while it is unhealthy, where it is not the usual one.
+        self.least: Mapping[int, float] = {}
         #: Until when nothing goes from a sender to a country.
         self._closed: dict[tuple[int, str], float] = {}
         self._shares: dict[int, dict[str, float]] = {}
@@ -71,7 +73,7 @@ class Restraint:
         countries = self._shares.get(sender_id)
         if not countries:
             return None
-        reason = Reason.TRICKLE if min(countries.values()) <= TRICKLE else Reason.RECOVERING
+        reason = Reason.TRICKLE if min(countries.values()) <= self.least.get(sender_id, TRICKLE) else Reason.RECOVERING
         return Remark(reason, about=", ".join(sorted(countries)))
 
     def restrains(self, pool_id: int, sender_id: int, address: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from sendpool.domain.destinations import EVERYWHERE, Countries, Destinations
+from sendpool.domain.health import USUAL, Thresholds
 from sendpool.domain.message import Category
 from sendpool.domain.pool import GRACE, Choice
 from sendpool.domain.preference import Preference
@@ -38,10 +39,19 @@ class QuietHoursSetting(msgspec.Struct, frozen=True, omit_defaults=True):
         return hours if self.exempt is None else msgspec.structs.replace(hours, exempt=frozenset(self.exempt))
 
 
-class HealthSetting(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Whether the health of senders is left out of account."""
+class HealthSetting(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Whether the health of senders is left out of account, and by what else than usual they are judged."""
 
     off: bool = False
+    min_sample: int = USUAL.min_sample
+    worse_by: float = USUAL.worse_by
+    trickle: float = USUAL.trickle
+    step: float = USUAL.step
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """The same as a value."""
+        return Thresholds(self.min_sample, self.worse_by, self.trickle, self.step)
 
 
 class ChoiceSettings(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -65,6 +75,7 @@ def read_choice(settings: str) -> Choice:
         countries=EVERYWHERE if found.countries is None else found.countries.value,
         quiet=None if found.quiet_hours is None else found.quiet_hours.value,
         heeds_health=found.health is None or not found.health.off,
+        thresholds=USUAL if found.health is None else found.health.thresholds,
     )
 
 

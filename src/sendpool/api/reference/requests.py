@@ -28,6 +28,7 @@ from sendpool.api.sending import MAX_RECIPIENTS, MAX_VALIDITY
 from sendpool.api.variables import LONGEST_NAME, LONGEST_VALUE, MAX_VARIABLES
 from sendpool.domain.email_content import LONGEST_SUBJECT
 from sendpool.domain.fairness import PRIORITIES
+from sendpool.domain.health import LEAST, MOST
 from sendpool.domain.message import CATEGORIES, LONGEST_TEXT, LONGEST_WITH_MEDIA
 from sendpool.domain.policy import Duplicates, OpenOutcome
 from sendpool.domain.pool import (
@@ -173,8 +174,21 @@ def _settings() -> Schema:
             "From start to end nothing is sent, by the recipient's own clock, but what is exempt (else: otp).",
         ),
         "health": ours(
-            an_object(("off",), off={"type": "boolean"}),
-            "off true: senders that do worse than their peers get as much of the pool's messages as ever.",
+            {
+                **an_object(
+                    (),
+                    off={"type": "boolean"},
+                    minSample={"type": "integer", "minimum": LEAST.min_sample, "maximum": MOST.min_sample},
+                    **{
+                        name: {"type": "number", "minimum": least, "maximum": most}
+                        for name, least, most in zip(("worseBy", "trickle", "step"), LEAST[1:], MOST[1:], strict=True)
+                    },
+                ),
+                "minProperties": 1,
+            },
+            "off true: senders that do worse than their peers get as much of the pool's messages as ever. Else: the"
+            " messages that a judgement needs, by how much a share of faults or losses has to be above the peers', the"
+            " part that an unhealthy sender is left with, and the seconds of each step of its return.",
         ),
     }
 
