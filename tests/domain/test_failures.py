@@ -260,6 +260,11 @@ EXTRAS: dict[str, dict[str, object]] = {
         + [f"smtp/{code}" for code in ("5.1.2", "5.1.3", "5.1.6")],
         True,
     ),
+    "lasts": {
+        **dict.fromkeys(["whatsapp/131026", "whatsapp/1013"], 86_400),
+        **dict.fromkeys(["whatsapp/130472", "whatsapp/472", "twilio/30006", "twilio/63032", "telnyx/40001"], 0),
+        **dict.fromkeys([f"sandbox/{word}" for word in ("channel", "no_rcs", "no_whatsapp")], 0),
+    },
     "hard": {
         **dict.fromkeys(["smpp/0x0b", "smtp/550"], Hard.OTHER),
         **dict.fromkeys(["smpp.map/1", "smpp.err/5", "twilio/30005"], Hard.DAY),

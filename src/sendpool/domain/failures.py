@@ -132,6 +132,8 @@ class Classified(msgspec.Struct, frozen=True, kw_only=True):
     invalid: bool = False
     #: It says that the address does not exist; None: it says no such thing.
     hard: Hard | None = None
+    #: Seconds that the recipient counts as not on the channel; None: as long as is usual.
+    lasts: float | None = None
     meaning: str = ""
 
     @property
@@ -154,6 +156,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     channel: OtherChannel | None = None
     invalid: bool = False
     hard: Hard | None = None
+    lasts: float | None = None
 
 
 #: What a scope may be, from the narrowest to the widest.
@@ -198,6 +201,7 @@ def _classified(provider: str, code: str, row: _Row, actions: ClassActions) -> C
         channel=row.channel,
         invalid=row.invalid,
         hard=row.hard,
+        lasts=row.lasts,
         meaning=row.means,
     )
 

@@ -90,4 +90,6 @@ class Brought(NamedTuple):
     block: int | None
     #: What was refused for what it says, and what was added to the counters of operations.
     filtered: Counter[tuple[int, str, str, str]]
+    #: Who was found not to be on a channel.
+    unreached: list[tuple[int, str, float | None]]
     tally: Tally

@@ -123,13 +123,15 @@ class Claimed(NamedTuple):
     stopped: Sequence[DueRow] = ()
     #: Rows whose addresses are in quarantine on their channel.
     barred: Sequence[DueRow] = ()
+    #: Rows whose recipients are not on the channel.
+    unreached: Sequence[DueRow] = ()
     #: How far it has come, by queue; None: it saw nothing there.
     passed: Sequence[tuple[int, Passed | None]] = ()
 
     @property
     def unsent(self) -> list[DueRow]:
         """Rows that left their queues without an attempt, other than those of messages that had ended before."""
-        return [*self.expired, *self.postponed, *self.stopped, *self.barred]
+        return [*self.expired, *self.postponed, *self.stopped, *self.barred, *self.unreached]
 
     @property
     def moved(self) -> bool:
@@ -147,6 +149,8 @@ class _Looked(NamedTuple):
     stopped: list[DueRow]
     #: Rows whose addresses are in quarantine.
     barred: list[DueRow]
+    #: Rows whose recipients are not on the channel.
+    unreached: list[DueRow]
     #: Where others go that something is known against, by message.
     suspected: Mapping[int, Place]
     #: Rows that wait for the end of a quiet hour or for a limit.
@@ -170,6 +174,8 @@ class Guards(NamedTuple):
     quarantine: Quarantine
     #: Operations that are paused.
     paused: Collection[int] = ()
+    #: For a pool and channel: tells of an address whether it is known that no sender reaches it. None: of nobody.
+    off_channel: Callable[[int, Channel], Callable[[str], bool] | None] = lambda _pool_id, _channel: None
 
 
 def claim_due(
@@ -186,6 +192,7 @@ def claim_due(
     postponed: list[DueRow] = []
     stopped: list[DueRow] = []
     barred: list[DueRow] = []
+    unreached: list[DueRow] = []
     suspected: dict[int, Place] = {}
     taken: list[tuple[int, int, bool]] = []
     passed: list[tuple[int, Passed | None]] = []
@@ -200,6 +207,7 @@ def claim_due(
         postponed += outcome.postponed
         stopped += outcome.stopped
         barred += outcome.barred
+        unreached += outcome.unreached
         suspected |= outcome.suspected
         taken.append((queue_id, outcome.gone, outcome.gone == len(rows) < look))
         passed.append((queue_id, outcome.passed))
@@ -214,7 +222,7 @@ def claim_due(
     if suspected:
         tried = [(one.row.message_id, one.n) for one in started if one.row.message_id in suspected]
         yield from note_trials([(key * 64 + n, suspected[key]) for key, n in tried])
-    return Claimed(claim, started, expired, taken, postponed, stopped, barred, passed)
+    return Claimed(claim, started, expired, taken, postponed, stopped, barred, unreached, passed)
 
 
 class _Head(NamedTuple):
@@ -335,7 +343,7 @@ def _start(
     if live and guards.consent.any_of(contexts[live[0].operation_id].account_id):
         live, stopped = yield from _willing(live, contexts, guards.consent)
     there = yield from guards.quarantine.sort(live, contexts)
-    live = there.free
+    live, unreached = _on_channel(there.free, claim, guards)
     live, quiet = _loud(claim.quiet, live, contexts, now) if claim.quiet is not None else (live, [])
     dealt, held = table.deal_tiers(live, now, clock) if claim.tiers else table.deal(live, clock)
     started = [
@@ -354,13 +362,22 @@ def _start(
         for one in dealt
     ]
     gone = len(dealt) + len(held) + len(ended) + len(expired) + len(quiet)
-    gone += len(stopped) + len(there.barred) + len(paused)
+    gone += len(stopped) + len(there.barred) + len(unreached) + len(paused)
     leaving: Sequence[DueRow] = rows
     if gone == len(rows) and rows:
         yield from remove_head(queue_id, rows)
     elif gone:
         waiting = [*(row for _, row in quiet), *(live[one.place] for one in held)]
-        leaving = [*ended, *expired, *stopped, *there.barred, *paused, *(one.row for one in started), *waiting]
+        leaving = [
+            *ended,
+            *expired,
+            *stopped,
+            *there.barred,
+            *unreached,
+            *paused,
+            *(one.row for one in started),
+            *waiting,
+        ]
         yield from remove([(queue_id, row.rank, row.message_id) for row in leaving])
     else:
         leaving = ()
@@ -369,7 +386,9 @@ def _start(
     yield from _hold(live, held, clock)
     yield from hold_rows([(contexts[row.operation_id].deadline, row.message_id, queue_id, row.cost) for row in paused])
     later = [*paused, *(row for _, row in quiet), *(live[one.place] for one in held)]
-    return _Looked(started, expired, stopped, there.barred, there.suspected, later, gone, _passed(rows, leaving))
+    return _Looked(
+        started, expired, stopped, there.barred, unreached, there.suspected, later, gone, _passed(rows, leaving)
+    )
 
 
 def _passed(rows: Sequence[DueRow], leaving: Sequence[DueRow]) -> Passed | None:
@@ -395,6 +414,17 @@ def _due_below(live: Sequence[DueRow], left: Sequence[int], spare: float, old: i
             spare -= row.cost
         places.append(place)
     return places
+
+
+def _on_channel(rows: list[DueRow], claim: Claim, guards: Guards) -> tuple[list[DueRow], list[DueRow]]:
+    """The rows whose recipients may be on the channel, and those of whom it is known that they are not."""
+    is_off = guards.off_channel(claim.pool_id, claim.channel)
+    if is_off is None:
+        return rows, []
+    away = {row.message_id for row in rows if is_off(at_step(row.address, row.step))}
+    if not away:
+        return rows, []
+    return [row for row in rows if row.message_id not in away], [row for row in rows if row.message_id in away]
 
 
 def _going_on(rows: list[DueRow], paused: Collection[int]) -> tuple[list[DueRow], list[DueRow]]:

@@ -100,6 +100,8 @@ class Bench(NamedTuple):
     tally: Tally
     #: What this batch has heard of refused for what it says, as `Changes.filtered` has it.
     filtered: Counter[tuple[int, str, str, str]]
+    #: Whom this batch has found not to be on a channel, as `Changes.unreached` has it.
+    unreached: list[tuple[int, str, float | None]]
 
     def would_take(self, sender: Sender, queue_id: int) -> float:
         """When a sender would get to a new row of its lane: when it is free, and what waits there already is sent."""
@@ -177,6 +179,7 @@ def _decide_one(
     _note_code(ending, found, changes)
     _note_refusal(ending, message, changes)
     _note_filtered(ending, changes)
+    _note_unreached(ending, found, message, changes)
     closed = message.state == MessageState.SENT and is_closed(message.deadline / 1e6, bench.now / 1e6)
     outcome = OutcomeFacts(index, found, Trigger.CLOSING if closed else Trigger.RESULT, expires_at=expires_at)
     decision = next_step(facts, outcome, policy_of(message, bench), bench.now / 1e6)
@@ -221,6 +224,13 @@ def _note_filtered(ending: Ending, changes: Changes) -> None:
     if ending.failure is FailureClass.POLICY:
         place = "submit" if ending.state is AttemptState.REJECTED else "receipt"
         changes.filtered[ending.attempt.operation_id, place, ending.code, ending.rule] += 1
+
+
+def _note_unreached(ending: Ending, found: Classified, message: Standing, changes: Changes) -> None:
+    """A refusal is the truth; what a look-up had said was a hint."""
+    if ending.failure is FailureClass.CHANNEL and found.lasts != 0 and message.address:
+        address = at_step(message.address, _step_of(ending))
+        changes.unreached.append((ending.attempt.sender_id, address, found.lasts))
 
 
 def _step_of(ending: Ending) -> int:

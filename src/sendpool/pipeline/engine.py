@@ -18,11 +18,13 @@ import structlog
 
 from sendpool.connectors.base import Receipt, ReceiptState
 from sendpool.domain.consent import Person
+from sendpool.domain.explanation import UNREACHED
 from sendpool.domain.failures import FailureClass
 from sendpool.domain.fallback_share import FallbackFlows
 from sendpool.domain.message import Category
 from sendpool.domain.request import Accepted, SendRequest
 from sendpool.domain.retry_budget import RetryBudget
+from sendpool.domain.sender import Channel
 from sendpool.domain.states import AttemptState
 from sendpool.failpoints import ARMED, reach
 from sendpool.metrics import Metrics
@@ -30,6 +32,7 @@ from sendpool.pipeline.accept import Acceptance, Acceptor, insert_acceptances, i
 from sendpool.pipeline.backlog import Backlog
 from sendpool.pipeline.batch import Batch, Brought, Waiting
 from sendpool.pipeline.book import QueueBook
+from sendpool.pipeline.capability import NOT_REACHABLE
 from sendpool.pipeline.claim import HORIZON, Claim, Claimed, Clock, Guards, claim_due
 from sendpool.pipeline.codes import CodeBook
 from sendpool.pipeline.consent import RULE as SUPPRESSED
@@ -42,7 +45,7 @@ from sendpool.pipeline.links import Link
 from sendpool.pipeline.listen import Listener
 from sendpool.pipeline.numbers import OutOfNumbers
 from sendpool.pipeline.plan import Planner
-from sendpool.pipeline.quarantine import Quarantine, leave_barred
+from sendpool.pipeline.quarantine import NOT_ON_CHANNEL, Quarantine, leave_barred
 from sendpool.pipeline.receive import Arrival, store_arrivals
 from sendpool.pipeline.render import read_each
 from sendpool.pipeline.resolve import pool_of
@@ -435,9 +438,8 @@ class Engine:
         if ARMED:
             _reach_all(batch, claimed, "applied")
         yield from self._tell(batch, due, bench.revokes)
-        return Brought(
-            units, keyed, roster, expanded, claimed, due, unmatched, bench.revokes, block, bench.filtered, bench.tally
-        )
+        told = (bench.revokes, block, bench.filtered, bench.unreached, bench.tally)
+        return Brought(units, keyed, roster, expanded, claimed, due, unmatched, *told)
 
     def _note_entered(self, batch: Batch, due: Sequence[QueueRow]) -> None:
         """What this commit puts into queues its claims are to see."""
@@ -453,12 +455,16 @@ class Engine:
         """Start what the claims may, end what is not to be sent any more, and note how long the longest text is."""
         claimed = []
         longest = 1
-        guards = Guards(self.consent, self.quarantine, self.flagging.paused)
+        guards = Guards(self.consent, self.quarantine, self.flagging.paused, self._off_channel)
         for claim in claims:
             one = yield from claim_due(claim, self.sending.contexts, self.sending.references, self.clock, guards)
             for rows, rule in ((one.stopped, SUPPRESSED), (one.expired, EXPIRED_RULE)):
                 if rows:
                     yield from self._settle(partial(expire, [row.message_id for row in rows], rule=rule), bench, due)
+            if one.unreached:
+                rule = NOT_REACHABLE if claim.channel is Channel.RCS else NOT_ON_CHANNEL
+                stage = partial(leave_barred, one.unreached, bench, noted=UNREACHED, rule=rule)
+                yield from self._settle(stage, bench, due)
             if one.barred:
                 yield from self._settle(partial(leave_barred, one.barred, bench), bench, due)
             if one.started:
@@ -507,6 +513,7 @@ class Engine:
         due += changes.due
         bench.revokes.extend(changes.revokes)
         bench.filtered.update(changes.filtered)
+        bench.unreached.extend(changes.unreached)
         return result
 
     def _give_back(self, batch: Batch, brought: Brought) -> None:
@@ -529,6 +536,8 @@ class Engine:
         if batch.arrivals:
             self.heard.set()
         self.flagging.settled(Counter({Filtered(*key): n for key, n in brought.filtered.items()}), brought.tally)
+        for sender_id, address, lasting in brought.unreached:
+            self.reach.learn(sender_id, address, reachable=False, lasting=lasting)
         self.metrics.accepted(len(batch.accepts), sum(one.operation.total for one in batch.accepts))
         self._send_on(batch, brought)
 
@@ -622,12 +631,18 @@ class Engine:
         rules = (self._fallback_rank, self.consent, self.retries)
         whom = (sending.revocable, sending.repairs, sending.reaches, says_nothing, restrains)
         times = (now, self.clock.monotonic())
-        fresh: tuple[Any, ...] = (Counter(), [], {}, Counter())
+        fresh: tuple[Any, ...] = (Counter(), [], {}, Counter(), [])
         return Bench(roster or self.roster, self.book, sending.free_at, *whom, *rules, *times, *fresh)
 
     def _fallback_rank(self, pool_id: int, category: Category, cost: int) -> int:
         """Commits come one after another, so that these flows need no lock; of the fair clock only a number is read."""
         return self._fallbacks.rank(pool_id, category, cost, self.acceptor.fair_clock(pool_id).virtual)
+
+    def _off_channel(self, pool_id: int, channel: Channel) -> Callable[[str], bool] | None:
+        """What tells whether it is known of every sender of a pool that an address is not on a channel."""
+        if not self.reach.refusals:
+            return None
+        return partial(self.reach.nobody, [sender.id for sender, _ in self.roster.members(pool_id, channel)])
 
     def _link_name(self, connection_id: int) -> str:
         link = self.sending.links.get(connection_id)

@@ -26,6 +26,7 @@ _DONE = (MessageState.DELIVERED, MessageState.READ)
 #: Why a message ended without an attempt, by its error.
 _ENDINGS = {
     by_rule(NOT_REACHABLE).wire_code: (StepOutcome.PASSED, StepReason.UNREACHABLE),
+    of_class(FailureClass.CHANNEL).wire_code: (StepOutcome.PASSED, StepReason.UNREACHABLE),
     ORPHANED_CODE: (StepOutcome.PASSED, StepReason.ABANDONED),
     EMPTY: (StepOutcome.PASSED, StepReason.NOTHING_TO_SAY),
     UNFIT: (StepOutcome.PASSED, StepReason.NOTHING_TO_SAY),

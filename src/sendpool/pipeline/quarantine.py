@@ -34,6 +34,8 @@ from sendpool.store.queue import DueRow
 
 #: The rule by which a message ends that may be sent nowhere else.
 RULE = "sendpool/quarantined"
+#: And of one to somebody who is known not to be on the channel.
+NOT_ON_CHANNEL = "class/CHANNEL"
 #: Entries that are kept at most, over all accounts; with so many, further suspicions are dropped until some end.
 MOST = 1_000_000
 #: Trials that are settled at a time.
@@ -168,16 +170,18 @@ class Quarantine:
         return [forget, clear] if ended else [forget]
 
 
-def leave_barred(rows: Sequence[DueRow], bench: Bench, changes: Changes) -> Script[None]:
-    """Rows that are out of their queues since nothing is sent to them there: on to the next channel, or the end."""
+def leave_barred(
+    rows: Sequence[DueRow], bench: Bench, changes: Changes, *, noted: str = QUARANTINED, rule: str = RULE
+) -> Script[None]:
+    """Rows that are out of their queues since nothing is sent to them there: on to the next channel, or the end by a
+    *rule* of the failure table.
+    """
     keys = [row.message_id for row in rows]
     standing = yield from load_standing(keys)
     past = yield from load_past(keys)
     ended = [
         row.message_id
         for row in rows
-        if not leave_channel(
-            standing[row.message_id], past.get(row.message_id, ()), row, changes, bench, noted=QUARANTINED
-        )
+        if not leave_channel(standing[row.message_id], past.get(row.message_id, ()), row, changes, bench, noted=noted)
     ]
-    yield from expire(ended, changes, rule=RULE)
+    yield from expire(ended, changes, rule=rule)

@@ -431,10 +431,6 @@ class Sending:
             flight.throttled |= 1 << part - 1
             return False
         if isinstance(outcome, Rejected):
-            if outcome.failure is FailureClass.CHANNEL:
-                # A refused submit is the truth; what a look-up had said was a hint.
-                row = flight.started.row
-                self.reach.learn(flight.started.sender_id, at_step(row.address, row.step), reachable=False)
             flight.verdict = Result(
                 key[0],
                 key[1],

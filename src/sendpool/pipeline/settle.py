@@ -162,6 +162,8 @@ class Changes:
         self.opt_outs: list[OptOut] = []
         #: What carriers have said of addresses that do not exist.
         self.refusals: list[Refusal] = []
+        #: Who is not on a channel: (sender, address, seconds or None for as long as is usual).
+        self.unreached: list[tuple[int, str, float | None]] = []
         #: Of what carriers have refused to pass on what it says: (operation, "submit" or "receipt", code, rule).
         self.filtered: Counter[tuple[int, str, str, str]] = Counter()
 
