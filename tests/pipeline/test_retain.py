@@ -616,13 +616,15 @@ async def test_the_file_stops_growing_once_the_days_are_full(fresh: Path) -> Non
     """What is removed makes room for what comes: pages are used again."""
     async with world(fresh, False, a=line()) as w:
         pages = []
+        # A table without rows has pages of its own.
+        empty = (await w.rows("PRAGMA page_count"))[0][0]
         for day in range(14):
             await settled(w, 40, first=40 * day, text=LONG_TEXT)
             await days_pass(w, 1)
             await Retention(w.engine, 7.0).once()
             pages.append((await w.rows("PRAGMA page_count"))[0][0])
 
-        assert pages[5] > 1.2 * pages[0]
+        assert pages[5] - empty > 1.2 * (pages[0] - empty)
         assert pages[-1] <= 1.05 * pages[8]
         assert await w.rows("SELECT count(*) FROM message") == [(6 * 40,)]
 
