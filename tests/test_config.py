@@ -205,7 +205,7 @@ def test_whole_file_is_read(read: Read) -> None:
         ),
         (
             "[[connections]]\nname = 'a'\ntype = 'twilio'",
-            'connections[0].type: type "twilio" is not available yet; available: smpp, whatsapp, rcs, sandbox',
+            'connections[0].type: type "twilio" is not available yet; available: smpp, whatsapp, rcs, smtp, sandbox',
         ),
         (
             SANDBOX + SANDBOX,

@@ -203,6 +203,16 @@ class Inbound(NamedTuple):
     media: tuple[str, ...] = ()
 
 
+class OptedOut(NamedTuple):
+    """A person who does not want to hear from us any more, and said so in a way that names no attempt (a link)."""
+
+    channel: Channel
+    #: The person's address.
+    address: str
+    #: `Classified.rule` of a row of class CONSENT ("smtp/unsubscribe"): it tells what of (domain/consent.py).
+    rule: str
+
+
 class Inbox(Protocol):
     """Where a connector says what happened. One per connection; call it from the event loop only.
 
@@ -220,6 +230,9 @@ class Inbox(Protocol):
 
     def inbound(self, items: Sequence[Inbound]) -> Awaitable[None]:
         """Store inbound texts. Acknowledge when this resolves."""
+
+    def opted_out(self, items: Sequence[OptedOut]) -> Awaitable[None]:
+        """Write who has opted out into the account's ledger. Acknowledge when this resolves."""
 
     def link(self, *, up: bool, window: int, detail: str = "") -> None:
         """Say how many segments may be in flight now (0 when down) and, in plain words, why."""

@@ -16,6 +16,7 @@ BUILT_IN = {
     "smpp": "sendpool.connectors.smpp.connector:SmppConnector",
     "whatsapp": "sendpool.connectors.whatsapp.connector:WhatsAppConnector",
     "rcs": "sendpool.connectors.rcs.connector:RcsConnector",
+    "smtp": "sendpool.connectors.smtp.connector:SmtpConnector",
     "sandbox": "sendpool.connectors.sandbox.connector:SandboxConnector",
 }
 

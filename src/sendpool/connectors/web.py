@@ -143,11 +143,9 @@ class Watch(NamedTuple):
     reconnect_max: float = 60.0
 
 
-class WebConnector(OneByOne):
-    """Base of connectors of HTTP carriers. Its link is up while `probe` finds the carrier there and willing.
-
-    There is no standing connection to lose: the link is looked at when it was idle for a while, and at once after a
-    request found no connection.
+class WatchedConnector(OneByOne):
+    """Base of connectors without a standing connection to lose. Their link is up while `probe` finds the carrier there
+    and willing; it is looked at when it was idle for a while, and at once where something says that it is down.
     """
 
     def __init__(self, *, window: int, watch: Watch, patience: float, random: Callable[[], float] = random) -> None:
@@ -156,7 +154,6 @@ class WebConnector(OneByOne):
         self._watch = watch
         self._patience = patience
         self._backoff = Backoff(watch.reconnect_min, watch.reconnect_max, random)
-        self._client: WebClient | None = None
         self._watching: asyncio.Task[None] | None = None
         self._suspicion = asyncio.Event()
         self._heard_at = 0.0
@@ -172,41 +169,28 @@ class WebConnector(OneByOne):
     async def open(self, inbox: Inbox) -> None:
         """Start looking for the carrier and return at once."""
         self._inbox = inbox
-        self._client = AiohttpClient(connect_timeout=self._watch.connect_timeout)
         self._watching = asyncio.get_running_loop().create_task(self._keep_watch())
 
     async def close(self) -> None:
-        """Wait for answers to what is in flight (bounded by the response timer), then disconnect."""
+        """Wait for answers to what is in flight (bounded by the response timer), then look no more."""
         if self._closing:
             return
         await self.finish(self._patience)
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait([self._watching])
-        if self._client is not None:
-            client, self._client = self._client, None
-            await client.close()
 
-    async def call(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", within: float
-    ) -> Reply:
-        """Make a request and note what it says about the link. Raises `NotSent` or `NoAnswer`."""
-        if self._client is None:
-            raise NotSent("not open")
-        try:
-            reply = await self._client.request(method, url, headers=headers, body=body, within=within)
-        except NotSent:
-            self.suspect()
-            raise
+    def heard(self) -> None:
+        """The carrier has just answered: it is there."""
         self._heard_at = asyncio.get_running_loop().time()
-        return reply
 
     def suspect(self) -> None:
         """Look at the link now: something says that messages cannot leave."""
         self._suspicion.set()
 
     async def _keep_watch(self) -> None:
-        while True:
+        # A look that ends just as it is cancelled may take no notice of that (asyncio.wait_for before Python 3.12).
+        while not self._closing:
             self._suspicion.clear()
             down = await self._look()
             if down is None:
@@ -238,6 +222,41 @@ class WebConnector(OneByOne):
                     return
             except TimeoutError:
                 continue
+
+
+class WebConnector(WatchedConnector):
+    """Base of connectors of HTTP carriers."""
+
+    def __init__(self, *, window: int, watch: Watch, patience: float, random: Callable[[], float] = random) -> None:
+        """As `WatchedConnector` has it."""
+        super().__init__(window=window, watch=watch, patience=patience, random=random)
+        self._client: WebClient | None = None
+
+    async def open(self, inbox: Inbox) -> None:
+        """Start looking for the carrier and return at once."""
+        self._client = AiohttpClient(connect_timeout=self._watch.connect_timeout)
+        await super().open(inbox)
+
+    async def close(self) -> None:
+        """Wait for answers to what is in flight (bounded by the response timer), then disconnect."""
+        await super().close()
+        if self._client is not None:
+            client, self._client = self._client, None
+            await client.close()
+
+    async def call(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", within: float
+    ) -> Reply:
+        """Make a request and note what it says about the link. Raises `NotSent` or `NoAnswer`."""
+        if self._client is None:
+            raise NotSent("not open")
+        try:
+            reply = await self._client.request(method, url, headers=headers, body=body, within=within)
+        except NotSent:
+            self.suspect()
+            raise
+        self.heard()
+        return reply
 
 
 def retry_after(headers: Mapping[str, str], wall: Callable[[], float] = time) -> float | None:

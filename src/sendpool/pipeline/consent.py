@@ -11,12 +11,15 @@ from typing import NamedTuple
 
 import msgspec
 
+from sendpool.connectors.base import OptedOut
 from sendpool.domain import ids
-from sendpool.domain.consent import SPACE_OF_LETTER, Filter, OptOut, Person, person, scopes_over
+from sendpool.domain.consent import SPACE_OF_LETTER, Filter, OptOut, Person, person, scope_of, scopes_over
+from sendpool.domain.message import STEP_LETTER
 from sendpool.domain.pool import Pool
 from sendpool.domain.request import Recipient, SendRequest
 from sendpool.pipeline.render import Readings
 from sendpool.pipeline.roster import Roster
+from sendpool.pipeline.settle import Changes
 from sendpool.store.consent import PAGE, add_opt_outs, all_people, count_opt_outs, find_opt_outs, newer_opt_outs
 from sendpool.store.database import Database, Script
 
@@ -181,6 +184,18 @@ def people_of(recipient: Recipient) -> list[Person]:
         return [person(recipient.space, recipient.address)]
     pairs = zip(recipient.space, recipient.address.split(" "), strict=True)
     return [person(space, address) for space, address in pairs]
+
+
+def entry_of(account_id: int, item: OptedOut) -> OptOut:
+    """The entry of an account's ledger for somebody who has opted out by a link or a complaint."""
+    who = person(SPACE_OF_LETTER[STEP_LETTER[item.channel]], item.address)
+    return OptOut(account_id, *who, scope_of(item.rule), item.rule, "recipient")
+
+
+def note_opt_outs(changes: Changes, entries: Sequence[OptOut]) -> Script[None]:
+    """Have entries written with the next commit."""
+    changes.opt_outs += entries
+    yield from ()
 
 
 class Willing(NamedTuple):

@@ -16,6 +16,7 @@ from sendpool.connectors.base import (
     ConnectionSettings,
     HearsUnopened,
     Inbound,
+    OptedOut,
     Outcome,
     Receipt,
     Rejected,
@@ -30,6 +31,7 @@ from sendpool.domain.scopes import ScopeSettings
 from sendpool.domain.standing import Stood, restore_bucket
 from sendpool.domain.throughput import Bucket, BucketState
 from sendpool.failpoints import reach
+from sendpool.pipeline.consent import entry_of, note_opt_outs
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.limiting import connection_key, scope_key, sender_key
 from sendpool.pipeline.links import Gate, Link
@@ -91,6 +93,11 @@ class ConnectionInbox:
             refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             refused.set_exception(error)
             return refused
+
+    def opted_out(self, items: Sequence[OptedOut]) -> Awaitable[None]:
+        """Write who has opted out into the account's ledger; resolves when it is durable."""
+        entries = [entry_of(self._account_id, item) for item in items]
+        return self._engine.settle(partial(note_opt_outs, entries=entries))
 
     def _arrival(self, item: Inbound) -> Arrival:
         key = self._engine.acceptor.take_ids(1)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from sendpool.connectors.base import AttemptKey, Inbound, Outcome, Receipt, Uncertain
+from sendpool.connectors.base import AttemptKey, Inbound, OptedOut, Outcome, Receipt, Uncertain
 
 
 class Link(NamedTuple):
@@ -32,6 +32,7 @@ class RecordingInbox:
         self.offered: list[Receipt] = []
         self.texts: list[Inbound] = []
         self.offered_texts: list[Inbound] = []
+        self.opt_outs: list[OptedOut] = []
         self.links: list[Link] = []
         #: Storing fails so many times before it works again.
         self.failures = 0
@@ -56,6 +57,12 @@ class RecordingInbox:
         self.offered_texts += items
         await self._store()
         self.texts += items
+        self._changed.set()
+
+    async def opted_out(self, items: Sequence[OptedOut]) -> None:
+        """Record who has opted out, as `receipts` does."""
+        await self._store()
+        self.opt_outs += items
         self._changed.set()
 
     def link(self, *, up: bool, window: int, detail: str = "") -> None:
