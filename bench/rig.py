@@ -36,7 +36,7 @@ AUTH_TOKEN = "bench-token"
 
 READY = "Sendpool is listening on "
 #: Seconds that processes may take to start, and to end when they are asked to.
-START_WITHIN = 30.0
+START_WITHIN = 120.0
 STOP_WITHIN = 20.0
 
 _PR_SET_PDEATHSIG = 1
@@ -349,7 +349,12 @@ class Server:
         self._config.write_text(text, encoding="utf-8")
         assert self._child is not None
         self._child.send_signal(signal.SIGHUP)
-        wait_for(lambda: len(self.events("configuration applied")) > applied, START_WITHIN, "the file is applied")
+
+        def is_applied() -> bool:
+            self.check()
+            return len(self.events("configuration applied")) > applied
+
+        wait_for(is_applied, START_WITHIN, "the file is applied")
 
     def kill(self) -> None:
         """Kill -9."""

@@ -6,13 +6,15 @@ import json
 import socket
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench import contract_scenarios, fuzz, pools_scenarios, run
+from bench import contract_scenarios, fuzz, hundred_kills, pools_scenarios, run
 from bench.api import Answer, Load, recipient, send_body
 from bench.carrier_log import (
     Submit,
@@ -27,7 +29,7 @@ from bench.carrier_log import (
     steady,
 )
 from bench.figures import Figure, Sizes
-from bench.hundred_kills import POINTS, KillSizes, plan
+from bench.hundred_kills import POINTS, KillSizes, Plan, Ran, World, plan
 from bench.machine import version
 from bench.rig import Carrier, DeadPort, OutOfTime, RigFailed, configuration, wait_for
 from bench.show import measure, measure_all
@@ -278,6 +280,41 @@ def test_a_seed_decides_every_kill_and_all_kinds_come_up() -> None:
     assert all(1 <= one.times <= POINTS.get(one.point, 1) and 200 <= one.messages <= 400 for one in plans)
     phones = [number for one in plans for number in range(one.first, one.first + one.messages)]
     assert len(phones) == len(set(phones))
+
+
+class Restarted:
+    """Stands for a server that is started again after a run that failed."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def kill(self) -> None:
+        self.done.append("kill")
+
+    def start(self) -> None:
+        self.done.append("start")
+
+
+def test_a_run_that_cannot_be_judged_is_told_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    plans = [plan(KillSizes(), number) for number in range(7)]
+
+    def one_run(_: World, one: Plan) -> Ran:
+        if one is plans[2]:
+            raise RigFailed("the server is ready: not within 120 s")
+        return Ran(one, 0, set(), Counter(delivered=one.messages), died_by_itself=False, seconds=1.0)
+
+    monkeypatch.setattr(hundred_kills, "_run", one_run)
+    said: list[str] = []
+    monkeypatch.setattr(hundred_kills, "say", said.append)
+    server, failed = Restarted(), list[str]()
+
+    ran = hundred_kills._run_all(World("SQLite, SMPP", cast(Any, server), "", Counter), plans, failed)
+
+    assert [one.plan for one in ran] == plans[:2] + plans[3:]
+    assert failed == [f"SQLite, SMPP, {plans[2].how}: the server is ready: not within 120 s"]
+    assert server.done == ["kill", "start"]
+    assert said[-1].startswith("  SQLite, SMPP: 5 of 7 kills after ")
+    assert hundred_kills._judged(7, failed).met is False
 
 
 def test_a_takeover_takes_as_long_as_a_carrier_is_silent_about_the_end() -> None:
