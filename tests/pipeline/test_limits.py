@@ -231,6 +231,23 @@ async def test_learned_rate_is_where_a_restart_begins(fresh: Path, tmp_path: Pat
 
 
 @virtually
+async def test_a_clean_restart_in_the_middle_gives_no_sender_its_burst_again(fresh: Path) -> None:
+    before, after = Carrier(), Carrier()
+    said = {S1: {"burst": 4.0}}
+    async with world(fresh, a=Line(before, {S1: 1.0}, said=said)) as w:
+        await w.until(lambda: w.now > 5)  # The bucket is full: what begins, begins with a burst.
+        await w.send(*everyone(4), text=LONG_TEXT)
+        await w.until(lambda: len(before.sent) == 2)
+
+    async with world(fresh, a=Line(after, {S1: 1.0}, said=said)) as w:
+        await w.until(lambda: len(after.sent) == 2)
+
+    left = [(one.at, one.submission.segments) for one in (*before.sent, *after.sent)]
+    assert [segments for _, segments in left] == [3] * 4
+    assert_never_exceeded(left, 1.0, 4.0)
+
+
+@virtually
 async def test_held_rows_are_looked_at_again_when_somebody_else_may_send(fresh: Path) -> None:
     a, b = Carrier(), Carrier()
     b.up = False
