@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sendpool.domain.hearing import BEFORE, ENOUGH, REMEMBERED, Hearing, hear
+from sendpool.domain.hearing import BEFORE, ENOUGH, KEPT_EVERY, REMEMBERED, Hearing, hear, is_worth_keeping
 
 HEARD = Hearing(usual_at=0.0)
 figures = st.integers(0, 500).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n)))
@@ -60,3 +60,14 @@ def test_what_was_sent_in_the_silence_is_not_held_against_anybody_afterwards() -
     assert mended.says_nothing(2_000.0)
     assert not mended.says_nothing(1_000.0 - BEFORE - 1)
     assert not mended.says_nothing(2_001.0)
+
+
+def test_what_changes_is_worth_keeping_and_that_all_is_well_once_an_hour() -> None:
+    well = Hearing(1_000.0)
+
+    assert is_worth_keeping(Hearing(), well)
+    assert not is_worth_keeping(well, well._replace(usual_at=1_000.0 + KEPT_EVERY - 1))
+    assert is_worth_keeping(well, well._replace(usual_at=1_000.0 + KEPT_EVERY))
+    assert is_worth_keeping(well, well._replace(broken_at=1_001.0))
+    assert is_worth_keeping(well._replace(broken_at=1_001.0), well._replace(broken_at=1_001.0, mended_at=1_002.0))
+    assert not is_worth_keeping(Hearing(), Hearing())

@@ -15,6 +15,8 @@ ENOUGH, ENOUGH_AGAIN = 20, 5
 USUAL, BROKEN, MENDED = 0.1, 0.5, 0.25
 #: Seconds for which it is remembered that receipts came as they should.
 REMEMBERED = 86_400.0
+#: Seconds by which that is told more precisely where it is kept.
+KEPT_EVERY = 3_600.0
 #: Seconds before the break was seen from which silence says nothing any more: what it was judged by.
 BEFORE = 300.0
 
@@ -38,6 +40,13 @@ class Hearing(NamedTuple):
         if self.broken_at is None or self.mended_at is None:
             return self.broken
         return self.broken_at - BEFORE <= began <= self.mended_at
+
+
+def is_worth_keeping(kept: Hearing, now: Hearing) -> bool:
+    """Whether what is heard differs from what was kept by more than a little: rarely, while receipts come."""
+    if kept[1:] != now[1:]:
+        return True
+    return now.usual_at is not None and (kept.usual_at is None or now.usual_at - kept.usual_at >= KEPT_EVERY)
 
 
 def hear(watched: int, lost: int, hearing: Hearing, now: float) -> Hearing:

@@ -16,12 +16,15 @@ import structlog
 from sendpool.domain import ids
 from sendpool.domain.comparing import Group, Judged, judge_all
 from sendpool.domain.health import TRICKLE, USUAL, Condition, Standing, Symptom, Thresholds, agreed
+from sendpool.domain.hearing import Hearing
 from sendpool.domain.sender import Channel
 from sendpool.domain.vitals import Figures, Route, p95
 from sendpool.pipeline.engine import Engine
+from sendpool.pipeline.listen import keep
 from sendpool.pipeline.roster import Roster
 from sendpool.store.database import Script
 from sendpool.store.health import HealthRow, load_health, write_health
+from sendpool.store.hearing import load_hearings
 from sendpool.store.notices import Notice, write_notices
 
 log = structlog.get_logger()
@@ -94,6 +97,7 @@ class HealthKeeper:
             await self.follow()
         else:
             self._recall(await self._engine.database.read(load_health()))
+        await self._recall_hearings()
 
     async def follow(self) -> None:
         """Take on the health of senders whose connections have come to this node, and leave those that have gone."""
@@ -115,6 +119,16 @@ class HealthKeeper:
             # Whose receipts were missing has brought some before.
             self._engine.sending.pulse.counting.reporting.add(row.sender_id)
         self._restrain()
+
+    async def _recall_hearings(self) -> None:
+        """Know what is heard of senders: by an earlier run, and by other nodes of theirs."""
+        engine = self._engine
+        engine.listener.recall(await engine.database.read(load_hearings()), self._listens_to)
+
+    def _listens_to(self, sender_id: int) -> bool:
+        """Whether a sender's receipts are this process's to judge."""
+        sender = self._engine.roster.senders.get(sender_id)
+        return sender is not None and not self._engine.fence.leaves_to(sender.connection_id)
 
     def _known(self) -> set[int]:
         """Senders of whom anything is counted or kept."""
@@ -155,6 +169,8 @@ class HealthKeeper:
         if roster is not self._roster:
             self._know(roster)
         self._forget({one for one in self._known() if not self._is_here(one)})
+        if engine.fence.company:
+            await self._recall_hearings()
         if not counting.routes and not self.standings:
             return
         await self._listen(roster)
@@ -192,10 +208,12 @@ class HealthKeeper:
     async def _listen(self, roster: Roster) -> None:
         engine = self._engine
         listener, moment = engine.listener, engine.clock.monotonic()
-        told = listener.once(engine.sending.pulse.counting, roster, moment)
+        told = listener.once(engine.sending.pulse.counting, roster, moment, self._listens_to)
         engine.metrics.receipts_broken.set(listener.broken)
-        if told:
-            await engine.settle(lambda _: write_notices(told))
+        heard = listener.unkept()
+        if told or heard:
+            await engine.settle(lambda changes: _write_heard(heard, told, changes.now))
+            listener.kept(heard)
 
     def _take_over(self, judged: Mapping[Route, Judged]) -> dict[Route, Judged]:
         """Keep the new standings; brings those whose condition or share is another."""
@@ -251,6 +269,11 @@ def figures_told(own: Figures, peers_faults: float, peers_loss: float, peers_del
         "peersDelay": peers_delay,
     }
     return {name: round(value, 3) for name, value in told.items() if value is not None}
+
+
+def _write_heard(heard: dict[int, Hearing], told: Sequence[Notice], now: int) -> Script[None]:
+    yield from keep(heard, now)
+    yield from write_notices(told)
 
 
 def _write(changed: Mapping[Route, Judged], roster: Roster, now: int) -> Script[None]:

@@ -109,3 +109,14 @@ operation_pause = Table(
     #: When somebody let it go on; NULL: it is paused.
     Column("released_at", Time),
 )
+
+sender_hearing = Table(
+    "sender_hearing",
+    metadata,
+    Column("sender_id", Key, primary_key=True, autoincrement=False),
+    #: When its receipts last came as they should, to the hour; when they broke, and when they came again.
+    Column("usual_at", Time),
+    Column("broken_at", Time),
+    Column("mended_at", Time),
+    required("updated_at", Time),
+)
