@@ -75,6 +75,10 @@ def sound() -> Script[None]:
     chunked = operation(200, 3, unexpanded=3)._replace(deadline=NOW + FAR)
     yield from messages.insert_operations([chunked])
     yield Query("INSERT INTO chunk (operation_id, first_id, count, body, due) VALUES (200, 200, 3, '[]', 0)")
+    yield Query(
+        "INSERT INTO lease (scope, node_id, until, taken_at, epoch, debts) VALUES ('connection:3', 1, ?, ?, 1, '{}')",
+        (NOW + 15_000_000, NOW - 60 * _MINUTE),
+    )
     yield Query("INSERT INTO uptime (id, began_at, ended_at) VALUES (1, ?, ?)", (AT - 10_000 * _MINUTE, NOW))
 
 
@@ -198,6 +202,23 @@ DAMAGES: dict[str, tuple[list[str], int, list[str]]] = {
         1,
         [attempt(105)],
     ),
+    "epoch over": (
+        [
+            f"UPDATE attempt SET state = 1, epoch = 4, started_at = {NOW - 6 * _MINUTE} WHERE id = 105 * 64 + 1",
+            f"UPDATE lease SET epoch = 5, taken_at = {NOW - 6 * _MINUTE}",
+        ],
+        1,
+        [attempt(105)],
+    ),
+    "lease of nobody": (
+        [
+            f"UPDATE lease SET until = {NOW - 6 * _MINUTE}",
+            "INSERT INTO lease (scope, until, taken_at, epoch, debts) VALUES ('connection:4', 0, 0, 0, '{}'),"
+            f" ('keeper', {NOW - 6 * _MINUTE}, 1, 2, '{{}}')",
+        ],
+        2,
+        ["carrier-a", "keeper"],
+    ),
     "row too late": ([f"UPDATE later SET due = {NOW - 16 * _MINUTE}"], 1, [message(104)]),
     "row without message": (["INSERT INTO outq VALUES (1, 99, 77, 1, 0)"], 1, ["message 77"]),
     "deleted pool": (
@@ -246,7 +267,15 @@ def test_every_rule_has_a_damage(rule: Rule) -> None:
 
 async def test_what_a_server_has_had_no_time_for_is_not_late(database: Database) -> None:
     await database.write(sound())
-    for name in ("queued too long", "no result", "no connection", "row too late", "deleted pool", "receipt unmatched"):
+    for name in (
+        "queued too long",
+        "no result",
+        "no connection",
+        "row too late",
+        "deleted pool",
+        "receipt unmatched",
+        "lease of nobody",
+    ):
         await database.write(script(*DAMAGES[name][0]))
     assert wrong(await look(database))
 
@@ -255,7 +284,7 @@ async def test_what_a_server_has_had_no_time_for_is_not_late(database: Database)
 
     found = wrong(await look(database))
     assert not found.keys() & {rule.name for rule in OVERDUE}
-    assert not found.keys() & {"row too late", "deleted pool", "receipt unmatched"}
+    assert not found.keys() & {"row too late", "deleted pool", "receipt unmatched", "lease of nobody"}
 
 
 class Moving:

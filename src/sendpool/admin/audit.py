@@ -25,6 +25,8 @@ from sendpool.store.walks import Place
 _MINUTE = 60_000_000
 #: Microseconds of running after which a due row that still waits, and a matching receipt, are late; and any receipt.
 ROW_LATE, RECEIPT_LATE, UNMATCHED = 15 * _MINUTE, 5 * _MINUTE, 60 * _MINUTE
+#: After which a lease should have an owner again: it takes a quarter of a minute.
+LEASE_LATE = 5 * _MINUTE
 _BY_NAME = {rule.name: rule for rule in (*RULES, *OVERDUE)}
 _LATE = _BY_NAME["queued too long"].remedy
 
@@ -103,6 +105,12 @@ _UNMATCHED = _Other(
     "Something else sends over the same account, or the carrier spells ids in receipts differently: see the connector's"
     " README. They are removed after three days",
 )
+_NOBODYS = _Other(
+    "lease of nobody",
+    "a configured connection, or what one node does for all (keeper), has had no owner for five minutes",
+    "Nothing is sent through it. `sendpool nodes` shows who is there: start a node whose file declares the connection,"
+    " or take it out of all files",
+)
 _DOUBTFUL = _Other(
     "ambiguous",
     "nobody knows whether a message has left",
@@ -136,7 +144,7 @@ class _Audit:
     async def run(self, now: Callable[[], int]) -> Report:
         """The whole of it."""
         began = now()
-        ages = {rule.age for rule in OVERDUE} | {ROW_LATE, RECEIPT_LATE, UNMATCHED}
+        ages = {rule.age for rule in OVERDUE} | {ROW_LATE, RECEIPT_LATE, UNMATCHED, LEASE_LATE}
         bounds = await self._reader.read(store.bounds(sorted(ages)))
         await self._look_at_operations(bounds)
         for table in ("outq", "later"):
@@ -238,6 +246,10 @@ class _Audit:
                     found.append(
                         _finding(kind, parked.receipts, [f"{name} {key}".strip() for name, key in parked.examples])
                     )
+        if (moment := bounds.moments[LEASE_LATE]) is not None:
+            nobodys = await self._reader.read(store.leases_of_nobody(moment))
+            if nobodys:
+                found.append(_finding(_NOBODYS, len(nobodys), nobodys[: self._sizes.named]))
         return found
 
     async def _rows_of_dead_pools(self, bounds: Bounds) -> list[int]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sendpool.domain.decision import CLOSE_AFTER
+from sendpool.domain.ownership import KEEPER
 from sendpool.domain.retention import lived_through
 from sendpool.domain.states import MessageState
 from sendpool.store.audit_rules import OVERDUE, RULES, UNCOUNTED_KINDS, UNDER_WAY, Named, Rule, Span
@@ -164,6 +165,18 @@ def rows_of_dead_pools(moment: int, limit: int) -> Script[list[int]]:
         (moment, limit),
     )
     return [row[0] for row in rows]
+
+
+def leases_of_nobody(moment: int) -> Script[list[str]]:
+    """What has had no owner since *moment*: names of configured connections, and "keeper"."""
+    # One that nobody has ever held has just been declared.
+    rows = yield Query(
+        "SELECT coalesce(c.name, l.scope) FROM lease l LEFT JOIN connection c ON l.scope = 'connection:' || c.id"
+        f" LEFT JOIN account a ON a.id = c.account_id WHERE l.until < ? AND l.epoch > 0 AND (l.scope = '{KEEPER}'"
+        " OR c.active = 1 AND a.closed_at IS NULL) ORDER BY l.scope",
+        (moment,),
+    )
+    return [name for (name,) in rows]
 
 
 class Parked(NamedTuple):

@@ -426,4 +426,17 @@ OVERDUE: tuple[Rule, ...] = (
         AND (c.id IS NULL OR c.active = 0 AND c.updated_at < <moment>)""",
         age=5 * _MINUTE,
     ),
+    Rule(
+        "epoch over",
+        Subject.ATTEMPT,
+        "an attempt has no result, and the node that started it has lost its connection to another one",
+        "The node that has the connection should have made it AMBIGUOUS before it connected: look for `what the last"
+        " owner left` in its log. A restart of that node does it",
+        # Each takeover has a higher epoch, and settles what earlier ones left. One process alone has no epochs.
+        f"""
+        SELECT a.id FROM attempt a JOIN lease l ON l.scope = 'connection:' || a.connection_id
+        WHERE <a.id*64> AND a.state = {_A.STARTED:d} AND a.epoch < l.epoch
+        AND a.started_at < <moment> AND l.taken_at < <moment>""",
+        age=5 * _MINUTE,
+    ),
 )
