@@ -25,6 +25,7 @@ from sendpool.connectors.guard import GuardedClient
 from sendpool.connectors.webhook import Target, Webhooks
 from sendpool.pipeline.claim import Clock
 from sendpool.pipeline.notify.notifier import Notifier
+from sendpool.pipeline.notify.priority import LinuxScheduler, keep_yielding
 from sendpool.pipeline.notify.process import LONGEST_LINE, Order, Report
 from sendpool.pipeline.notify.tell import ToldEvent
 from sendpool.store.deliveries import Progress
@@ -33,8 +34,6 @@ from sendpool.store.sinks import WantedEvents
 
 log = structlog.get_logger()
 
-#: Less of a processor than the process that sends, where both want it.
-_NICE = 10
 #: Seconds for a connection to a sink.
 _CONNECT = 3.0
 
@@ -98,8 +97,10 @@ async def _main() -> None:
     clock = Clock(time.monotonic, lambda: time.time_ns() // 1000)
     async with open_reader(Path(order.database) if order.file else order.database) as database:
         notifier = Notifier(database.read, lines.save, handover, base64.b64decode(order.key), clock)
-        running = loop.create_task(notifier.run())
-        await lines.listen()
+        listening, running = loop.create_task(lines.listen()), loop.create_task(notifier.run())
+        yielding = loop.create_task(keep_yielding(LinuxScheduler(), listening.cancel))
+        await asyncio.wait([listening])
+        yielding.cancel()
         running.cancel()
         await asyncio.wait([running])
     await client.close()
@@ -107,7 +108,6 @@ async def _main() -> None:
 
 def main() -> None:
     """Run until the server has gone."""
-    os.nice(_NICE)
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_main())
 

@@ -11,7 +11,7 @@ from sendpool.domain.delivery import SinkType
 #: Characters of a sink's URL.
 LONGEST_URL = 2_048
 _FIELDS = ("destination", "method", "batch_events")
-_NOT_HERE = ("kinesis", "segment", "email")
+_NOT_HERE = ("kinesis", "segment", "email", "kafka", "nats")
 _AT = "SinkConfiguration"
 
 

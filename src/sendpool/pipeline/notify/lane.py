@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from itertools import chain
+from itertools import chain, islice
 
 from sendpool.domain.delivery import BATCH, BATCH_BYTES, LINGER
 from sendpool.pipeline.notify.tell import ToldEvent
@@ -88,9 +88,13 @@ class Lane:
             left = self._last_at + LINGER - self._clock()
 
     def _take(self) -> Sequence[ToldEvent]:
-        batch = [self._waiting.popleft()]
-        size = len(batch[0].body)
-        while self._waiting and len(batch) < self._most and size + len(self._waiting[0].body) <= BATCH_BYTES:
-            batch.append(self._waiting.popleft())
-            size += len(batch[-1].body)
+        batch: list[ToldEvent] = []
+        room = BATCH_BYTES
+        for event in islice(self._waiting, self._most):
+            room -= len(event.body)
+            if room < 0 and batch:
+                break
+            batch.append(event)
+        for _ in batch:
+            self._waiting.popleft()
         return batch

@@ -22,7 +22,7 @@ from sendpool.pipeline.notify.runs import AT_ONCE, PAGE, offer_run
 from sendpool.pipeline.notify.tell import Teller, ToldEvent
 from sendpool.store.database import DatabaseAway, Script
 from sendpool.store.deliveries import Progress, due_runs, sinks_with_due_runs
-from sendpool.store.feed import feed_page, newest_position
+from sendpool.store.feed import FeedNotice, FeedRow, feed_page, newest_position
 from sendpool.store.sinks import WantedEvents, sinks_version, wanted_events
 
 T = TypeVar("T")
@@ -54,7 +54,9 @@ class Notifier:
         self._pause = look
         self._teller = Teller()
         self._telling = asyncio.Lock()
-        self._pages: OrderedDict[tuple[int, int], tuple[Sequence[ToldEvent], int]] = OrderedDict()
+        #: By position, the newest then, and the types that sinks wanted.
+        self._pages: OrderedDict[tuple[int, int, frozenset[str]], tuple[Sequence[ToldEvent], int]] = OrderedDict()
+        self._types: frozenset[str] = frozenset()
         self._deliveries: dict[int, Delivery] = {}
         self._version: tuple[int, ...] | None = None
         self._newest = 0
@@ -98,6 +100,7 @@ class Notifier:
 
     async def _reload(self) -> None:
         sinks: list[WantedEvents] = await self._read(wanted_events(self._key, self._clock.wall()))
+        self._types = frozenset().union(*(sink.types for sink in sinks))
         for sink_id in self._deliveries.keys() - {sink.id for sink in sinks}:
             await self._end(sink_id)
         for sink in sinks:
@@ -141,16 +144,20 @@ class Notifier:
 
     async def _page(self, after: int, newest: int) -> tuple[Sequence[ToldEvent], int]:
         async with self._telling:
-            found = self._pages.get((after, newest))
+            types = self._types
+            found = self._pages.get((after, newest, types))
             if found is None:
-                found = self._pages[after, newest] = await self._told(after, newest)
+                found = self._pages[after, newest, types] = await self._told(after, newest, types)
                 if len(self._pages) > _KEPT:
                     self._pages.popitem(last=False)
         return found
 
-    async def _told(self, after: int, upto: int) -> tuple[Sequence[ToldEvent], int]:
-        told: tuple[Sequence[ToldEvent], int] = await self._read(_told(self._teller, after, upto))
-        return told
+    async def _told(
+        self, after: int, upto: int, types: frozenset[str] | None = None
+    ) -> tuple[Sequence[ToldEvent], int]:
+        rows, notices = await self._read(_rows(self._teller, after, upto))
+        # Not within the snapshot: whoever holds one for long keeps the server's log from being used anew.
+        return self._teller.spell(rows, notices, types), rows[-1].position if rows else upto
 
     async def _rerun(self, delivery: Delivery) -> None:
         """Offer again what a sink did not take."""
@@ -207,10 +214,9 @@ def _glance(now: int) -> Script[tuple[tuple[int, ...], int, list[int]]]:
     return version, (yield from newest_position()), (yield from sinks_with_due_runs(now))
 
 
-def _told(teller: Teller, after: int, upto: int) -> Script[tuple[Sequence[ToldEvent], int]]:
+def _rows(teller: Teller, after: int, upto: int) -> Script[tuple[list[FeedRow], dict[int, FeedNotice]]]:
     rows = yield from feed_page(after, PAGE, upto)
-    told = yield from teller.tell(rows)
-    return told, rows[-1].position if rows else upto
+    return rows, (yield from teller.look_up(rows))
 
 
 @contextlib.contextmanager

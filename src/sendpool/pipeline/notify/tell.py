@@ -6,16 +6,16 @@ What the events of an operation, a sender or a type share is encoded once.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import NamedTuple
 
 import msgspec
 
 from sendpool.domain import ids
 from sendpool.domain.delivery import LANES
-from sendpool.domain.event_types import NOTICE_EVENT, OPERATION_EVENT, EventKind, kind_of
+from sendpool.domain.event_types import NOTICE_EVENT, OF_MESSAGES, OPERATION_EVENT, EventKind, kind_of
+from sendpool.domain.ids import LETTERS
 from sendpool.domain.message import at_step, space_at_step
 from sendpool.domain.sender import AddressSpace
 from sendpool.pipeline.render import say_tags
@@ -38,7 +38,7 @@ _MOST_KEPT = 20_000
 _INBOUND_MORE = {"session_id": "session", "postback": "postback"}
 
 
-class ToldEvent(NamedTuple):
+class ToldEvent(msgspec.Struct, frozen=True, gc=False):
     """An event as it is handed over."""
 
     position: int
@@ -56,12 +56,13 @@ class ToldEvent(NamedTuple):
 class _Operation:
     """What the events of an operation share, encoded."""
 
-    __slots__ = ("account", "account_sid", "attempt", "message", "named", "origin", "row", "tags", "uid")
+    __slots__ = ("account", "account_sid", "attempt", "inbound", "message", "named", "origin", "row", "tags", "uid")
 
     def __init__(self, row: FeedOperation, account_sid: str) -> None:
         self.row = row
         self.uid = uid = bytes.fromhex(row.uid)
         self.account_sid = account_sid
+        self.inbound = row.kind == "inbound"
         self.named = f'"operation_id":"{ids.operation_id(uid)}"'
         self.account = f'"account_sid":{_json(account_sid)}'
         # The last 20 bits of a message's id are its own: four letters of the id, five digits of an attempt's.
@@ -71,6 +72,37 @@ class _Operation:
         self.origin = f'"from":{_party(row.pool, ids.POOL)},' if row.pool else ""
         #: None: they are filled in for each recipient.
         self.tags = None if "{" in row.tags[1:] else row.tags
+
+
+class _Shape:
+    """What the events of an operation with one number, sender and error share: all but ids, time and recipient."""
+
+    __slots__ = (
+        "account_id",
+        "after_attempt",
+        "after_id",
+        "after_time",
+        "attempt",
+        "before_id",
+        "kind",
+        "lead",
+        "tags",
+    )
+
+    def __init__(self, row: FeedRow, operation: _Operation, sender: str | None) -> None:
+        n, kind = row.number // 16, kind_of(row.number)
+        self.kind = kind
+        self.account_id = operation.row.account_id
+        self.before_id = f'{{"specversion":"1.0","id":"{operation.message}'
+        self.after_id = f'.{row.number}{_head(kind, operation.account_sid)},"time":"'
+        self.after_time = f'","data":{{{operation.named},"message_id":"{operation.message}'
+        #: None: the event is of no attempt.
+        self.attempt = f'",{operation.account},"downstream_id":"{operation.attempt}' if n else None
+        error = f'"error_code":"{row.error_code}",' if row.error_code else ""
+        origin = "" if operation.inbound else f'"from":{sender},' if sender else operation.origin
+        named = f'","attempt":"{n}",' if n else f'",{operation.account},'
+        self.after_attempt = f"{named}{error}{origin}"
+        self.tags = None if operation.tags is None else f',"tags":{operation.tags}}}}}'
 
 
 def _json(value: object) -> str:
@@ -100,69 +132,91 @@ def _filled_in(row: FeedRow, operation: _Operation) -> str:
     return _json(say_tags(msgspec.json.decode(operation.row.tags), variables, operation.row.accepted_at))
 
 
+def _to(row: FeedRow) -> str:
+    """The recipient of a message that we send."""
+    address = row.address
+    if not address:
+        return '"to":{}'
+    step = row.step or 0
+    channel = _SPACE.get(space_at_step(row.space or "", step))
+    named = f',"channel":"{channel}"' if channel else ""
+    return f'"to":{{"address":{_json(at_step(address, step))}{named}}}'
+
+
 class Teller:
     """Turns rows of the feed into what is handed over."""
 
     def __init__(self) -> None:
         self._operations: dict[int, _Operation | None] = {}
         self._senders: dict[int, str] = {}
+        self._shapes: dict[tuple[int | None, int, int | None, int | None], _Shape] = {}
         self._accounts: dict[int, str] = {}
 
     def tell(self, rows: Sequence[FeedRow]) -> Script[list[ToldEvent]]:
         """Events as they are handed over. Those of emails, of which the contract tells none, are left out, and those
         of what has been removed.
         """
-        notices = yield from self._look_up(rows)
+        return self.spell(rows, (yield from self.look_up(rows)))
+
+    def spell(
+        self, rows: Sequence[FeedRow], notices: Mapping[int, FeedNotice], types: Collection[str] | None = None
+    ) -> list[ToldEvent]:
+        """The same of rows that were looked up, outside of any snapshot; *types*: only events of those."""
+        ordinals = None if types is None else {number for number, kind in OF_MESSAGES.items() if kind.name in types}
         told = []
         for row in rows:
+            if ordinals is not None and row.number < OPERATION_EVENT and row.number % 16 not in ordinals:
+                continue
             one = self._notice(row, notices.get(row.subject_id)) if row.number >= NOTICE_EVENT else self._about(row)
             if one is not None:
                 told.append(one)
         return told
 
     def _about(self, row: FeedRow) -> ToldEvent | None:
-        number = row.number
-        key = row.subject_id if number >= OPERATION_EVENT else row.operation_id
-        operation = self._operations.get(key) if key is not None else None
+        number, key = row.number, row.operation_id
+        if number >= OPERATION_EVENT:
+            return self._of_operation(row)
+        shape = self._shapes.get((key, number, row.sender_id, row.error_code)) or self._shape(row)
+        if shape is None or key is None:
+            return None
+        operation = self._operations[key]
+        assert operation is not None
+        own = row.subject_id - key << 6
+        subject = LETTERS[own >> 10] + LETTERS[own & 1023]
+        attempt = "" if shape.attempt is None else f"{shape.attempt}{own | number // 16:05x}"
+        address = row.address
+        if address and address[0] == "+" and row.space == "P" and " " not in address and not operation.inbound:
+            parties = f'"to":{{"address":"{address}","channel":"PHONE"}}'
+        else:
+            parties = self._inbound(row, operation) if operation.inbound else _to(row)
+        tags = shape.tags or f',"tags":{_filled_in(row, operation)}}}}}'
+        body = (
+            f"{shape.before_id}{subject}{shape.after_id}{_instant(row.at // 1000)}{shape.after_time}{subject}"
+            f"{attempt}{shape.after_attempt}{parties}{tags}"
+        )
+        return ToldEvent(row.position, shape.account_id, shape.kind, row.subject_id % LANES, row.at, key, body.encode())
+
+    def _shape(self, row: FeedRow) -> _Shape | None:
+        operation = None if row.operation_id is None else self._operations.get(row.operation_id)
         if operation is None:
             return None
-        kind = kind_of(number)
-        if number >= OPERATION_EVENT:
-            subject, data = ids.operation_id(operation.uid), operation.named
-        else:
-            own = row.subject_id - operation.row.id << 6
-            subject = operation.message + ids.LETTERS[own >> 10] + ids.LETTERS[own & 1023]
-            data = self._of_message(row, operation, subject, own)
+        if len(self._shapes) > _MOST_KEPT:
+            self._shapes.clear()
+        shape = _Shape(row, operation, self._senders.get(row.sender_id or 0) if row.number >= 16 else None)
+        self._shapes[row.operation_id, row.number, row.sender_id, row.error_code] = shape
+        return shape
+
+    def _of_operation(self, row: FeedRow) -> ToldEvent | None:
+        operation = self._operations.get(row.subject_id)
+        if operation is None:
+            return None
+        kind, subject = kind_of(row.number), row.subject_id
         body = (
-            f'{{"specversion":"1.0","id":"{subject}.{number}{_head(kind, operation.account_sid)}'
-            f',"time":"{_instant(row.at // 1000)}","data":{{{data}}}}}'
+            f'{{"specversion":"1.0","id":"{ids.operation_id(operation.uid)}.{row.number}'
+            f'{_head(kind, operation.account_sid)},"time":"{_instant(row.at // 1000)}","data":{{{operation.named}}}}}'
         )
-        lane = row.subject_id % LANES
-        return ToldEvent(row.position, operation.row.account_id, kind, lane, row.at, operation.row.id, body.encode())
-
-    def _of_message(self, row: FeedRow, operation: _Operation, subject: str, own: int) -> str:
-        n = row.number // 16
-        attempt = f'"downstream_id":"{operation.attempt}{own | n:05x}","attempt":"{n}",' if n else ""
-        error = f'"error_code":"{row.error_code}",' if row.error_code else ""
-        inbound = operation.row.kind == "inbound"
-        parties = self._inbound(row, operation) if inbound else self._outbound(row, operation, n)
-        return (
-            f'{operation.named},"message_id":"{subject}",{operation.account},{attempt}{error}{parties}'
-            f',"tags":{operation.tags or _filled_in(row, operation)}'
-        )
-
-    def _outbound(self, row: FeedRow, operation: _Operation, n: int) -> str:
-        sender = self._senders.get(row.sender_id or 0) if n else None
-        origin = f'"from":{sender},' if sender else operation.origin
-        address = row.address
-        if not address:
-            return f'{origin}"to":{{}}'
-        if " " not in address and address[0] == "+" and row.space == "P":
-            return f'{origin}"to":{{"address":"{address}","channel":"PHONE"}}'
-        step = row.step or 0
-        channel = _SPACE.get(space_at_step(row.space or "", step))
-        named = f',"channel":"{channel}"' if channel else ""
-        return f'{origin}"to":{{"address":{_json(at_step(address, step))}{named}}}'
+        account = operation.row.account_id
+        return ToldEvent(row.position, account, kind, subject % LANES, row.at, subject, body.encode())
 
     def _inbound(self, row: FeedRow, operation: _Operation) -> str:
         sender = msgspec.json.decode(self._senders.get(row.sender_id or 0, "{}"))
@@ -190,9 +244,11 @@ class Teller:
 
     # ------------------------------------------------------------ what events share
 
-    def _look_up(self, rows: Sequence[FeedRow]) -> Script[dict[int, FeedNotice]]:
+    def look_up(self, rows: Sequence[FeedRow]) -> Script[dict[int, FeedNotice]]:
+        """Get to know what events share; brings the notices among them, by the subjects of their events."""
         if len(self._operations) > _MOST_KEPT:
             self._operations.clear()
+            self._shapes.clear()
         wanted = {row.operation_id for row in rows if row.operation_id is not None}
         wanted |= {row.subject_id for row in rows if OPERATION_EVENT <= row.number < NOTICE_EVENT}
         notices = {-row.subject_id for row in rows if row.number >= NOTICE_EVENT}
@@ -215,6 +271,7 @@ class Teller:
     def _know_senders(self, missing: Collection[int]) -> Script[None]:
         if len(self._senders) > _MOST_KEPT:
             self._senders.clear()
+            self._shapes.clear()
         for one in (yield from feed_senders(missing)) if missing else []:
             more = f',"address":{_json(one.address)},"channel":"{one.channel}"'
             self._senders[one.id] = _party(one.uid, ids.SENDER, more)
