@@ -41,7 +41,7 @@ from sendpool.pipeline.heads import Heads
 from sendpool.pipeline.quarantine import Quarantine
 from sendpool.pipeline.roster import Roster
 from sendpool.store import chunks, queue, upkeep
-from sendpool.store.chunks import Expansion
+from sendpool.store.chunks import Expansion, Run
 from sendpool.store.database import Database, Script
 from sendpool.store.postgres import Postgres
 from sendpool.store.sqlite import Sqlite
@@ -142,7 +142,7 @@ class Store:
         """Turn the chunk of this number into rows, and undo it: the smallest backlog has but a few chunks."""
         operation_id = CHUNKS_FIRST + number // (EACH // CHUNK) % (self.backlog // EACH) * EACH
         first = operation_id + number % (EACH // CHUNK) * CHUNK
-        expansion = Expansion(operation_id, first, CHUNK, CHUNK, 1 << 50, 1, {"S": SHARED})
+        expansion = Expansion(operation_id, first, CHUNK, (), {"S": Run(SHARED, 1 << 50, 1)})
         await self.note("expand", _undone(chunks.expand_chunk(expansion, AT)))
 
     async def upkeep(self) -> None:

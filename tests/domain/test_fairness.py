@@ -204,15 +204,6 @@ def test_forgetting_changes_no_rank() -> None:
     assert ranks["clock"] == ranks["forgetful"]
 
 
-def test_flow_resumed_after_a_restart_goes_on_behind_its_waiting_messages() -> None:
-    clock = FairClock(virtual=50 * UNIT)
-    clock.resume("a", 80 * UNIT)
-    clock.resume("a", 70 * UNIT)
-
-    assert clock.admit("a", 1).start == 80 * UNIT
-    assert clock.admit("b", 1).start == 50 * UNIT
-
-
 def test_ranks_of_years_fit_63_bits() -> None:
     clock = FairClock()
     two_years = 2 * 365 * 86_400 * 100_000
@@ -289,15 +280,27 @@ def test_what_joins_a_lane_that_lags_stands_where_the_lane_is() -> None:
     clock = FairClock()
     campaign = clock.admit("campaign", 1, 1_000)
     clock.claimed(campaign.start + 900 * campaign.step)
-    clock.claimed_from("slow", campaign.start + 100 * campaign.step, emptied=False)
+    clock.stands("slow", campaign.start + 100 * campaign.step)
 
     (rank,) = clock.admit_each("small", [1], 4.0)
 
     assert clock.lag("fast") == 0
     assert rank - clock.lag("fast") == campaign.start + 900 * campaign.step
     assert rank - clock.lag("slow") == campaign.start + 100 * campaign.step
-    clock.claimed_from("slow", campaign.start + 200 * campaign.step, emptied=True)
+    assert clock.lag("empty", ["slow", "fast"]) == clock.lag("slow")
+    clock.emptied("slow")
     assert clock.lag("slow") == 0
+
+
+def test_a_lane_that_nobody_has_claimed_from_stands_where_its_first_row_does() -> None:
+    clock = FairClock()
+    clock.begins("stopped", 5 * UNIT)
+    clock.begins("stopped", 9 * UNIT)
+    clock.claimed(100 * UNIT)
+
+    assert clock.lag("stopped") == 95 * UNIT
+    clock.stands("stopped", 3 * UNIT)
+    assert clock.lag("stopped") == 95 * UNIT, "a row that is tried again is no way back"
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 10**9), st.booleans()), max_size=50))
@@ -305,5 +308,33 @@ def test_a_lag_is_never_more_than_the_virtual_time(claims: list[tuple[int, int, 
     clock = FairClock()
     for lane, rank, emptied in claims:
         clock.claimed(rank)
-        clock.claimed_from(lane, rank, emptied=emptied)
+        clock.stands(lane, rank)
+        if emptied:
+            clock.emptied(lane)
         assert all(0 <= clock.lag(one) < max(1, clock.virtual) for one in range(4))
+
+
+@given(lags=st.lists(st.tuples(st.sampled_from("xy"), st.integers(0, 50), st.integers(1, 3)), min_size=1, max_size=40))
+def test_what_is_moved_ahead_in_a_lane_stays_behind_its_own_flow_and_never_falls_back(
+    lags: list[tuple[str, int, int]],
+) -> None:
+    clock = FairClock()
+    before: dict[str, int] = {}
+    for lane, lag, cost in lags:
+        rank, step = clock.admit("flow", cost)
+        moved = clock.in_lane("flow", lane, rank, lag * UNIT, step)
+        assert before.get(lane, 0) <= moved <= rank
+        assert moved == rank or lag
+        before[lane] = moved + step
+
+
+def test_what_is_remembered_of_lanes_is_forgotten_with_the_flows() -> None:
+    clock = FairClock()
+    clock.stands("lane", 0)
+    for operation in range(50_000):
+        rank, step = clock.admit(operation, 1)
+        clock.claimed(rank + step)
+        clock.stands("lane", rank)
+        clock.in_lane(operation, "lane", rank, 1, step)
+
+    assert len(clock._in_lanes) <= 4096

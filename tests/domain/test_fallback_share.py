@@ -5,20 +5,23 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sendpool.domain.fairness import FairClock
+from sendpool.domain.fairness import UNIT, FairClock
 from sendpool.domain.fallback_share import FALLBACK_WEIGHTS, FallbackFlows
 from sendpool.domain.message import Category
+from sendpool.domain.sender import Channel
 
+ONE, TWO = (1, Channel.SMS), (2, Channel.SMS)
 OTP, TRANSACTIONAL, BULK = Category.OTP, Category.TRANSACTIONAL, Category.BULK
 
 
 def fallen(flows: FallbackFlows, category: Category, number: int, virtual: int = 0, cost: int = 1) -> list[int]:
-    return [flows.rank(1, category, cost, virtual) for _ in range(number)]
+    return [flows.rank(ONE, category, cost, virtual) for _ in range(number)]
 
 
-def test_every_category_has_a_flow_and_those_that_are_not_otp_have_one_campaigns_weight_together() -> None:
+def test_every_category_has_a_flow_and_those_that_nobody_waits_for_have_one_campaigns_weight_together() -> None:
     assert set(FALLBACK_WEIGHTS) == set(Category)
-    assert sum(weight for category, weight in FALLBACK_WEIGHTS.items() if category is not OTP) == 1.0
+    urgent = {OTP, Category.REPLY}
+    assert sum(weight for category, weight in FALLBACK_WEIGHTS.items() if category not in urgent) == 1.0
 
 
 @given(
@@ -49,7 +52,7 @@ def test_a_one_time_password_goes_before_all_but_the_first_of_what_has_fallen_ba
     outage: list[Category], otps: int
 ) -> None:
     flows, clock = FallbackFlows(), FairClock()
-    others = [flows.rank(1, category, 1, 0) for category in outage]
+    others = [flows.rank(ONE, category, 1, 0) for category in outage]
 
     own = clock.admit_each(("small", "otp"), [1] * otps, 4.0)
     back = fallen(flows, OTP, otps)
@@ -70,15 +73,29 @@ def test_alone_they_have_the_channel_and_later_ones_save_up_nothing() -> None:
     first = fallen(flows, BULK, 100)
 
     assert first == sorted(first)
-    assert flows.rank(1, BULK, 1, virtual=1 << 40) == 1 << 40
-    assert flows.rank(2, BULK, 1, virtual=0) == 0
+    assert flows.rank(ONE, BULK, 1, virtual=1 << 40) == 1 << 40
+    assert flows.rank(TWO, BULK, 1, virtual=0) == 0
 
 
 def test_pools_that_are_gone_are_forgotten() -> None:
     flows = FallbackFlows()
-    flows.rank(1, BULK, 1, 0)
-    flows.rank(2, BULK, 1, 0)
+    flows.rank(ONE, BULK, 1, 0)
+    flows.rank(TWO, BULK, 1, 0)
     flows.forget({2})
 
-    assert flows.rank(1, BULK, 1, 0) == 0
-    assert flows.rank(2, BULK, 1, 0) > 0
+    assert flows.rank(ONE, BULK, 1, 0) == 0
+    assert flows.rank(TWO, BULK, 1, 0) > 0
+
+
+def test_each_channel_of_a_pool_has_flows_of_its_own_and_lanes_that_lag_are_joined_earlier() -> None:
+    flows = FallbackFlows()
+    on_sms = fallen(flows, TRANSACTIONAL, 3, virtual=100 * UNIT)
+    assert flows.rank((1, Channel.WHATSAPP), TRANSACTIONAL, 1, 7) == 7
+
+    lag = 60 * UNIT
+    ranks = [flows.rank(ONE, TRANSACTIONAL, 1, 100 * UNIT, "slow", lag) for _ in range(2)]
+
+    assert ranks[0] == on_sms[-1] + (on_sms[1] - on_sms[0]) - lag
+    assert ranks[1] - ranks[0] == on_sms[1] - on_sms[0]
+    # It lags more by now: those that it has there already still go before.
+    assert flows.rank(ONE, TRANSACTIONAL, 1, 100 * UNIT, "slow", 2 * lag) > ranks[1]

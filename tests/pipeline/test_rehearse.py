@@ -49,7 +49,7 @@ async def test_a_rehearsal_says_who_would_take_it_and_leaves_no_trace(fresh: Pat
     async with world(fresh, a=Line(first, {FAST: 10.0}), b=Line(second, {SLOW: 5.0})) as one:
         second.link(up=False)
         await one.until(lambda: one.engine.sending.gates[one.sender(FAST).id].bucket.free_at(one.now) <= one.now)
-        before, rank = await traces(one), one.engine.acceptor.fair_clock(1).virtual
+        before, rank = await traces(one), one.engine.acceptor.fair_clock(1, Channel.SMS).virtual
 
         told = await rehearse(one.engine, request(one, *everyone(3), text=LONG_TEXT))
 
@@ -61,7 +61,7 @@ async def test_a_rehearsal_says_who_would_take_it_and_leaves_no_trace(fresh: Pat
         assert step.chosen == ids.encode(ids.SENDER, one.sender(FAST).uid)
         assert {each.address: each.reason for each in step.candidates} == {FAST: "only_one", SLOW: "down"}
         assert await traces(one) == before
-        assert one.engine.acceptor.fair_clock(1).virtual == rank
+        assert one.engine.acceptor.fair_clock(1, Channel.SMS).virtual == rank
         assert not first.sent
 
 

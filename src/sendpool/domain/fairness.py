@@ -1,4 +1,4 @@
-"""Who goes next: start-time fair queueing within a pool, deficit round robin between the pools of a sender.
+"""Who goes next: start-time fair queueing on a channel of a pool, deficit round robin between the pools of a sender.
 
 Ranks are integers: one segment at weight 1 is `UNIT`. A one-time password asked for while a campaign of a million
 waits starts at the virtual time and so goes out next, without a priority flag (design §4). Pure: it reads no clock.
@@ -6,7 +6,7 @@ waits starts at the virtual time and so goes out next, without a priority flag (
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 #: The rank of one segment at weight 1. With 63 bits a flow of 100,000 segments a second lasts for years.
@@ -38,8 +38,34 @@ class Ranks(NamedTuple):
     step: int
 
 
+class LaneRanks:
+    """Where flows stand in lanes that lag, so that what is admitted earlier there stays behind their own rows."""
+
+    __slots__ = ("_ends",)
+
+    def __init__(self) -> None:
+        self._ends: dict[tuple[Hashable, Hashable], int] = {}
+
+    def __len__(self) -> int:
+        """Return how many are remembered."""
+        return len(self._ends)
+
+    def rank(self, flow: Hashable, lane: Hashable, rank: int, lag: int, step: int) -> int:
+        """Move a row of *flow* with this *rank*, the next *step* later, ahead by the *lag* of its lane, as far as that
+        goes without overtaking those that the flow has there already.
+        """
+        key = (flow, lane)
+        moved = min(rank, max(rank - lag, self._ends.get(key, 0)))
+        self._ends[key] = moved + step
+        return moved
+
+    def forget(self, at: Mapping[Hashable, int]) -> None:
+        """Keep those only that are ahead of where their lanes are *at*."""
+        self._ends = {key: end for key, end in self._ends.items() if end > at.get(key[1], end)}
+
+
 class FairClock:
-    """The virtual time of one pool and the flows that are ahead of it.
+    """The virtual time of a pool on one channel, and the flows that are ahead of it.
 
     Each message starts at max(virtual time, its flow's finish) and moves the finish on by cost / weight. The message
     with the lowest start goes next; the virtual time is the highest start claimed so far and never falls.
@@ -49,7 +75,7 @@ class FairClock:
     earlier by the lane's `lag`.
     """
 
-    __slots__ = ("_finish", "_lanes", "_look_at", "_weights", "virtual")
+    __slots__ = ("_finish", "_in_lanes", "_lanes", "_look_at", "_weights", "virtual")
 
     def __init__(self, virtual: int = 0) -> None:
         #: The virtual time; after a restart the lowest rank that waits.
@@ -58,8 +84,9 @@ class FairClock:
         #: Of flows whose weight is not 1.
         self._weights: dict[Hashable, float] = {}
         self._look_at = _MANY_FLOWS
-        #: The highest start claimed from a lane that has not been empty since.
+        #: How far each lane has come that some senders only take and that has not been empty since.
         self._lanes: dict[Hashable, int] = {}
+        self._in_lanes = LaneRanks()
 
     def __len__(self) -> int:
         """Return how many flows are remembered."""
@@ -71,7 +98,7 @@ class FairClock:
         *cost* may be the mean of a chunk whose messages differ.
         """
         start = self._start(flow)
-        step = _step(cost, weight)
+        step = step_of(cost, weight)
         self._finish[flow] = start + step * count
         if weight != 1.0:
             self._weights[flow] = weight
@@ -83,7 +110,7 @@ class FairClock:
         ranks = []
         for cost in costs:
             ranks.append(rank)
-            rank += _step(cost, weight)
+            rank += step_of(cost, weight)
         self._finish[flow] = rank
         if weight != 1.0:
             self._weights[flow] = weight
@@ -116,27 +143,42 @@ class FairClock:
         """Move the virtual time on: *highest_start* is the highest rank of a claim. Lower ranks change nothing."""
         self.virtual = max(self.virtual, highest_start)
 
-    def claimed_from(self, lane: Hashable, highest_start: int, *, emptied: bool) -> None:
-        """Note the highest rank that a claim took from a lane; one that is empty lags no more."""
-        if emptied:
-            self._lanes.pop(lane, None)
-        else:
-            self._lanes[lane] = max(highest_start, self._lanes.get(lane, 0))
+    def stands(self, lane: Hashable, at: int) -> None:
+        """A lane has come so far: its first row that waits, or the last one that was claimed, has this rank."""
+        self._lanes[lane] = max(at, self._lanes.get(lane, 0))
 
-    def lag(self, lane: Hashable) -> int:
-        """By how much a lane is behind the virtual time."""
-        behind = self._lanes.get(lane)
-        return 0 if behind is None else max(0, self.virtual - behind)
+    def begins(self, lane: Hashable, rank: int) -> None:
+        """A row joins a lane at this rank; it is the first of one that was empty."""
+        self._lanes.setdefault(lane, rank)
 
-    def resume(self, flow: Hashable, finish: int) -> None:
-        """Remember after a restart that the flow's waiting messages end at *finish*: its highest rank and a step."""
-        self._finish[flow] = max(finish, self._finish.get(flow, 0))
+    def emptied(self, lane: Hashable) -> None:
+        """Nothing waits in a lane, so it lags no more."""
+        self._lanes.pop(lane, None)
+
+    def lag(self, lane: Hashable, beside: Iterable[Hashable] = ()) -> int:
+        """By how much a lane is behind the virtual time. An empty one is as far behind as those *beside* it are, which
+        the same senders take.
+        """
+        at = self._lanes.get(lane)
+        if at is None:
+            at = min((self._lanes[one] for one in beside if one in self._lanes), default=self.virtual)
+        return max(0, self.virtual - at)
+
+    @property
+    def has_lanes(self) -> bool:
+        """Whether any lane is known that may lag."""
+        return bool(self._lanes)
+
+    def in_lane(self, flow: Hashable, lane: Hashable, rank: int, lag: int, step: int) -> int:
+        """The rank in a lane that lags of a flow's row with this *rank* by the clock, its next one a *step* later."""
+        return self._in_lanes.rank(flow, lane, rank, lag, step)
 
     def forget(self) -> int:
         """Drop flows that the virtual time has overtaken, since they carry no information; return how many."""
         before = len(self._finish)
         self._finish = {key: finish for key, finish in self._finish.items() if finish > self.virtual}
         self._weights = {key: weight for key, weight in self._weights.items() if key in self._finish}
+        self._in_lanes.forget(self._lanes)
         # Looking again only at twice the size keeps the cost of looking constant for each admission.
         self._look_at = max(_MANY_FLOWS, 2 * len(self._finish))
         return before - len(self._finish)
@@ -147,7 +189,8 @@ class FairClock:
         return max(self.virtual, self._finish.get(flow, 0))
 
 
-def _step(cost: float, weight: float) -> int:
+def step_of(cost: float, weight: float) -> int:
+    """By how much a message of *cost* segments moves its flow on."""
     # A rank that stood still would let its flow go first for ever.
     return max(1, int(cost * UNIT / weight))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ import uuid_utils
 from sendpool.domain import ids
 from sendpool.domain.consent import Person
 from sendpool.domain.dealing import step_cost
-from sendpool.domain.fairness import FairClock, flow_of
+from sendpool.domain.fairness import FairClock, flow_of, step_of
 from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, Content, at_step
 from sendpool.domain.outlook import Queued
 from sendpool.domain.pool import Pool
@@ -28,14 +29,14 @@ from sendpool.domain.request import (
 )
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import MessageState, OperationState
-from sendpool.pipeline.book import QueueBook
+from sendpool.pipeline.book import ANYONE, ASKING, QueueBook
 from sendpool.pipeline.consent import OPTED_OUT, SAID, Willing, everybody, without
-from sendpool.pipeline.lanes import common_entry, entry
+from sendpool.pipeline.lanes import Lanes, common_entry, entry
 from sendpool.pipeline.numbers import Numbers
 from sendpool.pipeline.render import Readings
 from sendpool.pipeline.resolve import Addressed, Plans, resolve
 from sendpool.pipeline.roster import Roster
-from sendpool.store.chunks import NewChunk, insert_chunks
+from sendpool.store.chunks import NewChunk, Share, insert_chunks, mix_text
 from sendpool.store.database import Script
 from sendpool.store.idempotency import Key, keep_key
 from sendpool.store.messages import (
@@ -64,8 +65,6 @@ class Acceptance(NamedTuple):
     rows: Sequence[QueueRow]
     chunks: Sequence[NewChunk]
     errors: Sequence[tuple[int, int, str, str, int, str, int]]
-    #: Segments of each chunk.
-    chunk_costs: Sequence[int]
     #: First letters of the plans.
     letters: frozenset[str]
     content: Content
@@ -100,6 +99,23 @@ class Acceptance(NamedTuple):
         return Context(*said, new.uid.hex(), new.at, self.content)
 
 
+class Due(NamedTuple):
+    """A step of a message that becomes due: what its rank and queue hang on."""
+
+    letter: str
+    address: str
+    #: Segments.
+    cost: int
+    #: Of the message.
+    key: int
+    #: Microseconds since 1970.
+    at: int
+
+
+#: The key of an operation's flow and its weight (`fairness.flow_of`).
+Flow = tuple[Hashable, float]
+
+
 class Acceptor:
     """Turns requests into acceptances. Lives on the event loop; its integers and ranks come from memory."""
 
@@ -107,15 +123,51 @@ class Acceptor:
         self.book = book
         self.roster = Roster()
         self.numbers = Numbers()
-        self._clocks: dict[int, FairClock] = {}
+        self._clocks: dict[tuple[int, Channel], FairClock] = {}
         self._now = clock
 
-    def fair_clock(self, pool_id: int) -> FairClock:
-        """The virtual clock of a pool."""
-        found = self._clocks.get(pool_id)
+    def fair_clock(self, pool_id: int, channel: Channel) -> FairClock:
+        """The virtual clock of a pool on a channel."""
+        found = self._clocks.get((pool_id, channel))
         if found is None:
-            found = self._clocks[pool_id] = FairClock()
+            found = self._clocks[pool_id, channel] = FairClock()
         return found
+
+    def fair_clocks(self, pool_id: int) -> dict[Channel, FairClock]:
+        """Those of all channels of a pool on which anything was ever due."""
+        return {channel: clock for (pool, channel), clock in self._clocks.items() if pool == pool_id}
+
+    def lag(self, pool_id: int, channel: Channel, queue_id: int) -> int:
+        """By how much a queue is behind the virtual time of its channel: none that every sender of the pool takes.
+
+        Safe on the writer's thread.
+        """
+        clock = self.fair_clock(pool_id, channel)
+        if not clock.has_lanes:
+            return 0
+        lanes = self.roster.lanes(pool_id, channel)
+        takers = lanes.takers(self.book.keys[queue_id].lane)
+        if not takers:
+            return 0
+        if self.book.waiting(queue_id):
+            return clock.lag(queue_id)
+        clock.emptied(queue_id)
+        waiting = [(other, lanes.takers(lane)) for other, lane in self.book.lanes_of(pool_id, channel)]
+        return clock.lag(queue_id, [other for other, some in waiting if some is not None and some & takers])
+
+    def level(self, first: Mapping[int, int]) -> None:
+        """Know at which rank the first row of each queue waits in the store; no clock is behind all of them then."""
+        lowest: dict[tuple[int, Channel], int] = {}
+        for queue_id, rank in first.items():
+            key = self.book.keys.get(queue_id)
+            if key is None:
+                continue
+            line = (key.pool_id, Channel(key.channel))
+            lowest[line] = min(rank, lowest.get(line, rank))
+            if key.lane not in (ANYONE, ASKING):
+                self.fair_clock(*line).stands(queue_id, rank)
+        for line, rank in lowest.items():
+            self.fair_clock(*line).claimed(rank)
 
     def rehearsing(self) -> Acceptor:
         """One that prepares requests in the same way and leaves no trace: keys, ranks and queues are thrown away."""
@@ -187,31 +239,81 @@ class Acceptor:
         ]
         own = _own(operation_id + alive, [recipient for recipient, _ in failed])
         if chunked:
-            chunks, costs = _chunks(operation_id, addressed, dues)
-            stored = ((), (), chunks, errors, costs, letters_used, content, done, (), ())
+            chunks = self._chunks(pool.id, operation_id, addressed, dues)
+            stored = ((), (), chunks, errors, letters_used, content, done, (), ())
             return Acceptance(operation, *stored, own, born_failed)
         rows = [NewMessage(operation_id + i, operation_id, *recipient[:4], at) for i, recipient in enumerate(addressed)]
         now = alive - len(not_yet)
         due = self._due(operation, rows[:now])
         later = self._later(operation, rows[now:], not_yet)
         own += _own(operation_id, addressed)
-        whole = (rows[:now], due, (), errors, (), letters_used, content, done, rows[now:], later)
+        whole = (rows[:now], due, (), errors, letters_used, content, done, rows[now:], later)
         return Acceptance(operation, *whole, own, born_failed)
+
+    def _chunks(
+        self, pool_id: int, operation_id: int, addressed: Sequence[Addressed], dues: Sequence[int]
+    ) -> list[NewChunk]:
+        rows = iter(addressed)
+        first = operation_id
+        chunks = []
+        for due, size in _portions(len(addressed), dues):
+            part = list(islice(rows, size))
+            mix = self._mix(pool_id, part)
+            letters = "".join(sorted({one.letter for one in mix}))
+            body = msgspec.json.encode(part).decode()
+            cost = sum(one.cost for one in mix)
+            chunks.append(NewChunk(operation_id, first, size, body, due, cost, letters, mix_text(mix)))
+            first += size
+        return chunks
+
+    def _mix(self, pool_id: int, part: Sequence[Addressed]) -> list[Share]:
+        """What a chunk is made of: channels of first steps, and lanes where there are several."""
+        messages: Counter[tuple[str, str]] = Counter()
+        costs: Counter[tuple[str, str]] = Counter()
+        bound: dict[str, Lanes | None] = {}
+        for letter in {recipient[2][0] for recipient in part}:
+            lanes = self.roster.lanes(pool_id, LETTER_CHANNEL[letter])
+            bound[letter] = lanes if lanes.bound else None
+        if any(bound.values()):
+            kinds = Counter([(_class(r, bound), r[3]) for r in part])
+        else:
+            kinds = Counter([((r[2][0], ANYONE), r[3]) for r in part])
+        for ((letter, lane), segments), number in kinds.items():
+            messages[letter, lane] += number
+            costs[letter, lane] += number * step_cost(letter, segments)
+        return [Share(*key, number, costs[key]) for key, number in messages.items()]
 
     # ------------------------------------------------------------ when it is due
 
     def _due(self, operation: NewOperation, messages: Sequence[NewMessage]) -> list[QueueRow]:
-        costs = [step_cost(message.plan[0], message.segments) for message in messages]
-        ranks = self.ranks(operation, costs)
-        common = {letter: self.common_queue(operation.pool_id, letter) for letter in {m.plan[0] for m in messages}}
-        clock = self.fair_clock(operation.pool_id)
+        flow = flow_of(operation.id, operation.total, operation.category, operation.priority)
+        steps = [
+            Due(m.plan[0], at_step(m.address, 0), step_cost(m.plan[0], m.segments), m.id, operation.at)
+            for m in messages
+        ]
+        return self.place(operation.pool_id, flow, steps)
+
+    def place(self, pool_id: int, flow: Flow, due: Sequence[Due]) -> list[QueueRow]:
+        """The queues and ranks of messages of one flow of a pool that become due."""
+        rows: list[QueueRow] = []
+        for letter in dict.fromkeys([one.letter for one in due]):
+            rows += self._place(pool_id, letter, flow, [one for one in due if one.letter == letter])
+        return rows
+
+    def _place(self, pool_id: int, letter: str, flow: Flow, due: Sequence[Due]) -> list[QueueRow]:
+        channel = LETTER_CHANNEL[letter]
+        clock, (key, weight) = self.fair_clock(pool_id, channel), flow
+        ranks = clock.admit_each(key, [one.cost for one in due], weight)
+        common = self.common_queue(pool_id, letter)
+        if common is not None:
+            return [(common, rank, one.key, one.cost, one.at) for one, rank in zip(due, ranks, strict=True)]
         rows = []
-        for message, rank, cost in zip(messages, ranks, costs, strict=True):
-            queue_id = common[message.plan[0]]
-            if queue_id is None:
-                queue_id = self.queue(operation.pool_id, message.plan[0], at_step(message.address, 0))
-                rank -= clock.lag(queue_id)
-            rows.append((queue_id, rank, message.id, cost, operation.at))
+        for one, rank in zip(due, ranks, strict=True):
+            queue_id = self.queue(pool_id, letter, one.address)
+            lag = self.lag(pool_id, channel, queue_id)
+            moved = clock.in_lane(key, queue_id, rank, lag, step_of(one.cost, weight))
+            clock.begins(queue_id, moved)
+            rows.append((queue_id, moved, one.key, one.cost, one.at))
         return rows
 
     def _later(
@@ -239,29 +341,15 @@ class Acceptor:
         channel = LETTER_CHANNEL[letter]
         return common_entry(self.book, self.roster.lanes(pool_id, channel), pool_id, channel)
 
-    def ranks(self, operation: NewOperation, costs: Sequence[int]) -> Sequence[int]:
-        """The ranks at which rows of these costs stand in their pool."""
-        flow, weight = flow_of(operation.id, operation.total, operation.category, operation.priority)
-        return self.fair_clock(operation.pool_id).admit_each(flow, costs, weight)
-
     def begin(self, due: Sequence[Beginning]) -> list[QueueRow]:
         """Give messages whose time has come now, for the first time or after quiet hours, their queues and ranks."""
-        rows = []
+        rows: list[QueueRow] = []
         for operation_id, of_one in groupby(due, lambda one: one.operation_id):
             messages = list(of_one)
             first = messages[0]
-            flow, weight = flow_of(operation_id, first.total, first.category, first.priority)
-            ranks = self.fair_clock(first.pool_id).admit_each(flow, [one.cost for one in messages], weight)
-            rows += [
-                (
-                    self.queue(one.pool_id, one.letter, at_step(one.address, one.step)),
-                    rank,
-                    one.message_id,
-                    one.cost,
-                    one.due,
-                )
-                for one, rank in zip(messages, ranks, strict=True)
-            ]
+            flow = flow_of(operation_id, first.total, first.category, first.priority)
+            steps = [Due(m.letter, at_step(m.address, m.step), m.cost, m.message_id, m.due) for m in messages]
+            rows += self.place(first.pool_id, flow, steps)
         return rows
 
 
@@ -276,19 +364,11 @@ def _own(operation_id: int, addressed: Sequence[Addressed]) -> list[tuple[int, s
     ]
 
 
-def _chunks(operation_id: int, addressed: Sequence[Addressed], dues: Sequence[int]) -> tuple[list[NewChunk], list[int]]:
-    chunks, costs = [], []
-    rows = iter(addressed)
-    first = operation_id
-    encode = msgspec.json.encode
-    for due, size in _portions(len(addressed), dues):
-        part = list(islice(rows, size))
-        cost = sum(step_cost(recipient[2][0], recipient[3]) for recipient in part)
-        letters = "".join(sorted({recipient[2][0] for recipient in part}))
-        chunks.append(NewChunk(operation_id, first, size, encode(part).decode(), due, cost, letters))
-        costs.append(cost)
-        first += size
-    return chunks, costs
+def _class(recipient: Addressed, bound: Mapping[str, Lanes | None]) -> tuple[str, str]:
+    """The channel's letter and the lane in which a recipient's message begins."""
+    letter = recipient[2][0]
+    lanes = bound[letter]
+    return letter, ANYONE if lanes is None else lanes.class_of(at_step(recipient[0], 0))
 
 
 def _portions(total: int, dues: Sequence[int]) -> Iterator[tuple[int, int]]:

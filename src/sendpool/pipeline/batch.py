@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from sendpool.connectors.base import Receipt
@@ -15,7 +15,7 @@ from sendpool.pipeline.receive import Arrival
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.scene import SceneRow
 from sendpool.pipeline.settle import Changes, Result, Revoke, Told
-from sendpool.store.chunks import Expansion
+from sendpool.store.chunks import Expanded, Expansion
 from sendpool.store.counters import Tally
 from sendpool.store.database import Script, Unit
 from sendpool.store.idempotency import Key
@@ -80,7 +80,7 @@ class Brought(NamedTuple):
     #: For each acceptance with a key: None, or why it was undone.
     keyed: list[Exception | None]
     roster: Roster | None
-    expanded: list[tuple[Expansion, int, Mapping[int, int]]]
+    expanded: list[Expanded]
     claimed: list[Claimed]
     #: Rows that became due (again).
     due: list[QueueRow]

@@ -134,6 +134,12 @@ class QueueBook:
             if (key := self.keys[queue_id]).pool_id == pool_id and key.channel == channel
         )
 
+    def lanes_of(self, pool_id: int, channel: Channel) -> list[tuple[int, str]]:
+        """(queue, lane) where rows of a pool are thought to wait on a channel for its senders."""
+        # A copy in one go: the writer's thread asks too.
+        waiting = list(self._by_pool.get((pool_id, channel.value), ()))
+        return [(queue_id, self.keys[queue_id].lane) for queue_id in waiting]
+
     def of_pool(self, pool_id: int) -> list[int]:
         """Queues of a pool that are thought to hold rows."""
         return [queue_id for queue_id in list(self._waiting) if self.keys[queue_id].pool_id == pool_id]

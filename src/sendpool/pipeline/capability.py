@@ -18,17 +18,20 @@ import structlog
 from sendpool.connectors.base import KnowsCapabilities
 from sendpool.domain.dealing import step_cost
 from sendpool.domain.explanation import UNREACHED
-from sendpool.domain.message import LETTER_CHANNEL, at_step
+from sendpool.domain.fairness import flow_of
+from sendpool.domain.message import at_step
 from sendpool.domain.sender import Channel, Sender
+from sendpool.pipeline.accept import Due
 from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.countries import destination_of
 from sendpool.pipeline.decide import expire, later_steps
-from sendpool.pipeline.lanes import Lanes, entry
+from sendpool.pipeline.lanes import Lanes
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.settle import Changes
 from sendpool.store.attempts import PastAttempt, load_past_of_several
 from sendpool.store.database import Script
-from sendpool.store.queue import AskingRow, enqueue, head_addresses, remove, still_there, take_step
+from sendpool.store.messages import load_flow_facts
+from sendpool.store.queue import AskingRow, QueueRow, enqueue, head_addresses, remove, still_there, take_step
 
 if TYPE_CHECKING:
     from sendpool.pipeline.engine import Engine
@@ -113,15 +116,28 @@ class CapabilityLoop:
             past = await engine.database.read(load_past_of_several(rows)) if several else {}
             steps = next_steps(rows, lanes, past, key.pool_id, engine.roster)
             turns = list(zip(rows, steps, lanes, strict=True))
+            moves = await self._moves(key.pool_id, turns)
             for start in range(0, len(rows), IN_A_COMMIT):
                 await engine.settle(
-                    partial(sort_rows, queue_id, turns[start : start + IN_A_COMMIT], engine.book, engine.roster)
+                    partial(sort_rows, queue_id, turns[start : start + IN_A_COMMIT], moves, engine.book)
                 )
             engine.book.took(queue_id, len(rows), emptied=False)
             for lane, stay in Counter(lane for lane in lanes if lane is not None).items():
                 engine.book.add(engine.book.number(key.pool_id, Channel(key.channel), lane), stay)
             engine.wake()
             engine.expander.gone(Counter(row.operation_id for row, step, _ in turns if step is None))
+
+    async def _moves(self, pool_id: int, turns: Sequence[Turn]) -> dict[int, QueueRow]:
+        """Where messages wait that go on with another channel, which has a virtual time of its own; by message."""
+        moving = [(row, step) for row, step, lane in turns if lane is None and step is not None]
+        if not moving:
+            return {}
+        flows = await self._engine.database.read(load_flow_facts({row.operation_id for row, _ in moving}))
+        found: list[QueueRow] = []
+        for flow in flows:
+            due = [_due(row, step) for row, step in moving if row.operation_id == flow.id]
+            found += self._engine.acceptor.place(pool_id, flow_of(*flow), due)
+        return {row[2]: row for row in found}
 
     async def _rows(self, queue_id: int) -> list[AskingRow]:
         """The next rows of a queue. Where there are none, the book forgets those that it thought were there."""
@@ -181,6 +197,11 @@ class CapabilityLoop:
             return {}
 
 
+def _due(row: AskingRow, step: int) -> Due:
+    letter = row.plan[step]
+    return Due(letter, at_step(row.address, step), step_cost(letter, row.segments), row.message_id, row.due)
+
+
 def _nothing(_: Changes) -> Script[None]:
     """A stage that only waits for its commit."""
     yield from ()
@@ -203,8 +224,10 @@ def next_steps(
     return [later(row) if lane is None else row.step for row, lane in zip(rows, lanes, strict=True)]
 
 
-def sort_rows(queue_id: int, turns: Sequence[Turn], book: QueueBook, roster: Roster, changes: Changes) -> Script[None]:
-    """Move rows of a queue to the senders of their steps; those without a step end.
+def sort_rows(
+    queue_id: int, turns: Sequence[Turn], moves: Mapping[int, QueueRow], book: QueueBook, changes: Changes
+) -> Script[None]:
+    """Move rows of a queue to the senders of their steps, *moves* to those of later ones; those without a step end.
 
     They are named one by one: rows of other operations, which nobody has asked about, may have come in between.
     """
@@ -222,11 +245,7 @@ def sort_rows(queue_id: int, turns: Sequence[Turn], book: QueueBook, roster: Ros
     moved: list[tuple[int, int, str]] = []
     for row, step, lane in turns:
         if lane is None and step is not None:
-            letter = row.plan[step]
-            address = at_step(row.address, step)
-            to = LETTER_CHANNEL[letter]
-            queue = entry(book, roster.lanes(pool_id, to), pool_id, to, address)
-            changes.due.append((queue, row.rank, row.message_id, step_cost(letter, row.segments), row.due))
+            changes.due.append(moves[row.message_id])
             moved.append((row.message_id, step, UNREACHED))
     if moved:
         yield from take_step(moved)

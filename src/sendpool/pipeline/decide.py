@@ -84,7 +84,7 @@ class Bench(NamedTuple):
     says_nothing: Callable[[int, int], bool]
     #: Whether a sender is to get little of what a pool sends to an address, for the sake of its health.
     restrains: Callable[[int, int, str], bool]
-    #: Where in its pool a message of a category and so many segments stands that falls back.
+    #: Where in a queue a message of a category and so many segments stands that falls back.
     fallback_rank: Callable[[int, Category, int], int]
     consent: Consent
     retries: RetryBudget
@@ -479,7 +479,7 @@ def make_due(
         queue_id = book.number(message.pool_id, channel, lane)
     cost = step_cost(STEP_LETTER[channel], message.segments)
     if lane is None:
-        rank = bench.fallback_rank(message.pool_id, Category(message.category), cost)
+        rank = bench.fallback_rank(queue_id, Category(message.category), cost)
     due = int(at * 1e6)
     if due <= bench.now:
         changes.due.append((queue_id, rank, message.message_id, cost, bench.now))

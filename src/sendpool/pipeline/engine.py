@@ -63,7 +63,7 @@ from sendpool.pipeline.settle import (
     settle_usual,
 )
 from sendpool.pipeline.wait import decide_waits
-from sendpool.store.chunks import expand_chunk
+from sendpool.store.chunks import Expanded, expand_chunk
 from sendpool.store.codes import count_codes
 from sendpool.store.counters import add_to, count
 from sendpool.store.database import Database, FateUnknown, Script, Unit
@@ -425,7 +425,7 @@ class Engine:
         for expansion in batch.expansions:
             expanded.append((expansion, *(yield from expand_chunk(expansion, now))))
         claims = usable(batch.claims, held) if self.fence.shared else batch.claims
-        self._note_entered(batch, due)
+        self._note_entered(batch, due, expanded)
         before = len(due)
         claimed = yield from self._claim_all(claims, bench, due)
         self.book.heads.entered(due[before:])
@@ -437,19 +437,20 @@ class Engine:
             yield from insert_queues(opened)
         if ARMED:
             _reach_all(batch, claimed, "applied")
-        yield from self._tell(batch, due, bench.revokes)
+        yield from self._tell(batch, due, bench.revokes, expanded)
         told = (bench.revokes, block, bench.filtered, bench.unreached, bench.tally)
         return Brought(units, keyed, roster, expanded, claimed, due, unmatched, *told)
 
-    def _note_entered(self, batch: Batch, due: Sequence[QueueRow]) -> None:
+    def _note_entered(self, batch: Batch, due: Sequence[QueueRow], expanded: Sequence[Expanded]) -> None:
         """What this commit puts into queues its claims are to see."""
         heads = self.book.heads
         if heads.on:
             heads.entered(due)
             for acceptance in batch.accepted():
                 heads.entered(acceptance.rows)
-            for expansion in batch.expansions:
-                heads.entered_from(expansion.queues.values(), expansion.start)
+            for expansion, _, placed in expanded:
+                for queue_id, rank in expansion.lowest(placed):
+                    heads.entered_from([queue_id], rank)
 
     def _claim_all(self, claims: Iterable[Claim], bench: Bench, due: list[QueueRow]) -> Script[list[Claimed]]:
         """Start what the claims may, end what is not to be sent any more, and note how long the longest text is."""
@@ -473,11 +474,13 @@ class Engine:
         yield from self.limiter.started(longest, bench.now)
         return claimed
 
-    def _tell(self, batch: Batch, due: Sequence[QueueRow], revokes: Sequence[Revoke]) -> Script[None]:
+    def _tell(
+        self, batch: Batch, due: Sequence[QueueRow], revokes: Sequence[Revoke], expanded: Sequence[Expanded]
+    ) -> Script[None]:
         """Let other processes know what this commit brings."""
         opted_out, self.consent.unsaid = self.consent.unsaid, False
         if self.fence.company:
-            yield from self.fence.tell(_news(batch, due, revokes)._replace(consent=opted_out))
+            yield from self.fence.tell(_news(batch, due, revokes, expanded)._replace(consent=opted_out))
 
     def _settle_all(self, batch: Batch, held: Collection[int], bench: Bench, due: list[QueueRow]) -> Script[int]:
         """Results before receipts, so that a receipt finds its segment. Brings how many receipts found none."""
@@ -556,19 +559,21 @@ class Engine:
         self.sending.contexts.pop(acceptance.operation.id, None)
         _resolve(acceptance.done, error)
 
-    def _note_lanes(self, claimed: Claimed) -> None:
-        """How far each lane has come: one that few senders take may lag behind its pool."""
+    def _note_turns(self, claimed: Claimed) -> None:
+        """How far the fair clock has come; and each lane that few senders take, which may lag behind it."""
+        clock = self.acceptor.fair_clock(claimed.claim.pool_id, claimed.claim.channel)
+        if claimed.started:
+            clock.claimed(max([one.row.rank for one in claimed.started]))
         lanes = {queue.id for queue in claimed.claim.queues if queue.takers is not None}
         if not lanes:
             return
-        clock = self.acceptor.fair_clock(claimed.claim.pool_id)
-        emptied = {queue_id for queue_id, _, empty in claimed.taken if empty}
-        highest: dict[int, int] = {}
-        for one in claimed.started:
-            if one.row.queue_id in lanes:
-                highest[one.row.queue_id] = max(one.row.rank, highest.get(one.row.queue_id, 0))
-        for queue_id, rank in highest.items():
-            clock.claimed_from(queue_id, rank, emptied=queue_id in emptied)
+        for queue_id, how_far in claimed.passed:
+            if how_far is not None and queue_id in lanes:
+                # The last row that was claimed, or the first that waits.
+                clock.stands(queue_id, max(how_far.to, next(iter(how_far.left), how_far.to))[0])
+        for queue_id, _, empty in claimed.taken:
+            if empty:
+                clock.emptied(queue_id)
 
     def _send_on(self, batch: Batch, brought: Brought) -> None:
         """Tell the stages what became due and what was started."""
@@ -579,10 +584,8 @@ class Engine:
         for claimed in brought.claimed:
             self.expander.claimed(claimed)
             self.book.heads.committed(claimed.passed)
+            self._note_turns(claimed)
             if claimed.started:
-                highest = max([one.row.rank for one in claimed.started])
-                self.acceptor.fair_clock(claimed.claim.pool_id).claimed(highest)
-                self._note_lanes(claimed)
                 first = sum([one.n == 1 for one in claimed.started])
                 self.retries.began(claimed.claim.channel, first, self.clock.monotonic())
         self.sending.launch(brought.claimed)
@@ -634,9 +637,12 @@ class Engine:
         fresh: tuple[Any, ...] = (Counter(), [], {}, Counter(), [])
         return Bench(roster or self.roster, self.book, sending.free_at, *whom, *rules, *times, *fresh)
 
-    def _fallback_rank(self, pool_id: int, category: Category, cost: int) -> int:
-        """Commits come one after another, so that these flows need no lock; of the fair clock only a number is read."""
-        return self._fallbacks.rank(pool_id, category, cost, self.acceptor.fair_clock(pool_id).virtual)
+    def _fallback_rank(self, queue_id: int, category: Category, cost: int) -> int:
+        """Commits come one after another, so that these flows need no lock; the fair clock is only read."""
+        key = self.book.keys[queue_id]
+        line = (key.pool_id, Channel(key.channel))
+        virtual, lag = self.acceptor.fair_clock(*line).virtual, self.acceptor.lag(*line, queue_id)
+        return self._fallbacks.rank(line, category, cost, virtual, queue_id, lag)
 
     def _off_channel(self, pool_id: int, channel: Channel) -> Callable[[str], bool] | None:
         """What tells whether it is known of every sender of a pool that an address is not on a channel."""
@@ -673,16 +679,16 @@ def _reach_all(batch: Batch, claimed: Sequence[Claimed], place: str) -> None:
             reach(f"{what}.{place}")
 
 
-def _news(batch: Batch, due: Sequence[QueueRow], revokes: Sequence[Revoke]) -> News:
+def _news(batch: Batch, due: Sequence[QueueRow], revokes: Sequence[Revoke], expanded: Sequence[Expanded]) -> News:
     accepted = batch.accepted()
     queues: dict[int, int] = {}
     for rows in (*(acceptance.rows for acceptance in accepted), due):
         for row in rows:
             if row[1] < queues.get(row[0], row[1] + 1):
                 queues[row[0]] = row[1]
-    for expansion in batch.expansions:
-        for queue_id in expansion.queues.values():
-            queues[queue_id] = min(expansion.start, queues.get(queue_id, expansion.start))
+    for expansion, _, placed in expanded:
+        for queue_id, rank in expansion.lowest(placed):
+            queues[queue_id] = min(rank, queues.get(queue_id, rank))
     wanted = any(one.chunks or one.operation.scheduled_for is not None for one in accepted)
     return News(queues, bool(batch.units), wanted, [(one.message_id, one.n, one.connection_id) for one in revokes])
 

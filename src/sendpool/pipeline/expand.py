@@ -9,11 +9,12 @@ from collections import Counter, deque
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import partial
 
-from sendpool.domain.fairness import PRIORITIES
+from sendpool.domain.fairness import PRIORITIES, LaneRanks
 from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER
+from sendpool.domain.sender import Channel
 from sendpool.pipeline.accept import Acceptance, Acceptor
 from sendpool.pipeline.claim import Claimed
-from sendpool.store.chunks import Expansion
+from sendpool.store.chunks import Chunk, Expansion, Placed, Run, Share, read_mix
 
 #: Rows due of one operation under which its next chunk follows, at least.
 ENOUGH_DUE = 2_000
@@ -27,29 +28,53 @@ CHUNKS_A_COMMIT = 3
 class Expanding:
     """An operation with chunks left, and how many of its rows are due."""
 
-    def __init__(
-        self, operation_id: int, pool_id: int, letters: Iterable[str], chunks: Iterable[tuple[int, int, int, int]]
-    ) -> None:
+    def __init__(self, operation_id: int, pool_id: int, chunks: Iterable[Chunk], priority: str) -> None:
         self.operation_id = operation_id
         self.pool_id = pool_id
-        #: First letters of the plans in its chunks.
-        self.letters = frozenset(letters)
-        #: (first message, count, segments) in order.
-        self.chunks: deque[tuple[int, int, int]] = deque()
-        #: The same of those whose time has not come, by that time, earliest first.
-        self.held: dict[int, list[tuple[int, int, int]]] = {}
-        for first, count, cost, due in chunks:
-            if due > 0:
-                self.held.setdefault(due, []).append((first, count, cost))
+        #: In order.
+        self.chunks: deque[Chunk] = deque()
+        #: Those whose time has not come, by that time, earliest first.
+        self.held: dict[int, list[Chunk]] = {}
+        for chunk in chunks:
+            if chunk.due > 0:
+                self.held.setdefault(chunk.due, []).append(chunk)
             else:
-                self.chunks.append((first, count, cost))
+                self.chunks.append(chunk)
+        #: Segments by first letters of the plans, of what is in chunks.
+        self.to_come: Counter[str] = Counter()
+        for chunk in (*self.chunks, *(chunk for held in self.held.values() for chunk in held)):
+            self.to_come.update(segments_of(chunk.mix))
+        self.letters = frozenset(self.to_come)
         self.due = 0
         #: Of its flow in the pool.
-        self.weight = 1.0
+        self.weight = PRIORITIES[priority]
+        #: Where it stands in lanes that lag. The writer's thread has it.
+        self.in_lanes = LaneRanks()
         #: True: its time is over, so the rest becomes rows at once and ends.
         self.hurry = False
         #: True: what it says is refused, and somebody has to let it go on.
         self.paused = False
+
+    def take(self) -> Chunk:
+        """The next chunk, to become rows."""
+        chunk = self.chunks.popleft()
+        self.due += chunk.messages
+        self.to_come.subtract(segments_of(chunk.mix))
+        return chunk
+
+    def put_back(self, chunk: Chunk) -> None:
+        """It did not."""
+        self.chunks.appendleft(chunk)
+        self.due -= chunk.messages
+        self.to_come.update(segments_of(chunk.mix))
+
+
+def segments_of(mix: Sequence[Share]) -> Counter[str]:
+    """Segments by first letters of the plans."""
+    found: Counter[str] = Counter()
+    for one in mix:
+        found[one.letter] += one.cost
+    return found
 
 
 class Expander:
@@ -59,37 +84,29 @@ class Expander:
         self._acceptor = acceptor
         self._operations: dict[int, Expanding] = {}
 
-    def load(
-        self,
-        operation_id: int,
-        pool_id: int,
-        letters: str,
-        chunks: Sequence[tuple[int, int, int, int]],
-        priority: str = "normal",
-    ) -> None:
-        """Know an operation of an earlier run that has chunks left: (first message, count, segments, due)."""
-        made = self._operations[operation_id] = Expanding(operation_id, pool_id, letters, chunks)
-        made.weight = PRIORITIES[priority]
+    def load(self, operation_id: int, pool_id: int, chunks: Sequence[Chunk], priority: str = "normal") -> None:
+        """Know an operation of an earlier run that has chunks left."""
+        self._operations[operation_id] = Expanding(operation_id, pool_id, chunks, priority)
 
     def accepted(self, acceptance: Acceptance) -> None:
         """An operation was stored in chunks."""
         if acceptance.chunks:
             operation = acceptance.operation
             chunks = [
-                (chunk.first_id, chunk.recipients, cost, chunk.due)
-                for chunk, cost in zip(acceptance.chunks, acceptance.chunk_costs, strict=True)
+                Chunk(one.first_id, one.recipients, one.due, read_mix(one.mix, one.letters, one.recipients, one.cost))
+                for one in acceptance.chunks
             ]
-            made = Expanding(operation.id, operation.pool_id, acceptance.letters, chunks)
-            made.weight = PRIORITIES[operation.priority]
-            self._operations[operation.id] = made
+            self.load(operation.id, operation.pool_id, chunks, operation.priority)
 
     def waiting_on(self, pool_id: int, letter: str) -> int:
-        """Segments in chunks of a pool whose time has come, where messages may begin with the channel *letter*."""
+        """Segments in chunks of a pool whose time has come, of messages that begin with the channel *letter*."""
         return sum(
-            cost
+            one.cost
             for operation in self._operations.values()
             if operation.pool_id == pool_id and letter in operation.letters
-            for _, _, cost in operation.chunks
+            for chunk in operation.chunks
+            for one in chunk.mix
+            if one.letter == letter
         )
 
     def next_release(self) -> int | None:
@@ -124,41 +141,77 @@ class Expander:
         return min(max(ENOUGH_DUE, SECONDS_DUE * mps), MOST_DUE)
 
     def _expansion(self, operation: Expanding) -> Expansion:
-        first, count, cost = operation.chunks.popleft()
-        operation.due += count
-        clock = self._acceptor.fair_clock(operation.pool_id)
-        start, step = clock.admit(operation.operation_id, cost / count, count, operation.weight)
-        key = (operation.operation_id, first, count, cost, start, step)
-        common = {letter: self._acceptor.common_queue(operation.pool_id, letter) for letter in operation.letters}
-        queues = {letter: queue for letter, queue in common.items() if queue is not None}
-        if len(queues) == len(common):
-            return Expansion(*key, queues)
-        return Expansion(*key, {}, partial(self._acceptor.queue, operation.pool_id))
+        chunk = operation.take()
+        runs = {letter: self._run(operation, letter, chunk) for letter in {one.letter: None for one in chunk.mix}}
+        key = (operation.operation_id, chunk.first_id, chunk.messages, chunk.mix, runs)
+        if all(run.queue_id for run in runs.values()):
+            return Expansion(*key)
+        steps = {letter: run.step for letter, run in runs.items()}
+        return Expansion(*key, partial(self._place, operation, steps, self._lags(operation.pool_id, chunk, runs)))
 
-    def to_come(self, pool_id: int) -> dict[Hashable, float]:
-        """Segments in chunks of a pool's operations, those whose time has not come included."""
+    def _run(self, operation: Expanding, letter: str, chunk: Chunk) -> Run:
+        """Where rows of a chunk stand on a channel: behind those that the operation has there."""
+        messages = sum(one.messages for one in chunk.mix if one.letter == letter)
+        cost = sum(one.cost for one in chunk.mix if one.letter == letter)
+        clock = self._acceptor.fair_clock(operation.pool_id, LETTER_CHANNEL[letter])
+        ranks = clock.admit(operation.operation_id, cost / messages, messages, operation.weight)
+        return Run(self._acceptor.common_queue(operation.pool_id, letter) or 0, *ranks)
+
+    def _lags(self, pool_id: int, chunk: Chunk, runs: Mapping[str, Run]) -> dict[int, int]:
+        """By how much the lanes are behind that rows of a chunk may go to."""
+        acceptor = self._acceptor
+        lags = {}
+        for letter in [letter for letter, run in runs.items() if not run.queue_id]:
+            channel = LETTER_CHANNEL[letter]
+            lanes = [acceptor.book.number(pool_id, channel, one.lane) for one in chunk.mix if one.letter == letter]
+            for queue_id in {*lanes, *(queue_id for queue_id, _ in acceptor.book.lanes_of(pool_id, channel))}:
+                lags[queue_id] = acceptor.lag(pool_id, channel, queue_id)
+        return lags
+
+    def _place(
+        self,
+        operation: Expanding,
+        steps: Mapping[str, int],
+        lags: Mapping[int, int],
+        letter: str,
+        address: str,
+        rank: int,
+    ) -> tuple[int, int]:
+        """The queue of a row and its rank there. Runs in the commit."""
+        queue_id = self._acceptor.queue(operation.pool_id, letter, address)
+        lag = lags.get(queue_id, 0)
+        return queue_id, operation.in_lanes.rank(letter, queue_id, rank, lag, steps[letter])
+
+    def to_come(self, pool_id: int, channel: Channel) -> dict[Hashable, float]:
+        """Segments on a channel in chunks of a pool's operations, those whose time has not come included."""
+        letter = STEP_LETTER[channel]
         return {
-            key: float(
-                sum(cost for *_, cost in one.chunks) + sum(cost for held in one.held.values() for *_, cost in held)
-            )
-            for key, one in self._operations.items()
-            if one.pool_id == pool_id
+            key: float(operation.to_come[letter])
+            for key, operation in self._operations.items()
+            if operation.pool_id == pool_id and letter in operation.letters
         }
 
     def waiting(self, pool_id: int) -> int:
         """Messages of a pool that are to be sent as soon as it is their turn, and are no rows yet."""
-        return sum(count for one in self._operations.values() if one.pool_id == pool_id for _, count, _ in one.chunks)
+        return sum(
+            chunk.messages
+            for operation in self._operations.values()
+            if operation.pool_id == pool_id
+            for chunk in operation.chunks
+        )
 
-    def expanded(self, expansion: Expansion, rows: int, queued: Mapping[int, int]) -> None:
-        """A chunk became rows; *queued* says how many went where, if that hung on their addresses."""
+    def expanded(self, expansion: Expansion, rows: int, queued: Mapping[int, Placed]) -> None:
+        """A chunk became rows; *queued* says what went where, if that hung on their addresses."""
         operation = self._operations.get(expansion.operation_id)
         if operation is not None:
             operation.due -= expansion.messages - rows
             if not operation.chunks and not operation.held:
                 del self._operations[expansion.operation_id]
-        for queue_id, number in queued.items():
-            self._acceptor.book.add(queue_id, number)
-        for queue_id in expansion.queues.values():
+        for queue_id, placed in queued.items():
+            self._acceptor.book.add(queue_id, placed.rows)
+            key = self._acceptor.book.keys[queue_id]
+            self._acceptor.fair_clock(key.pool_id, Channel(key.channel)).begins(queue_id, placed.lowest)
+        for queue_id in expansion.queues:
             # Which of them got rows is not worth a look: a claim that finds none says so.
             self._acceptor.book.add(queue_id, rows)
 
@@ -167,8 +220,7 @@ class Expander:
         for one in reversed(list(expansions)):
             operation = self._operations.get(one.operation_id)
             if operation is not None:
-                operation.chunks.appendleft((one.first_id, one.messages, one.cost))
-                operation.due -= one.messages
+                operation.put_back(Chunk(one.first_id, one.messages, 0, one.mix))
 
     def claimed(self, claimed: Claimed) -> None:
         """Rows were started: their operations may need the next chunk."""

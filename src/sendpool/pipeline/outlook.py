@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Hashable
 from typing import NamedTuple
 
 from sendpool.domain.fairness import flow_of
@@ -17,7 +18,7 @@ MOST_FLOWS = 500
 
 
 class _Capacity(NamedTuple):
-    """What a pool can do, and until when that is remembered."""
+    """What a pool can do on a channel, and until when that is remembered."""
 
     until: float
     paces: dict[int, float]
@@ -29,52 +30,65 @@ class Outlook:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._capacities: dict[int, _Capacity] = {}
+        self._capacities: dict[tuple[int, Channel], _Capacity] = {}
         self._sharing: tuple[float, Counter[int]] = (-1.0, Counter())
 
     def completion(self, one: Queued) -> int | None:
         """When the last message of an operation will have left (microseconds since 1970); None: nobody knows."""
         engine, now = self._engine, self._engine.clock.wall()
-        clock = engine.acceptor.fair_clock(one.pool_id)
-        if len(clock) > MOST_FLOWS:
+        clocks = engine.acceptor.fair_clocks(one.pool_id)
+        if sum(len(clock) for clock in clocks.values()) > MOST_FLOWS:
             return None
         if one.scheduled and (one.scheduled_for is None or one.scheduled_for <= now):
             return None  # Some are due later, by their own clocks.
         flow, weight = flow_of(one.id, one.total, one.category, one.priority)
-        to_come = engine.expander.to_come(one.pool_id)
-        known = own = clock.waiting(flow) + to_come.get(one.id, 0.0)
-        if flow == one.id:
-            # After a restart no flow is known; a message has at least one segment.
-            own = max(own, float(one.queued + one.scheduled))
-        elif one.scheduled:
-            own += one.scheduled
-        segments = clock.before(flow, weight, own, to_come) + max(0.0, self._unknown(one.pool_id) - (own - known))
-        wait = self._seconds(one.pool_id, segments)
+        waits = [self._wait(one.pool_id, flow, weight, *of_channel) for of_channel in self._own(one, flow)]
+        if not waits or None in waits:
+            return None
         start = max(now, one.scheduled_for or 0) if one.scheduled else now
-        return None if wait is None else start + int(wait * 1e6)
+        return start + int(max(wait for wait in waits if wait is not None) * 1e6)
 
-    def _unknown(self, pool_id: int) -> float:
-        """Rows of earlier runs, of whose flows nothing is known: they go first."""
-        book, clock = self._engine.book, self._engine.acceptor.fair_clock(pool_id)
-        rows = sum(book.waiting(queue_id) for queue_id in book.of_pool(pool_id))
-        return rows - clock.waiting_in_all()
+    def _own(self, one: Queued, flow: Hashable) -> list[tuple[Channel, float, float]]:
+        """(channel, segments of an operation's flow, how many of them no fair clock knows of) where there are any."""
+        known = {}
+        for channel in self._engine.roster.channels(one.pool_id):
+            to_come = self._engine.expander.to_come(one.pool_id, channel).get(one.id, 0.0)
+            own = self._engine.acceptor.fair_clock(one.pool_id, channel).waiting(flow) + to_come
+            if own > 0:
+                known[channel] = own
+        # After a restart no flow is known; a message has at least one segment.
+        rows = one.queued + one.scheduled - sum(known.values()) if flow == one.id else one.scheduled
+        missing = dict.fromkeys(self._channels(one.pool_id)[:1], float(rows)) if rows > 0 else {}
+        return [
+            (channel, known.get(channel, 0.0) + missing.get(channel, 0.0), missing.get(channel, 0.0))
+            for channel in {**known, **missing}
+        ]
 
-    def _seconds(self, pool_id: int, segments: float) -> float | None:
+    def _wait(
+        self, pool_id: int, flow: Hashable, weight: float, channel: Channel, own: float, missing: float
+    ) -> float | None:
+        """Seconds until *own* segments of a flow have left on a channel; None: nobody knows."""
+        clock = self._engine.acceptor.fair_clock(pool_id, channel)
+        segments = clock.before(flow, weight, own, self._engine.expander.to_come(pool_id, channel))
+        # Rows of earlier runs, of whose flows nothing is known: they go first.
+        unknown = self._engine.book.waiting_on(pool_id, channel) - clock.waiting_in_all()
+        return self._seconds(pool_id, channel, segments + max(0.0, unknown - missing))
+
+    def _seconds(self, pool_id: int, channel: Channel, segments: float) -> float | None:
         now = self._engine.clock.monotonic()
-        capacity = self._capacities.get(pool_id)
+        capacity = self._capacities.get((pool_id, channel))
         if capacity is None or capacity.until <= now:
-            capacity = self._capacities[pool_id] = self._capacity(pool_id, now)
+            capacity = self._capacities[pool_id, channel] = self._capacity(pool_id, channel, now)
         return seconds(segments, capacity.paces, capacity.capped)
 
-    def _capacity(self, pool_id: int, now: float) -> _Capacity:
+    def _capacity(self, pool_id: int, channel: Channel, now: float) -> _Capacity:
         if len(self._capacities) > 1000:
             self._capacities.clear()
         paces: dict[int, float] = {}
-        for channel in self._channels(pool_id):
-            for sender, _ in self._engine.roster.members(pool_id, channel):
-                pace = self._pace(sender, now)
-                if pace > 0:
-                    paces[sender.id] = pace / max(1, self._pools_of(sender.id, now))
+        for sender, _ in self._engine.roster.members(pool_id, channel):
+            pace = self._pace(sender, now)
+            if pace > 0:
+                paces[sender.id] = pace / max(1, self._pools_of(sender.id, now))
         shared, capped = self._shared(paces, now)
         return _Capacity(now + REMEMBERED, share(paces, shared), capped)
 

@@ -15,7 +15,7 @@ from sendpool.pipeline.roster import Roster, load_roster
 from sendpool.pipeline.settle import Changes
 from sendpool.pipeline.sweep import begin
 from sendpool.store.admin_log import COMMAND_LINE, record
-from sendpool.store.chunks import Expansion, expand_chunk
+from sendpool.store.chunks import Expansion, Run, expand_chunk
 from sendpool.store.counters import count
 from sendpool.store.database import Database, Script
 from sendpool.store.queue import NewAttempt, all_queues, enqueue, insert_queues, remove, remove_later, start_attempts
@@ -69,9 +69,9 @@ class Restorer:
         for operation_id, first_id, number, _, pool_id, letters in rows:
             if letters is None:
                 letters = yield from first_letters(operation_id, first_id)
-            queues = {letter: self._book.number(pool_id, LETTER_CHANNEL[letter]) for letter in letters}
+            runs = {letter: Run(self._book.number(pool_id, LETTER_CHANNEL[letter]), 0, 0) for letter in letters}
             yield from insert_queues(self._book.unsaved())
-            yield from expand_chunk(Expansion(operation_id, first_id, number, number, 0, 0, queues), self._now)
+            yield from expand_chunk(Expansion(operation_id, first_id, number, (), runs), self._now)
         return len(rows)
 
     def _begin(self, due: Sequence[Beginning]) -> Script[None]:

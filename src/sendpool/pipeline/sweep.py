@@ -286,8 +286,7 @@ class Sweeper:
         engine = self._engine
         for key, pool_id, *_, priority in await engine.database.read(expanding_operations()):
             if not engine.expander.knows(key):
-                letters, chunks = await engine.database.read(chunks_of(key))
-                engine.expander.load(key, pool_id, letters, chunks, priority)
+                engine.expander.load(key, pool_id, await engine.database.read(chunks_of(key)), priority)
 
     def keep(self, keeps: bool) -> None:
         """Do from now on what is to be done once for all (there may be more of it); or do it no more."""
@@ -429,12 +428,7 @@ class Sweeper:
         book = self._engine.book
         ranks = await self._engine.database.read(lowest_ranks(list(book.keys), book.heads.seen()))
         book.heads.saw(ranks)
-        lowest: dict[int, int] = {}
-        for queue_id, rank in ranks.items():
-            pool_id = book.keys[queue_id].pool_id
-            lowest[pool_id] = min(rank, lowest.get(pool_id, rank))
-        for pool_id, rank in lowest.items():
-            self._engine.acceptor.fair_clock(pool_id).claimed(rank)
+        self._engine.acceptor.level(ranks)
 
     async def _begin(self) -> None:
         """Queue what was scheduled and is due now."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any, NamedTuple
+
+import msgspec
 
 from sendpool.domain.dealing import step_cost
 from sendpool.domain.message import at_step
@@ -12,6 +15,29 @@ from sendpool.domain.states import MessageState
 from sendpool.store.database import Bulk, Query, Script
 from sendpool.store.locks import lock_operation
 from sendpool.store.queue import enqueue
+
+
+class Share(NamedTuple):
+    """What of a chunk begins on one channel in one lane."""
+
+    #: Of the channel.
+    letter: str
+    lane: str
+    messages: int
+    #: Segments of their first attempts.
+    cost: int
+
+
+def mix_text(mix: Sequence[Share]) -> str:
+    """What a chunk is made of as it is kept: [letter, lane, messages, segments] of each share, as JSON."""
+    return msgspec.json.encode(mix).decode()
+
+
+def read_mix(text: str | None, letters: str, messages: int, cost: int) -> tuple[Share, ...]:
+    """What a chunk is made of; where it does not say so, as an earlier version has left it, all letters alike."""
+    if text:
+        return tuple(Share(*one) for one in msgspec.json.decode(text))
+    return tuple(Share(letter, "", -(-messages // len(letters)), cost // len(letters)) for letter in letters)
 
 
 class NewChunk(NamedTuple):
@@ -26,12 +52,14 @@ class NewChunk(NamedTuple):
     cost: int
     #: First letters of their plans, each once.
     letters: str
+    #: What it is made of (`mix_text`).
+    mix: str | None = None
 
 
 def insert_chunks(rows: Sequence[NewChunk]) -> Script[None]:
     """Write chunks."""
     yield Bulk(
-        "INSERT INTO chunk (operation_id, first_id, count, body, due, cost, letters) SELECT * FROM v",
+        "INSERT INTO chunk (operation_id, first_id, count, body, due, cost, letters, mix) SELECT * FROM v",
         (
             ("operation_id", "bigint"),
             ("first_id", "bigint"),
@@ -40,25 +68,59 @@ def insert_chunks(rows: Sequence[NewChunk]) -> Script[None]:
             ("due", "bigint"),
             ("cost", "int"),
             ("letters", "text"),
+            ("mix", "text"),
         ),
         rows,
     )
 
 
+class Run(NamedTuple):
+    """Where the rows of a chunk go that begin on one channel: row i of them (from 0) at `start + i * step`."""
+
+    #: 0: it hangs on the address.
+    queue_id: int
+    start: int
+    step: int
+
+
+class Placed(NamedTuple):
+    """What went into one queue."""
+
+    rows: int
+    #: The lowest rank.
+    lowest: int
+
+
 class Expansion(NamedTuple):
-    """The next chunk of an operation and where its rows go. `step` is the rank's distance between two rows."""
+    """The next chunk of an operation and where its rows go."""
 
     operation_id: int
     first_id: int
     messages: int
-    #: Segments of the whole chunk.
-    cost: int
-    start: int
-    step: int
-    #: Queue by first letter of the plan.
-    queues: Mapping[str, int]
-    #: The queue by first letter and address, where it hangs on the address; None: `queues` says all.
-    place: Callable[[str, str], int] | None = None
+    #: What it is made of.
+    mix: Sequence[Share]
+    #: By first letter of the plan.
+    runs: Mapping[str, Run]
+    #: (queue, rank) by first letter, address and the rank by its run, where the queue hangs on the address; None: the
+    #: runs say all.
+    place: Callable[[str, str, int], tuple[int, int]] | None = None
+
+    def lowest(self, placed: Mapping[int, Placed]) -> Iterator[tuple[int, int]]:
+        """(queue, lowest rank) of where its rows go, those included whose address told."""
+        for run in self.runs.values():
+            if run.queue_id and self.place is None:
+                yield run.queue_id, run.start
+        for queue_id, one in placed.items():
+            yield queue_id, one.lowest
+
+    @property
+    def queues(self) -> list[int]:
+        """Where all go, if none hangs on the address."""
+        return [run.queue_id for run in self.runs.values()] if self.place is None else []
+
+
+#: An expansion, how many rows came of it, and what went where if that hung on addresses.
+Expanded = tuple[Expansion, int, Mapping[int, Placed]]
 
 
 def rows_from_chunks(state: MessageState) -> str:
@@ -72,7 +134,7 @@ def rows_from_chunks(state: MessageState) -> str:
     )
 
 
-def expand_chunk(expansion: Expansion, now: int) -> Script[tuple[int, Mapping[int, int]]]:
+def expand_chunk(expansion: Expansion, now: int) -> Script[tuple[int, Mapping[int, Placed]]]:
     """Turn one chunk into messages, queue rows and events without touching a row in Python.
 
     Brings the count. Only where the queue hangs on the address each row is looked at; how many went into each queue
@@ -83,13 +145,13 @@ def expand_chunk(expansion: Expansion, now: int) -> Script[tuple[int, Mapping[in
     found = yield Query("SELECT count FROM chunk WHERE operation_id = ? AND first_id = ?", key)
     if not found:
         return 0, {}
-    count = int(found[0][0])
-    last = expansion.first_id + count - 1
+    messages = int(found[0][0])
+    last = expansion.first_id + messages - 1
     yield Query(
         f"{rows_from_chunks(MessageState.QUEUED)} WHERE c.operation_id = ? AND c.first_id = ?",
         (now, *key),
     )
-    queued: Mapping[int, int] = {}
+    queued: Mapping[int, Placed] = {}
     if expansion.place is None:
         yield from _enqueue(expansion, last, now)
     else:
@@ -102,48 +164,50 @@ def expand_chunk(expansion: Expansion, now: int) -> Script[tuple[int, Mapping[in
     yield Query("DELETE FROM chunk WHERE operation_id = ? AND first_id = ?", key)
     yield Query(
         "UPDATE operation SET unexpanded = unexpanded - ? WHERE id = ?",
-        (count, expansion.operation_id),
+        (messages, expansion.operation_id),
     )
-    return count, queued
+    return messages, queued
 
 
 def _enqueue_each(
-    expansion: Expansion, place: Callable[[str, str], int], last: int, now: int
-) -> Script[Mapping[int, int]]:
+    expansion: Expansion, place: Callable[[str, str, int], tuple[int, int]], last: int, now: int
+) -> Script[Mapping[int, Placed]]:
     rows = yield Query(
         "SELECT id, plan, address, segments FROM message WHERE id BETWEEN ? AND ? ORDER BY id",
         (expansion.first_id, last),
     )
+    ranks = {letter: count(run.start, run.step) for letter, run in expansion.runs.items()}
     due = [
-        (
-            place(plan[0], at_step(address, 0)),
-            expansion.start + (key - expansion.first_id) * expansion.step,
-            key,
-            step_cost(plan[0], segments),
-            now,
-        )
+        (*place(plan[0], at_step(address, 0), next(ranks[plan[0]])), key, step_cost(plan[0], segments), now)
         for key, plan, address, segments in rows
     ]
     yield from enqueue(due)
-    return Counter(row[0] for row in due)
+    rows_in = Counter(row[0] for row in due)
+    lowest: dict[int, int] = {}
+    for queue_id, rank, *_ in due:
+        lowest[queue_id] = min(rank, lowest.get(queue_id, rank))
+    return {queue_id: Placed(number, lowest[queue_id]) for queue_id, number in rows_in.items()}
+
+
+_SEGMENTS = "CASE substr(plan, 1, 1) WHEN 'S' THEN segments ELSE 1 END"
 
 
 def _enqueue(expansion: Expansion, last: int, now: int) -> Script[None]:
-    cases = " ".join("WHEN ? THEN ?" for _ in expansion.queues)
-    yield Query(
-        f"INSERT INTO outq (queue_id, rank, message_id, cost, due) SELECT CASE substr(plan, 1, 1) {cases} END,"
-        " ? + (id - ?) * ?, id, CASE substr(plan, 1, 1) WHEN 'S' THEN segments ELSE 1 END, ?"
-        " FROM message WHERE id BETWEEN ? AND ?",
-        (
-            *(part for pair in expansion.queues.items() for part in pair),
-            expansion.start,
-            expansion.first_id,
-            expansion.step,
-            now,
-            expansion.first_id,
-            last,
-        ),
-    )
+    rows = (expansion.first_id, last)
+    if len(expansion.runs) == 1:
+        (run,) = expansion.runs.values()
+        yield Query(
+            f"INSERT INTO outq (queue_id, rank, message_id, cost, due) SELECT ?, ? + (id - ?) * ?, id, {_SEGMENTS}, ?"
+            " FROM message WHERE id BETWEEN ? AND ?",
+            (run.queue_id, run.start, expansion.first_id, run.step, now, *rows),
+        )
+        return
+    for letter, run in expansion.runs.items():
+        yield Query(
+            "INSERT INTO outq (queue_id, rank, message_id, cost, due) SELECT ?, ? + (row_number() OVER (ORDER BY id) -"
+            f" 1) * ?, id, {_SEGMENTS}, ? FROM message WHERE id BETWEEN ? AND ? AND substr(plan, 1, 1) = ?",
+            (run.queue_id, run.start, run.step, now, *rows, letter),
+        )
 
 
 def expanding_operations() -> Script[list[Any]]:
@@ -167,10 +231,25 @@ def rows_due(operation_ids: Sequence[int]) -> Script[dict[int, int]]:
     return dict(rows)
 
 
-def chunks_of(operation_id: int) -> Script[tuple[str, list[tuple[int, int, int, int]]]]:
-    """First letters of plans, and (first message, count, segments in all, due) of the chunks an operation has left."""
+class Chunk(NamedTuple):
+    """A chunk that is to become rows, without its recipients."""
+
+    first_id: int
+    messages: int
+    #: When they are to become rows; not above 0: as soon as it is their turn.
+    due: int
+    mix: Sequence[Share]
+
+    @property
+    def cost(self) -> int:
+        """Segments of the first attempts of all of it."""
+        return sum(one.cost for one in self.mix)
+
+
+def chunks_of(operation_id: int) -> Script[list[Chunk]]:
+    """The chunks that an operation has left, in order."""
     rows = yield Query(
-        f"SELECT first_id, count, coalesce(cost, {_COST}), due, letters FROM chunk WHERE operation_id = ?"
+        f"SELECT first_id, count, coalesce(cost, {_COST}), due, letters, mix FROM chunk WHERE operation_id = ?"
         " ORDER BY first_id",
         (operation_id,),
     )
@@ -182,7 +261,8 @@ def chunks_of(operation_id: int) -> Script[tuple[str, list[tuple[int, int, int, 
             (operation_id,),
         )
         letters |= {row[0] for row in found}
-    return "".join(sorted(letters)), [tuple(row[:4]) for row in rows]
+    known = "".join(sorted(letters))
+    return [Chunk(row[0], row[1], row[3], read_mix(row[5], row[4] or known, row[1], row[2])) for row in rows]
 
 
 #: What a chunk costs that does not say so itself, as an earlier version has left it: millions are read for long.

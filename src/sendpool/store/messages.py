@@ -345,3 +345,24 @@ def load_contexts(operation_ids: Iterable[int]) -> Script[list[Context]]:
         ),
     )
     return [Context(*row[:-1], msgspec.json.decode(row[-1], type=Content)) for row in rows]  # type: ignore[call-arg]
+
+
+class FlowFacts(NamedTuple):
+    """What the flow of an operation in its pool hangs on."""
+
+    id: int
+    #: Messages.
+    total: int
+    category: str
+    priority: str
+
+
+def load_flow_facts(operation_ids: Iterable[int]) -> Script[list[FlowFacts]]:
+    """The same of these operations."""
+    rows = yield Bulk(
+        "FROM v JOIN operation o ON o.id = v.id",
+        (("id", "bigint"),),
+        [(key,) for key in operation_ids],
+        ("o.id", "o.total", "o.category", "o.priority"),
+    )
+    return [FlowFacts(*row) for row in rows]

@@ -296,6 +296,8 @@ chunk = Table(
     #: Segments of the first attempts of all of them, and first letters of their plans; None: from an earlier version.
     Column("cost", Integer),
     Column("letters", Text),
+    #: What it is made of, as a JSON array of [letter, lane, messages, segments]; None: from an earlier version.
+    Column("mix", Text),
     sqlite_with_rowid=False,
 )
 

@@ -9,7 +9,7 @@ from typing import Any
 from sendpool.domain.states import AttemptState, MessageState, OperationState
 from sendpool.store import attempts, chunks, counters, messages, queue, receipts, runs
 from sendpool.store.attempts import AttemptChange
-from sendpool.store.chunks import Expansion, NewChunk
+from sendpool.store.chunks import Chunk, Expansion, NewChunk, Run, Share, mix_text
 from sendpool.store.database import Query, Script, Unit
 from sendpool.store.messages import MessageChange, NewMessage, NewOperation
 from sendpool.store.outbox import write_events
@@ -117,20 +117,21 @@ async def the_usual_way_is_all_or_nothing(rig: Rig) -> None:
 async def a_chunk_becomes_rows_once(rig: Rig) -> None:
     """Its messages, queue rows and events appear together, at their ranks; asked again it brings none."""
     body = '[["+4477100","P","S",3],["+4477101","P","RS",3],["+4477102","P","S",1]]'
-    expansion = Expansion(100, 100, 3, 5, 1000, 7, {"S": 1, "R": 2})
+    mix = (Share("S", "", 2, 4), Share("R", "", 1, 1))
+    expansion = Expansion(100, 100, 3, (), {"S": Run(1, 1000, 7), "R": Run(2, 500, 9)})
 
     def script() -> Script[None]:
         yield from queue.insert_queues([(1, QueueKey(7, "SMS", "")), (2, QueueKey(7, "RCS", ""))])
         yield from messages.insert_operations([operation(100, 3, unexpanded=3)])
-        yield from chunks.insert_chunks([NewChunk(100, 100, 3, body, -AT, 7, "RS")])
+        yield from chunks.insert_chunks([NewChunk(100, 100, 3, body, -AT, 5, "RS", mix_text(mix))])
 
     async with opened(rig) as database:
         await database.write(script())
-        assert await database.read(chunks.chunks_of(100)) == ("RS", [(100, 3, 7, -AT)])
+        assert await database.read(chunks.chunks_of(100)) == [Chunk(100, 3, -AT, mix)]
         assert await database.write(chunks.expand_chunk(expansion, AT)) == (3, {})
         assert await database.write(chunks.expand_chunk(expansion, AT)) == (0, {})
         rows = await ask(database, "SELECT queue_id, rank, message_id, cost FROM outq ORDER BY rank")
-        assert rows == [(1, 1000, 100, 3), (2, 1007, 101, 1), (1, 1014, 102, 1)]
+        assert rows == [(2, 500, 101, 1), (1, 1000, 100, 3), (1, 1007, 102, 1)]
         assert await database.read(messages.next_operation_id()) == 103
         assert await ask(database, "SELECT unexpanded, queued, state FROM operation") == [(0, 3, 2)]
         assert await ask(database, "SELECT DISTINCT scheduled_for FROM message") == [(AT,)]

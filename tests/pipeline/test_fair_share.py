@@ -1,0 +1,145 @@
+"""Fair share on every channel of a pool, through acceptance and expansion: each has a virtual time of its own."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.pipeline.pools_in_memory import PoolInMemory, by_channel, channel_of, numbers
+
+from sendpool.domain.destinations import ANYWHERE, Countries, Destinations
+from sendpool.domain.message import Category
+from sendpool.domain.sender import Channel
+from sendpool.pipeline.accept import Acceptance
+
+RCS, SMS, WHATSAPP = Channel.RCS, Channel.SMS, Channel.WHATSAPP
+
+#: How the spaces of a campaign follow each other: P begins on RCS, W on WhatsApp.
+MIXTURES = st.text("PW", min_size=1, max_size=12)
+PACES = st.sampled_from([20.0, 60.0, 200.0])
+
+
+def only(country: str) -> Destinations:
+    return Destinations(countries=Countries(only=frozenset({country})))
+
+
+def served_while_both_wait(pool: PoolInMemory, one: Acceptance, other: Acceptance, channel: Channel) -> tuple[int, int]:
+    """Messages of each that leave on a channel until one of them has nothing left there."""
+    before = [pool.of(each, channel) for each in (one, other)]
+    totals = [_begin_on(each, channel) for each in (one, other)]
+    left = before
+    while left[0] < totals[0] and left[1] < totals[1]:
+        assert pool.now < 600
+        pool.tick()
+        left = [pool.of(each, channel) for each in (one, other)]
+    return left[0] - before[0], left[1] - before[1]
+
+
+def _begin_on(operation: Acceptance, channel: Channel) -> int:
+    return sum(letter == channel.value[0] for letter, _ in operation.firsts())
+
+
+@settings(deadline=None, max_examples=30)
+@given(mixes=st.tuples(MIXTURES, MIXTURES), paces=st.tuples(PACES, PACES), later=st.floats(0, 4), sizes=st.booleans())
+def test_two_equal_campaigns_have_equal_shares_of_every_channel_where_both_wait(
+    mixes: tuple[str, str], paces: tuple[float, float], later: float, sizes: bool
+) -> None:
+    for channel in (RCS, WHATSAPP):
+        pool = PoolInMemory((RCS, paces[0], ANYWHERE), (WHATSAPP, paces[1], ANYWHERE))
+        first = pool.send(numbers(1_500, mixes[0]))
+        pool.run(later)
+        # Small enough to be rows at once, or in chunks.
+        second = pool.send(numbers(500 if sizes else 1_500, mixes[1], "+4478"))
+
+        a, b = served_while_both_wait(pool, first, second, channel)
+
+        assert abs(a - b) <= 0.2 * max(a, b) + 2
+
+
+@settings(deadline=None, max_examples=30)
+@given(mixes=st.tuples(MIXTURES, MIXTURES), paces=st.tuples(PACES, PACES), at=st.floats(0.5, 6))
+def test_a_one_time_password_goes_before_the_backlog_of_every_channel(
+    mixes: tuple[str, str], paces: tuple[float, float], at: float
+) -> None:
+    pool = PoolInMemory((RCS, paces[0], ANYWHERE), (WHATSAPP, paces[1], ANYWHERE))
+    for mix, prefix in zip(mixes, ("+4477", "+4478"), strict=True):
+        pool.send(numbers(1_500, mix, prefix))
+    pool.run(at)
+    for space, channel in (("P", RCS), ("W", WHATSAPP)):
+        before = len(pool.left)
+        otp = pool.send([("+447900000001", space)], Category.OTP)
+        while not pool.of(otp, channel):
+            pool.tick()
+        order = [one.row.operation_id for one in pool.left[before:] if channel_of(one.row) is channel]
+        assert order.index(otp.operation.id) <= 4
+
+
+def test_what_comes_to_a_slow_channel_does_not_stand_behind_what_a_fast_one_did() -> None:
+    pool = PoolInMemory((RCS, 200.0, ANYWHERE), (WHATSAPP, 5.0, ANYWHERE))
+    both = pool.send(numbers(1_900, "PW"))
+    pool.run(4)
+
+    late = pool.send(numbers(600, "W", "+4478"))
+    pool.run(20)
+
+    assert by_channel(pool.waiting(), both, WHATSAPP) > 500, "it waits there still"
+    assert pool.of(late, WHATSAPP) == pytest.approx(50, abs=3)
+
+
+def test_what_falls_back_has_half_of_a_slow_channel_and_passwords_go_first_however_fast_others_refuse() -> None:
+    pool = PoolInMemory((RCS, 1_000.0, ANYWHERE), (SMS, 20.0, ANYWHERE))
+    refused = pool.send(numbers(1_900, "P"))
+    for _ in range(40):
+        for one in pool.tick():
+            if one.sender_id == 1:
+                pool.fall_back(one.row, SMS, Category.TRANSACTIONAL)
+    pool.acceptor.roster = type(pool.acceptor.roster)(
+        [one for one in pool.acceptor.roster.senders.values() if one.channel is SMS], [pool.pool]
+    )
+    before = len(pool.left)
+    own = pool.send(numbers(600, "P", "+4478"))
+    otp = pool.send([("+447900000001", "P")], Category.OTP)
+    pool.run(20)
+
+    order = [one.row.operation_id for one in pool.left[before:] if one.sender_id == 2]
+    assert order.index(otp.operation.id) <= 3
+    assert order.count(own.operation.id) >= len(order) / 2 - 2
+    assert order.count(refused.operation.id) >= len(order) / 4, "nor is that starved"
+
+
+@pytest.mark.parametrize("recipients", [1, 400, 1_500])
+def test_what_joins_a_country_whose_sender_is_slow_stands_where_that_one_is(recipients: int) -> None:
+    pool = PoolInMemory((SMS, 200.0, only("GB")), (SMS, 4.0, only("DE")))
+    pool.send([one for pair in zip(numbers(900, "P"), numbers(900, "P", "+4915"), strict=True) for one in pair])
+    pool.run(5)
+
+    late = pool.send(numbers(recipients, "P", "+4916"))
+    pool.run(10)
+
+    took = len([one for one in pool.left if one.row.operation_id == late.operation.id])
+    # Of 40. The campaign has another country as well, and so has half as much of this one.
+    assert min(recipients, 18) <= took <= 28
+
+
+def test_what_joins_a_country_does_not_pass_what_its_own_operation_has_there() -> None:
+    pool = PoolInMemory((SMS, 200.0, only("GB")), (SMS, 4.0, only("DE")))
+    campaign = pool.send(
+        [one for pair in zip(numbers(3_000, "P"), numbers(3_000, "P", "+4915"), strict=True) for one in pair]
+    )
+    pool.run(60)
+
+    slow = [one.row.message_id for one in pool.left if one.sender_id == 2]
+    assert slow == sorted(slow)
+    assert campaign.chunks
+
+
+def test_an_empty_lane_is_as_far_behind_as_the_one_that_its_sender_works_off() -> None:
+    both = Destinations(countries=Countries(only=frozenset({"DE", "FR"})))
+    pool = PoolInMemory((SMS, 200.0, only("GB")), (SMS, 4.0, both))
+    pool.send([one for pair in zip(numbers(900, "P"), numbers(900, "P", "+4915"), strict=True) for one in pair])
+    pool.run(5)
+
+    otp = pool.send([("+33612345678", "P")], Category.OTP)
+    pool.run(1.5)
+
+    assert [one for one in pool.left if one.row.operation_id == otp.operation.id]
