@@ -148,25 +148,38 @@ def test_an_event_without_a_message_is_no_receipt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "text", "known_by"),
+    ("said", "text", "known_by", "more"),
     [
-        ({"text": "Hi", "messageId": "m1"}, "Hi", "m1"),
-        ({"text": "", "messageId": "m1"}, "", "m1"),
-        ({"suggestionResponse": {"postbackData": "y", "text": "Yes"}, "messageId": "m2"}, "Yes", "m2"),
-        ({"suggestionResponse": {"postbackData": "y", "type": "ACTION"}, "eventId": "e2"}, "y", "e2"),
+        ({"text": "Hi", "messageId": "m1"}, "Hi", "m1", {}),
+        ({"text": "", "messageId": "m1"}, "", "m1", {}),
+        (
+            {"suggestionResponse": {"postbackData": "y", "text": "Yes"}, "messageId": "m2"},
+            "Yes",
+            "m2",
+            {"postback": "y"},
+        ),
+        (
+            {"suggestionResponse": {"postbackData": "y", "type": "ACTION"}, "eventId": "e2"},
+            "y",
+            "e2",
+            {"postback": "y"},
+        ),
         (
             {"userFile": {"payload": {"fileUri": "https://f.example/1", "mimeType": "image/png"}}},
             "https://f.example/1",
             None,
+            {"media": ("https://f.example/1",)},
         ),
-        ({"location": {"latitude": 51.5, "longitude": -0.12}, "messageId": "m3"}, "geo:51.5,-0.12", "m3"),
+        ({"location": {"latitude": 51.5, "longitude": -0.12}, "messageId": "m3"}, "geo:51.5,-0.12", "m3", {}),
     ],
 )
-def test_what_a_person_says_is_inbound(said: dict[str, Any], text: str, known_by: str | None) -> None:
+def test_what_a_person_says_is_inbound(
+    said: dict[str, Any], text: str, known_by: str | None, more: dict[str, Any]
+) -> None:
     message = heard({"senderPhoneNumber": "+447700900123", "agentId": "a1", **said})
 
     assert isinstance(message, UserMessage)
-    assert inbound_of(message, "a1") == Inbound(Channel.RCS, "+447700900123", "a1", text, known_by)
+    assert inbound_of(message, "a1") == Inbound(Channel.RCS, "+447700900123", "a1", text, known_by, **more)
 
 
 def test_a_tapped_chip_keeps_what_we_had_put_behind_it() -> None:
