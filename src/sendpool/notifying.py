@@ -11,6 +11,7 @@ import base64
 import contextlib
 import os
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -36,6 +37,8 @@ log = structlog.get_logger()
 
 #: Seconds for a connection to a sink.
 _CONNECT = 3.0
+#: Seconds to close what is open once the server has gone.
+_LAST = 5.0
 
 
 class _Lines:
@@ -92,18 +95,27 @@ async def _main() -> None:
     order = msgspec.json.decode(await reader.readline(), type=Order)
     logs.configure(order.log_level, json=order.log_json, secrets=())
     lines = _Lines(reader, writer)
+    listening = loop.create_task(lines.listen())
+    listening.add_done_callback(lambda _: _end_soon())
     client = GuardedClient(order.allow_private_networks, connect_timeout=_CONNECT)
     handover = _Handover(Webhooks(client, time.time), lambda: lines.counts)
     clock = Clock(time.monotonic, lambda: time.time_ns() // 1000)
     async with open_reader(Path(order.database) if order.file else order.database) as database:
         notifier = Notifier(database.read, lines.save, handover, base64.b64decode(order.key), clock)
-        listening, running = loop.create_task(lines.listen()), loop.create_task(notifier.run())
+        running = loop.create_task(notifier.run())
         yielding = loop.create_task(keep_yielding(LinuxScheduler(), listening.cancel))
         await asyncio.wait([listening])
         yielding.cancel()
         running.cancel()
         await asyncio.wait([running])
     await client.close()
+
+
+def _end_soon() -> None:
+    """The server has gone, and with it all that could be kept: a database that does not answer holds up nobody."""
+    last = threading.Timer(_LAST, os._exit, (0,))
+    last.daemon = True
+    last.start()
 
 
 def main() -> None:

@@ -1,0 +1,49 @@
+"""The process that hands events over ends with its server, whatever else does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import msgspec
+
+from sendpool.pipeline.notify.process import Order
+
+
+async def test_it_ends_with_the_server_though_the_database_never_answers() -> None:
+    connected, left = asyncio.Event(), asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.set()
+        while await reader.read(1_024):
+            pass
+        writer.close()
+        await writer.wait_closed()
+        left.set()
+
+    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    order = Order(
+        database=f"postgresql://nobody@127.0.0.1:{port}/nothing",
+        file=False,
+        key="",
+        allow_private_networks=(),
+        log_level="info",
+        log_json=True,
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "sendpool.notifying", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdin is not None
+    try:
+        process.stdin.write(msgspec.json.encode(order) + b"\n")
+        await asyncio.wait_for(connected.wait(), 60)
+        process.stdin.close()
+
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        await asyncio.wait_for(left.wait(), 10)
+        silent.close()
