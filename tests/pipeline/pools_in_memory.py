@@ -20,7 +20,7 @@ from sendpool.domain.request import PoolOrigin, Recipient, SendRequest
 from sendpool.domain.sender import Channel, Sender
 from sendpool.pipeline.accept import Acceptance, Acceptor
 from sendpool.pipeline.book import QueueBook
-from sendpool.pipeline.expand import Expander
+from sendpool.pipeline.expand import Expander, Gone
 from sendpool.pipeline.roster import Roster
 from sendpool.store.chunks import Expansion, Placed
 
@@ -176,6 +176,7 @@ class PoolInMemory:
     def gone(self, row: Waiting) -> None:
         """A row has been started."""
         self.expander.gone({row.operation_id: 1})
+        self.expander.moved([Gone(row.operation_id, row.letter, row.address)])
 
     def of(self, operation: Acceptance, channel: Channel) -> int:
         """How many have left of an operation on the channel of its first step."""

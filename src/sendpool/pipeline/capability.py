@@ -35,6 +35,7 @@ from sendpool.store.queue import AskingRow, QueueRow, enqueue, head_addresses, r
 
 if TYPE_CHECKING:
     from sendpool.pipeline.engine import Engine
+from sendpool.pipeline.expand import Gone
 
 log = structlog.get_logger()
 
@@ -126,6 +127,8 @@ class CapabilityLoop:
                 engine.book.add(engine.book.number(key.pool_id, Channel(key.channel), lane), stay)
             engine.wake()
             engine.expander.gone(Counter(row.operation_id for row, step, _ in turns if step is None))
+            away = [row for row, _, lane in turns if lane is None and not row.step]
+            engine.expander.moved(Gone(row.operation_id, row.plan[0], row.address) for row in away)
 
     async def _moves(self, pool_id: int, turns: Sequence[Turn]) -> dict[int, QueueRow]:
         """Where messages wait that go on with another channel, which has a virtual time of its own; by message."""

@@ -1,80 +1,43 @@
 """Expand: chunks of large operations become rows shortly before their turn, so that queues stay small.
 
-Each operation has its own allowance: a global cap would let one dead carrier hold up every pool (design §2).
+Each operation has its own allowance: a global cap would let one dead carrier hold up every pool (design §2). Where only
+some senders may take what fills it, the others get chunks of theirs beyond it (`docs/adr/0020`).
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
-from sendpool.domain.fairness import PRIORITIES, LaneRanks
-from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER
+from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, at_step
 from sendpool.domain.sender import Channel
 from sendpool.pipeline.accept import Acceptance, Acceptor
+from sendpool.pipeline.book import ANYONE
 from sendpool.pipeline.claim import Claimed
-from sendpool.store.chunks import Chunk, Expansion, Placed, Run, Share, read_mix
+from sendpool.pipeline.expanding import Class, Expanding, Group, groups_of, waiting_for
+from sendpool.pipeline.roster import Roster
+from sendpool.store.chunks import Chunk, Expansion, Placed, Run, read_mix
+from sendpool.store.queue import DueRow
 
 #: Rows due of one operation under which its next chunk follows, at least.
 ENOUGH_DUE = 2_000
-#: Seconds of its pool's throughput that may be due instead, up to `MOST_DUE` rows.
+#: Seconds of its pool's throughput that may be due instead, up to `MOST_DUE` rows. Of senders that take the same, as
+#: much of their own throughput is due of what they take, also beyond that, up to `MOST_DUE` rows in all.
 SECONDS_DUE = 2.0
 MOST_DUE = 20_000
 #: Chunks in one commit: more, and a request that waits for it waits too long.
 CHUNKS_A_COMMIT = 3
 
 
-class Expanding:
-    """An operation with chunks left, and how many of its rows are due."""
+class Gone(NamedTuple):
+    """A message that has left the channel on which it began."""
 
-    def __init__(self, operation_id: int, pool_id: int, chunks: Iterable[Chunk], priority: str) -> None:
-        self.operation_id = operation_id
-        self.pool_id = pool_id
-        #: In order.
-        self.chunks: deque[Chunk] = deque()
-        #: Those whose time has not come, by that time, earliest first.
-        self.held: dict[int, list[Chunk]] = {}
-        for chunk in chunks:
-            if chunk.due > 0:
-                self.held.setdefault(chunk.due, []).append(chunk)
-            else:
-                self.chunks.append(chunk)
-        #: Segments by first letters of the plans, of what is in chunks.
-        self.to_come: Counter[str] = Counter()
-        for chunk in (*self.chunks, *(chunk for held in self.held.values() for chunk in held)):
-            self.to_come.update(segments_of(chunk.mix))
-        self.letters = frozenset(self.to_come)
-        self.due = 0
-        #: Of its flow in the pool.
-        self.weight = PRIORITIES[priority]
-        #: Where it stands in lanes that lag. The writer's thread has it.
-        self.in_lanes = LaneRanks()
-        #: True: its time is over, so the rest becomes rows at once and ends.
-        self.hurry = False
-        #: True: what it says is refused, and somebody has to let it go on.
-        self.paused = False
-
-    def take(self) -> Chunk:
-        """The next chunk, to become rows."""
-        chunk = self.chunks.popleft()
-        self.due += chunk.messages
-        self.to_come.subtract(segments_of(chunk.mix))
-        return chunk
-
-    def put_back(self, chunk: Chunk) -> None:
-        """It did not."""
-        self.chunks.appendleft(chunk)
-        self.due -= chunk.messages
-        self.to_come.update(segments_of(chunk.mix))
-
-
-def segments_of(mix: Sequence[Share]) -> Counter[str]:
-    """Segments by first letters of the plans."""
-    found: Counter[str] = Counter()
-    for one in mix:
-        found[one.letter] += one.cost
-    return found
+    operation_id: int
+    #: Of that channel.
+    letter: str
+    #: Its addresses, as its row has them.
+    address: str
 
 
 class Expander:
@@ -83,6 +46,9 @@ class Expander:
     def __init__(self, acceptor: Acceptor) -> None:
         self._acceptor = acceptor
         self._operations: dict[int, Expanding] = {}
+        #: Who takes what of operations of a pool, by the roster beside them.
+        self._groups: dict[tuple[int, frozenset[Class]], tuple[Group, ...]] = {}
+        self._grouped: Roster | None = None
 
     def load(self, operation_id: int, pool_id: int, chunks: Sequence[Chunk], priority: str = "normal") -> None:
         """Know an operation of an earlier run that has chunks left."""
@@ -122,7 +88,7 @@ class Expander:
         for operation_id, due in keys:
             operation = self._operations.get(operation_id)
             if operation is not None:
-                operation.chunks += operation.held.pop(due, ())
+                operation.release(due)
 
     def next(self) -> list[Expansion]:
         """The chunks that the next commit should expand: those of the operation with the fewest rows due first."""
@@ -131,8 +97,29 @@ class Expander:
             if operation.paused and not operation.hurry:
                 continue
             enough = self._enough(operation.pool_id) if operation.chunks else 0
-            while operation.chunks and len(found) < CHUNKS_A_COMMIT and (operation.due < enough or operation.hurry):
-                found.append(self._expansion(operation))
+            while len(found) < CHUNKS_A_COMMIT and (place := self._next_of(operation, enough)) is not None:
+                found.append(self._expansion(operation, operation.take(place)))
+        return found
+
+    def _next_of(self, operation: Expanding, enough: float) -> int | None:
+        """The place of the chunk that should become rows now."""
+        if not operation.chunks:
+            return None
+        if operation.due < enough or operation.hurry:
+            return 0
+        if not operation.mixed or operation.due >= MOST_DUE:
+            return None
+        return operation.first_for(self._groups_of(operation), SECONDS_DUE)
+
+    def _groups_of(self, operation: Expanding) -> tuple[Group, ...]:
+        roster = self._acceptor.roster
+        if self._grouped is not roster:
+            self._groups.clear()
+            self._grouped = roster
+        key = (operation.pool_id, operation.classes)
+        found = self._groups.get(key)
+        if found is None:
+            found = self._groups[key] = groups_of(roster, *key)
         return found
 
     def _enough(self, pool_id: int) -> float:
@@ -140,8 +127,7 @@ class Expander:
         mps = sum(sender.mps for channel in STEP_LETTER for sender, _ in roster.members(pool_id, channel))
         return min(max(ENOUGH_DUE, SECONDS_DUE * mps), MOST_DUE)
 
-    def _expansion(self, operation: Expanding) -> Expansion:
-        chunk = operation.take()
+    def _expansion(self, operation: Expanding, chunk: Chunk) -> Expansion:
         runs = {letter: self._run(operation, letter, chunk) for letter in {one.letter: None for one in chunk.mix}}
         key = (operation.operation_id, chunk.first_id, chunk.messages, chunk.mix, runs)
         if all(run.queue_id for run in runs.values()):
@@ -204,7 +190,8 @@ class Expander:
         """A chunk became rows; *queued* says what went where, if that hung on their addresses."""
         operation = self._operations.get(expansion.operation_id)
         if operation is not None:
-            operation.due -= expansion.messages - rows
+            if not rows:
+                operation.vanished(expansion.messages, expansion.mix)
             if not operation.chunks and not operation.held:
                 del self._operations[expansion.operation_id]
         for queue_id, placed in queued.items():
@@ -225,9 +212,30 @@ class Expander:
     def claimed(self, claimed: Claimed) -> None:
         """Rows were started: their operations may need the next chunk."""
         if self._operations:
-            counts = Counter(started.row.operation_id for started in claimed.started)
-            counts.update(row.operation_id for row in claimed.unsent)
-            self.gone(counts)
+            self.went([started.row for started in claimed.started])
+            self.went(claimed.unsent)
+
+    def went(self, rows: Iterable[DueRow]) -> None:
+        """These rows are due no more. Who has been tried was so already before."""
+        for row in rows:
+            operation = self._operations.get(row.operation_id)
+            if operation is not None and not row.attempts:
+                operation.due -= 1
+                if not row.step and operation.mixed:
+                    operation.left(self._class(operation, row.plan[0], row.address))
+
+    def moved(self, messages: Iterable[Gone]) -> None:
+        """These messages wait no more where they began, but elsewhere."""
+        for one in messages:
+            operation = self._operations.get(one.operation_id)
+            if operation is not None and operation.mixed:
+                operation.left(self._class(operation, one.letter, one.address))
+
+    def _class(self, operation: Expanding, letter: str, address: str) -> Class:
+        lanes = self._acceptor.roster.lanes(operation.pool_id, LETTER_CHANNEL[letter])
+        found = (letter, lanes.class_of(at_step(address, 0)))
+        # Rules may have come since it was accepted.
+        return found if found in operation.classes else (letter, ANYONE)
 
     def gone(self, rows_of: Mapping[int, int]) -> None:
         """So many rows of these operations are due no more."""
@@ -248,6 +256,22 @@ class Expander:
         for operation_id, rows in due.items():
             if operation_id in self._operations:
                 self._operations[operation_id].due = rows
+
+    def mixed_queues(self) -> list[int]:
+        """Where rows wait of operations that not everybody takes all of: how many do says who has too little."""
+        book = self._acceptor.book
+        mixed = {one.pool_id for one in self._operations.values() if one.mixed}
+        return [queue_id for pool_id in mixed for queue_id in book.of_pool(pool_id)]
+
+    def bound(self, waiting: Mapping[int, int]) -> None:
+        """No more is due of any class than *waiting* rows in the queues where it may wait (`mixed_queues`)."""
+        book, roster = self._acceptor.book, self._acceptor.roster
+        for operation in self._operations.values():
+            if operation.mixed:
+                queues = [(book.keys[key], waiting.get(key, 0)) for key in book.of_pool(operation.pool_id)]
+                for one in operation.classes:
+                    most = waiting_for(one, roster.lanes(operation.pool_id, LETTER_CHANNEL[one[0]]), queues)
+                    operation.due_of[one] = min(operation.due_of[one], most)
 
     def operations(self) -> list[int]:
         """The operations that it has."""

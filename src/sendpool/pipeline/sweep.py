@@ -22,6 +22,7 @@ from sendpool.domain.states import AttemptState, MessageState
 from sendpool.failpoints import reach
 from sendpool.pipeline.decide import ASK_QUEUE, LAPSED, UNANSWERED, expire
 from sendpool.pipeline.engine import Engine
+from sendpool.pipeline.expand import MOST_DUE
 from sendpool.pipeline.fence import Fence
 from sendpool.pipeline.gauges import Gauges
 from sendpool.pipeline.keep import Keeper
@@ -369,6 +370,7 @@ class Sweeper:
             steps.append(partial(leave_lanes, engine=engine, lanes=lanes))
         if self._round % RARELY == 0:
             await self._look_at_queues()
+            await self._look_at_mixed()
             self._forget_awaited()
         if self._round % RARELY == 0 or engine.backlog.refused:
             await self._count_backlog()
@@ -412,7 +414,16 @@ class Sweeper:
         await self._catch_up()
         if engine.fence.keeper and (operations := engine.expander.operations()):
             engine.expander.count(await engine.database.read(rows_due(operations)))
+        await self._look_at_mixed()
         engine.wake()
+
+    async def _look_at_mixed(self) -> None:
+        """How much is due for whom of operations that not everybody takes all of."""
+        engine = self._engine
+        if queues := engine.expander.mixed_queues():
+            found = await engine.database.read(count_waiting(queues, MOST_DUE, engine.book.heads.first()))
+            engine.expander.bound(found)
+            engine.wake()
 
     async def _look_below(self) -> None:
         """Rows below the marks, which only a look finds."""
