@@ -301,6 +301,7 @@ class Runtime:
             explain=partial(explain_message, engine),
             rehearse=partial(rehearse, engine),
             has_pool=engine.has_pool,
+            pairs=engine.pairs,
             accounts=self._accounts,
             key=key,
             now=self._now,

@@ -331,6 +331,7 @@ async def running(migrated: Path, folder: Path) -> AsyncIterator[World]:
         explain=partial(explain_message, engine),
         rehearse=partial(rehearse, engine),
         has_pool=engine.has_pool,
+        pairs=engine.pairs,
         accounts=Accounts([first, second]),
         key=b"k" * 32,
         now=microseconds,

@@ -176,6 +176,20 @@ async def test_a_question_that_cannot_be_read_is_a_400(
     conforms(answer.json, "ErrorResponse")
 
 
+async def test_a_pools_reach_and_countries_are_kept_to(client: Any, conforms: Any) -> None:
+    pool_id = await client.pool_of(FIRST, RCS_AGENT, WA_NUMBER)
+    change = {"reach": ["WHATSAPP", "SMS"], "countries": {"allow": ["US"]}}
+    assert (await client.patch(f"/v1/SenderPools/{pool_id}", change)).status == 202
+    american, british = (
+        {"address": "+12035550001", "channel": "PHONE"},
+        {"address": "+442071234567", "channel": "PHONE"},
+    )
+
+    found = await resolved(client, conforms, british, american, senderPoolId=pool_id)
+
+    assert found == [(WA_NUMBER, american["address"], 0), (FIRST, american["address"], 1)]
+
+
 async def test_another_accounts_pool_and_senders_look_unknown(world: Any, conforms: Any) -> None:
     pool_id = await world.client.pool_of(FIRST)
     body = {"recipientAddresses": [PHONE]}

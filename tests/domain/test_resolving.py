@@ -44,6 +44,18 @@ def test_a_filter_leaves_out_every_other_channel() -> None:
     assert resolve([PHONE], SENDERS, frozenset()) == []
 
 
+def test_who_may_not_send_to_an_address_has_no_pair_with_it_and_an_address_without_any_takes_no_turn() -> None:
+    found = resolve([PHONE, PHONE], SENDERS, may=lambda sender, _, place: (sender, place) == ("s2", 1))
+
+    assert found == [Pair("s2", 1, 0)]
+
+
+def test_reach_orders_the_channels_of_a_phone() -> None:
+    found = resolve([PHONE], SENDERS, reach=(Channel.WHATSAPP, Channel.SMS))
+
+    assert [pair.sender for pair in found] == ["w", "s1", "s2"]
+
+
 @given(spaces, senders, filters, priorities)
 def test_pairs_are_few_sorted_and_reach_their_address(
     spaces: list[AddressSpace],

@@ -146,6 +146,7 @@ def client_of(world: World, account: Any) -> Client:
         explain=partial(explain_message, engine),
         rehearse=partial(rehearse, engine),
         has_pool=engine.has_pool,
+        pairs=engine.pairs,
         accounts=Accounts([account]),
         key=_KEY,
         now=engine.clock.wall,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 from sendpool.api.addresses import check_address, is_email
 from sendpool.api.bodies import decode_object
@@ -14,12 +14,9 @@ from sendpool.api.problems import Findings
 from sendpool.api.references import in_body, is_well_formed, unknown
 from sendpool.api.schemas import ResolvedFrom, ResolvedPair, ResolvedTo, ResolveSendersResponse, encode
 from sendpool.domain import ids
-from sendpool.domain.resolving import MOST_PAIRS, Pair, resolve
-from sendpool.domain.routing import CHANNELS_OF
-from sendpool.domain.sender import AddressSpace, Channel
-from sendpool.store import candidates
-from sendpool.store.candidates import Candidates
-from sendpool.store.database import Script
+from sendpool.domain.resolving import Pair, Question
+from sendpool.domain.sender import AddressSpace, Channel, Sender
+from sendpool.store.candidates import activated
 from sendpool.store.senders import SenderRow
 
 MAX_RECIPIENTS = 100
@@ -30,44 +27,22 @@ _CREDENTIAL = "comms_credential"
 _FIELDS = ("recipientAddresses", "senderPoolId", "senderAddresses", "channels")
 
 
-class _Asked(NamedTuple):
-    """One request. Recipients on channels that nobody of ours serves are left out."""
-
-    recipients: Sequence[tuple[str, AddressSpace]]
-    #: A pool's uid, senders by channel and address, or None: all there are.
-    source: bytes | Sequence[tuple[Channel, str]] | None
-    filter_in: frozenset[Channel] | None
-    priority: Mapping[Channel, int]
-
-
 async def resolve_senders(request: Request) -> Reply:
     """Name at most ten pairs of sender and address, the best first."""
-    asked = _read(await request.body())
-    found = await request.services.database.read(_candidates(request.account_id, asked))
+    question = _read(await request.body())
+    found = request.services.pairs(request.account_id, question)
     if found is None:
         findings = Findings()
         unknown("sender pool", "$.senderPoolId", findings)
         raise findings.as_refused()
-    pairs = resolve([space for _, space in asked.recipients], found, asked.filter_in, asked.priority)
-    return Reply(200, encode(ResolveSendersResponse(results=[_shown(pair, asked) for pair in pairs])))
+    uids = list({pair.sender.uid for pair in found})
+    rows = await request.services.database.read(activated(request.account_id, uids)) if uids else {}
+    shown = [_shown(pair, rows[pair.sender.uid], question) for pair in found if pair.sender.uid in rows]
+    return Reply(200, encode(ResolveSendersResponse(results=shown)))
 
 
-def _candidates(account_id: int, asked: _Asked) -> Script[Candidates | None]:
-    if isinstance(asked.source, bytes):
-        return candidates.in_pool(account_id, asked.source, _channels(asked), MOST_PAIRS)
-    if asked.source is None:
-        return candidates.in_account(account_id, _channels(asked), MOST_PAIRS)
-    return candidates.named(account_id, asked.source)
-
-
-def _channels(asked: _Asked) -> list[Channel]:
-    reached = {channel for _, space in asked.recipients for channel in CHANNELS_OF[space]}
-    return [channel for channel in Channel if channel in reached]
-
-
-def _shown(pair: Pair[SenderRow], asked: _Asked) -> ResolvedPair:
-    row = pair.sender
-    address, space = asked.recipients[pair.place]
+def _shown(pair: Pair[Sender], row: SenderRow, question: Question) -> ResolvedPair:
+    address, space = question.recipients[pair.place]
     return ResolvedPair(
         from_=ResolvedFrom(
             sender_id=ids.encode(ids.SENDER, row.uid),
@@ -80,8 +55,11 @@ def _shown(pair: Pair[SenderRow], asked: _Asked) -> ResolvedPair:
     )
 
 
-def _read(body: bytes) -> _Asked:
-    """What a body asks for. Raises Refused with everything that is wrong with it."""
+def _read(body: bytes) -> Question:
+    """What a body asks for; recipients on channels that nobody of ours serves are left out.
+
+    Raises Refused with everything that is wrong with it.
+    """
     findings = Findings()
     fields = decode_object(body)
     check_fields(fields, _FIELDS, findings)
@@ -89,7 +67,7 @@ def _read(body: bytes) -> _Asked:
     source = _source(fields, findings)
     filter_in, priority = check_channels(fields.get("channels", {}), "$.channels", findings)
     findings.refuse()
-    return _Asked(recipients, source, filter_in, dict(priority))
+    return Question(recipients, source, filter_in, dict(priority))
 
 
 def _recipients(value: object, findings: Findings) -> list[tuple[str, AddressSpace]]:

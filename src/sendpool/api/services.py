@@ -15,6 +15,8 @@ from sendpool.domain.explanation import Explanation
 from sendpool.domain.outlook import Queued
 from sendpool.domain.rehearsal import Rehearsal
 from sendpool.domain.request import Accepted, SendRequest
+from sendpool.domain.resolving import Pair, Question
+from sendpool.domain.sender import Sender
 from sendpool.domain.states import MessageState
 from sendpool.pipeline.cancel import Cancellation, Wish
 from sendpool.store.database import Database, Script
@@ -70,6 +72,8 @@ class Services:
     rehearse: Callable[[SendRequest], Awaitable[Rehearsal]]
     #: Whether an account has a pool of this uid.
     has_pool: Callable[[int, bytes], bool]
+    #: The senders that could reach a human, the best first; None: the account has no such pool.
+    pairs: Callable[[int, Question], Sequence[Pair[Sender]] | None]
     #: Who may call.
     accounts: Accounts
     #: Microseconds since 1970.

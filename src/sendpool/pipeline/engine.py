@@ -23,8 +23,9 @@ from sendpool.domain.failures import FailureClass
 from sendpool.domain.fallback_share import FallbackFlows
 from sendpool.domain.message import Category
 from sendpool.domain.request import Accepted, SendRequest
+from sendpool.domain.resolving import Pair, Question
 from sendpool.domain.retry_budget import RetryBudget
-from sendpool.domain.sender import Channel
+from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.states import AttemptState
 from sendpool.failpoints import ARMED, reach
 from sendpool.metrics import Metrics
@@ -44,6 +45,7 @@ from sendpool.pipeline.flagging import Filtered, Flagging
 from sendpool.pipeline.links import Link
 from sendpool.pipeline.listen import Listener
 from sendpool.pipeline.numbers import OutOfNumbers
+from sendpool.pipeline.pairs import pairs
 from sendpool.pipeline.plan import Planner
 from sendpool.pipeline.quarantine import NOT_ON_CHANNEL, Quarantine, leave_barred
 from sendpool.pipeline.receive import Arrival, store_arrivals
@@ -192,6 +194,10 @@ class Engine:
         """Whether an account has a pool of this uid."""
         pool = self.roster.pool_by_uid.get(uid)
         return pool is not None and pool.account_id == account_id
+
+    def pairs(self, account_id: int, question: Question) -> list[Pair[Sender]] | None:
+        """The senders that could reach a human; None: the account has no such pool."""
+        return pairs(self.roster, account_id, question)
 
     async def _opted_out(self, request: SendRequest) -> set[Person]:
         pool = pool_of(request, self.roster)

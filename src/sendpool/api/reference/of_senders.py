@@ -39,7 +39,8 @@ SENDERS: Mapping[str, Documented] = {
         "Senders",
         "Which senders could reach a human, the best first",
         schemas.ResolveSendersResponse,
-        "The addresses are those of one human. At most ten pairs come back, the lowest priority first.",
+        "The addresses are those of one human. At most ten pairs come back, the lowest priority first. As by a send,"
+        " a pool's `reach` and countries, those of the account, and where each sender sends are kept to.",
         body="ResolveSendersRequest",
         examples={
             "pool": {
