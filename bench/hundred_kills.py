@@ -209,11 +209,9 @@ def _run(world: World, plan: Plan) -> Ran:
     if not again or (operation and again != operation):
         raise RigFailed(f"one key made two operations, {operation} and {again}")
     api = Api(server.base)
-    _wait_settled(api, server, again)
+    messages, states = _settled(api, server, again)
     in_flight = _rescued(server) - before
-    messages = list(api.pages("/v1/Messages", "messages", operationId=again))
     marked = {_phone(one) for one in messages if one.get("ambiguous")}
-    states = Counter(api.stats([again]))
     if states["total"] != plan.messages or len(messages) != plan.messages:
         raise RigFailed(f"{plan.messages} messages were accepted, there are {len(messages)}")
     return Ran(plan, in_flight, marked, states, died, time.monotonic() - began)
@@ -257,18 +255,28 @@ def _die(server: Server, plan: Plan) -> bool:
     return died
 
 
-def _wait_settled(api: Api, server: Server, operation: str) -> None:
-    """Nothing of it waits any more, and what is SENT is so because nobody knows more."""
+def _settled(api: Api, server: Server, operation: str) -> tuple[list[dict[str, Any]], Counter[str]]:
+    """Its messages and counters once nothing of it waits any more, and what is SENT is so because nobody knows more.
+
+    Both of one moment: what is of unknown fate may still be found out.
+    """
+    found: list[tuple[list[dict[str, Any]], Counter[str]]] = []
 
     def settled() -> bool:
         server.check()
-        stats = api.stats([operation])
-        if stats["queued"] or stats["scheduled"]:
+        states = Counter(api.stats([operation]))
+        if states["queued"] or states["scheduled"]:
             return False
-        unknown = list(api.pages("/v1/Messages", "messages", operationId=operation, ambiguous="true"))
-        return stats["sent"] == len(unknown)
+        messages = list(api.pages("/v1/Messages", "messages", operationId=operation))
+        if states["sent"] != sum(bool(one.get("ambiguous")) for one in messages):
+            return False
+        if Counter(api.stats([operation])) != states:
+            return False
+        found.append((messages, states))
+        return True
 
     wait_for(settled, SETTLED_WITHIN, "every message is delivered, ended or said to be of unknown fate", 0.1)
+    return found[-1]
 
 
 def _phone(message: dict[str, Any]) -> str:

@@ -117,17 +117,20 @@ async def test_what_an_older_version_does_works_after_the_newest_migration_on_po
     url = await new_postgres(postgres, revision)
     # Its connection stays open all the time, with its statements prepared, as that of a running node.
     database = await asyncpg.connect(url)
-    columns = await postgres_columns(database)
-    assert columns.keys() >= {"operation", "message", "attempt", "outq", "event"}
-    for sql in statements(columns, 1):
-        await database.fetch(sql)
+    try:
+        columns = await postgres_columns(database)
+        assert columns.keys() >= {"operation", "message", "attempt", "outq", "event"}
+        for sql in statements(columns, 1):
+            await database.fetch(sql)
 
-    assert await migrate_postgres(url) == (revision, newest_revision())
+        assert await migrate_postgres(url) == (revision, newest_revision())
 
-    for sql in statements(columns, 2):
-        rows = await database.fetch(sql)
-        assert len(rows) == 2 * sql.startswith("SELECT"), sql
-    await database.close()
+        for sql in statements(columns, 2):
+            rows = await database.fetch(sql)
+            assert len(rows) == 2 * sql.startswith("SELECT"), sql
+    finally:
+        # Left open it would keep the event loop from closing.
+        await database.close()
 
 
 # ---------------------------------------------------------------- while it runs

@@ -70,7 +70,7 @@ def lock_parts(longs: Iterable[Long], now: int) -> Script[dict[Long, Gathered]]:
     keys = sorted(set(longs))
     yield Bulk(
         f"INSERT INTO inbound_parts ({', '.join(_LONG_NAMES)}, parts, joined, at)"
-        f" SELECT {', '.join(f'v.{name}' for name in _LONG_NAMES)}, '{{}}', false, v.at FROM v WHERE true"
+        f" SELECT {', '.join(f'v.{name}' for name in _LONG_NAMES)}, '{{}}', 0, v.at FROM v WHERE true"
         " ON CONFLICT DO NOTHING",
         (*_LONG, ("at", "bigint")),
         [(*key, now) for key in keys],
@@ -87,7 +87,7 @@ def lock_parts(longs: Iterable[Long], now: int) -> Script[dict[Long, Gathered]]:
 def write_parts(gathered: Iterable[tuple[Long, Gathered]], now: int) -> Script[None]:
     """Keep what is there of long texts that `lock_parts` has locked."""
     yield Bulk(
-        f"UPDATE inbound_parts AS p SET parts = v.parts, joined = v.joined <> 0, at = v.at FROM v WHERE {_SAME}",
+        f"UPDATE inbound_parts AS p SET parts = v.parts, joined = v.joined, at = v.at FROM v WHERE {_SAME}",
         (*_LONG, ("parts", "text"), ("joined", "int"), ("at", "bigint")),
         [(*key, _written(one.parts), int(one.joined), now) for key, one in sorted(gathered, key=lambda pair: pair[0])],
     )
@@ -96,7 +96,7 @@ def write_parts(gathered: Iterable[tuple[Long, Gathered]], now: int) -> Script[N
 def late_parts(before: int, limit: int) -> Script[list[Late]]:
     """Long texts that are not whole and of which no part has come since a moment (microseconds since 1970)."""
     rows = yield Query(
-        "FROM inbound_parts p JOIN connection c ON c.id = p.connection_id WHERE p.joined = false AND p.at < ?"
+        "FROM inbound_parts p JOIN connection c ON c.id = p.connection_id WHERE p.joined = 0 AND p.at < ?"
         " ORDER BY p.at LIMIT ?",
         (before, limit),
         (*(f"p.{name}" for name in _LONG_NAMES), "c.account_id"),
@@ -107,7 +107,7 @@ def late_parts(before: int, limit: int) -> Script[list[Late]]:
 def forget_parts(before: int, limit: int) -> Script[int]:
     """Drop long texts that were joined before a moment. Brings how many, at most *limit*."""
     rows = yield Query(
-        "FROM inbound_parts WHERE joined = true AND at < ? ORDER BY at LIMIT ?", (before, limit), _LONG_NAMES
+        "FROM inbound_parts WHERE joined = 1 AND at < ? ORDER BY at LIMIT ?", (before, limit), _LONG_NAMES
     )
     if rows:
         yield Bulk(f"DELETE FROM inbound_parts AS p WHERE ({', '.join(_LONG_NAMES)}) IN (SELECT * FROM v)", _LONG, rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import Column, Index, Integer, LargeBinary, SmallInteger, Table, Text
 
 from sendpool.store.columns import Json, Key, Time, metadata, required
 
@@ -17,8 +17,8 @@ inbound_parts = Table(
     Column("total", Integer, primary_key=True, autoincrement=False),
     #: The texts of the parts that are there, by number.
     required("parts", Json),
-    #: Whether they were joined: kept for a while, to know repeats by.
-    required("joined", Boolean),
+    #: 1: they were joined; kept for a while, to know repeats by.
+    required("joined", SmallInteger),
     #: When the last part came.
     required("at", Time),
     Index("inbound_parts_at", "at"),

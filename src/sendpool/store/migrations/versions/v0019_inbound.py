@@ -26,7 +26,7 @@ def upgrade() -> None:
         sa.Column("reference", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("total", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("parts", sa.Text(), nullable=False),
-        sa.Column("joined", sa.Boolean(), nullable=False),
+        sa.Column("joined", sa.SmallInteger(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("connection_id", "sender", "recipient", "reference", "total"),
     )
