@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.domain.test_throughput import assert_never_exceeded
 
-from sendpool.domain.bounded import Asked, BoundOffer, Outcome, deal_bounded
-from sendpool.domain.dealing import LinkOffer, Offer
+from sendpool.domain.bounded import Asked, BoundOffer, Held, deal_bounded, hold
+from sendpool.domain.dealing import Dealt, LinkOffer, Offer
 from sendpool.domain.limits import Day, Pairs, Recipients, Tally
 from sendpool.domain.reasons import Reason
 from sendpool.domain.scopes import Bounds, Moment
@@ -31,8 +32,14 @@ def offer(sender_id: int, bounds: Bounds | None, mps: float = 1000.0, burst: flo
     return Offer(*common, idle=True) if bounds is None else BoundOffer(*common, bounds, idle=True)
 
 
-def dealt(rows: list[Asked], offers: list[Offer], now: Moment = NOW, *, all_in: bool = True) -> Outcome:
-    return deal_bounded(rows, offers, now, HORIZON, all_in=all_in)
+class Outcome(NamedTuple):
+    dealt: list[Dealt]
+    held: list[Held]
+
+
+def dealt(rows: list[Asked], offers: Sequence[Offer], now: Moment = NOW, *, all_in: bool = True) -> Outcome:
+    found = deal_bounded(rows, offers, now, HORIZON, all_in=all_in)
+    return Outcome(found.dealt, hold(rows, found.refused, now))
 
 
 def places(outcome: Outcome) -> list[tuple[int, int]]:
@@ -174,7 +181,7 @@ def test_no_limit_is_ever_exceeded_whatever_pool_windows_scopes_clocks_and_crash
             for n in range(3)
         ]
         rows = [Row(cost, f"to {to}") for cost, to in draw(rows_of)]
-        outcome = deal_bounded(rows, offers, moment, HORIZON, all_in=True)
+        outcome = dealt(rows, offers, moment)
         for one in outcome.dealt:
             row = rows[one.place]
             assert one.departure >= now

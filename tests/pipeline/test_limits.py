@@ -18,8 +18,10 @@ from tests.pipeline.worlds import LONG_TEXT, Line, everyone, virtually, world
 
 from sendpool.connectors.base import CarrierId, Outcome, Submission, Throttled
 from sendpool.domain.limits import WINDOW, Limits
+from sendpool.domain.request import PoolOrigin
 from sendpool.domain.scopes import ScopeSettings
 from sendpool.pipeline.gauges import Gauges
+from sendpool.store.pools import Share
 
 S1, S2, S3 = "+12034458910", "+12034458911", "+12034458912"
 CAMPAIGN = ScopeSettings(name="campaign", mps=10.0)
@@ -259,6 +261,41 @@ async def test_held_rows_are_looked_at_again_when_somebody_else_may_send(fresh: 
         await w.until_states(DELIVERED=5)
 
         assert len(b.sent) == 3
+
+
+@virtually
+async def test_what_the_limits_of_every_tier_refuse_is_held_until_the_earliest_of_them(fresh: Path) -> None:
+    carrier = Carrier()
+    pace = {S1: Limits(pair_seconds=40.0, pair_burst=1), S2: Limits(pair_seconds=25.0, pair_burst=1)}
+    async with world(fresh, a=Line(carrier, {S1: 50.0, S2: 50.0}, sender_limits=pace)) as w:
+        upper, lower = (w.sender(one).uid for one in (S1, S2))
+        origin = PoolOrigin(await w.make_pool([upper, lower], {lower: Share(None, 1)}, grace=1))
+        await w.until(lambda: w.now > 50)
+        began = w.now
+        operation = await w.send(*["+447700900001"] * 4, origin=origin)
+        await w.until_states(operation=operation, DELIVERED=2, QUEUED=2)
+        await w.until(lambda: w.now > began + 5)
+
+        assert await w.rows("SELECT count(*) FROM outq") == [(0,)], "nothing is looked at on every claim"
+        held = await w.rows("SELECT held, due FROM later WHERE held IS NOT NULL ORDER BY due")
+        assert [reason for reason, _ in held] == ["pair_limit"] * 2
+        await w.until_states(operation=operation, DELIVERED=4)
+        at = {address: [time - began for time in carrier.times(address)] for address in (S1, S2)}
+        assert at[S1] == pytest.approx([0, 40], abs=1.5)
+        assert at[S2] == pytest.approx([1, 27], abs=1.5)
+
+
+@virtually
+async def test_a_lower_tier_takes_what_a_limit_of_the_upper_one_refuses(fresh: Path) -> None:
+    carrier = Carrier()
+    pace = {S1: Limits(recipients=3)}
+    async with world(fresh, a=Line(carrier, {S1: 50.0, S2: 50.0}, sender_limits=pace)) as w:
+        upper, lower = (w.sender(one).uid for one in (S1, S2))
+        origin = PoolOrigin(await w.make_pool([upper, lower], {lower: Share(None, 1)}, grace=2))
+        operation = await w.send(*everyone(8), origin=origin)
+        await w.until_states(within=4, operation=operation, DELIVERED=8)
+
+        assert (len(carrier.times(S1)), len(carrier.times(S2))) == (3, 5)
 
 
 @settings(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from heapq import heapify, heappop, heappush, heapreplace
-from operator import itemgetter
 from typing import NamedTuple
 
 from sendpool.domain.dealing import Dealt, LinkOffer, Offer, due_trickle, hold_back
@@ -76,11 +75,18 @@ class Held(NamedTuple):
     until: float
 
 
+class Refusals(NamedTuple):
+    """Row number `place` is refused by everybody who was asked: why, and by whose limits."""
+
+    place: int
+    by: Sequence[tuple[Reason, Bounds]]
+
+
 class Outcome(NamedTuple):
     """What became of the rows that were looked at; those in neither list stay where they are."""
 
     dealt: list[Dealt]
-    held: list[Held]
+    refused: list[Refusals]
 
 
 def deal_bounded(
@@ -88,14 +94,27 @@ def deal_bounded(
 ) -> Outcome:
     """Deal rows to the senders that can take them no later than the horizon.
 
-    *all_in*: nobody but the offers could take any of them; only then a row is held.
+    *all_in*: nobody but the offers could take any of them; only then a row counts as refused.
     """
     table = _Table([offer for offer in offers if offer.open], moment, horizon, all_in=all_in)
     for place, row in enumerate(rows):
         if not table.heap:
             break
         table.place_row(place, row)
-    return Outcome(table.dealt, table.held)
+    return Outcome(table.dealt, table.refused)
+
+
+def hold(rows: Sequence[Asked], refused: Iterable[Refusals], moment: Moment) -> list[Held]:
+    """Say until when those of *rows* have to wait that everybody refuses; each behind those before it."""
+    held = []
+    for place, by in refused:
+        recipient, cost = rows[place].recipient, rows[place].cost
+        times = [bounds.free_again(reason, recipient, cost, moment) for reason, bounds in by]
+        until = min(times)
+        reason, bounds = by[times.index(until)]
+        bounds.promise(reason, recipient, until, moment)
+        held.append(Held(place, reason, until))
+    return held
 
 
 _Entry = tuple[float, float, int, Offer]
@@ -108,7 +127,7 @@ class _Table:
         self.moment = moment
         self.latest = moment.now + horizon
         self.dealt: list[Dealt] = []
-        self.held: list[Held] = []
+        self.refused: list[Refusals] = []
         #: Whether everybody who could take a row is still at the table.
         self.all_in = all_in
         self.heap: list[_Entry] = [self._entry(i, offer) for i, offer in enumerate(offers)]
@@ -120,7 +139,7 @@ class _Table:
         return max(offer.free_at(self.moment.now), self.moment.now), offer.served, i, offer
 
     def place_row(self, place: int, row: Asked) -> None:
-        """Give one row to somebody, or say that it has to wait, or pass it by."""
+        """Give one row to somebody, or note that all refuse it, or pass it by."""
         held_back = [one for one in self._restrained if one.trickles and row.country in one.trickles]
         overdue = due_trickle(held_back, row.country, row.cost, self.moment.now, self.latest)
         if overdue is not None and self._refusal(overdue, row) is None:
@@ -153,7 +172,7 @@ class _Table:
             break
         else:
             if not unwell:
-                self._hold(place, row, refused)
+                self._note(place, refused)
         for entry in (*unwell, *(entry for entry, _ in refused)):
             heappush(self.heap, entry)
 
@@ -175,17 +194,7 @@ class _Table:
             hold_back(held_back, offer, row.country, row.cost, self._weight, self.moment.now)
         self.dealt.append(Dealt(place, offer, departure))
 
-    def _hold(self, place: int, row: Asked, refused: Sequence[tuple[_Entry, Reason]]) -> None:
-        if not self.all_in or not refused:
-            return
-        now = self.moment
-        until, reason, bounds = min(
-            (
-                (offer.bounds.free_again(reason, row.recipient, row.cost, now), reason, offer.bounds)
-                for (*_, offer), reason in refused
-                if isinstance(offer, BoundOffer)
-            ),
-            key=itemgetter(0),
-        )
-        bounds.promise(reason, row.recipient, until, now)
-        self.held.append(Held(place, reason, until))
+    def _note(self, place: int, refused: Sequence[tuple[_Entry, Reason]]) -> None:
+        if self.all_in and refused:
+            by = [(reason, offer.bounds) for (*_, offer), reason in refused if isinstance(offer, BoundOffer)]
+            self.refused.append(Refusals(place, by))

@@ -7,7 +7,8 @@ from math import ceil
 from operator import attrgetter
 from typing import NamedTuple
 
-from sendpool.domain.bounded import Asked, BoundOffer, Held, deal_bounded
+from sendpool.domain.bounded import Asked, BoundOffer, Held, Refusals, deal_bounded
+from sendpool.domain.bounded import hold as hold_back
 from sendpool.domain.dealing import Dealt, Offer, References, deal
 from sendpool.domain.failures import Repair
 from sendpool.domain.low_water import LowWater, Passed
@@ -292,34 +293,46 @@ class _Table(NamedTuple):
 
     def deal(self, rows: Sequence[DueRow], clock: Clock) -> tuple[list[Dealt], list[Held]]:
         """Give rows to senders; those that limits refuse are passed by, or held where that goes for everybody."""
-        now = clock.monotonic()
+        moment = Moment(clock.monotonic(), clock.wall())
+        dealt, refused = self._deal_tiers(rows, moment) if self.claim.tiers else self._deal(rows, moment)
+        return dealt, hold_back(_asked(rows), refused, moment) if refused else []
+
+    def _deal(self, rows: Sequence[DueRow], moment: Moment) -> tuple[list[Dealt], Sequence[Refusals]]:
+        now = moment.now
         if self.claim.limiter is not None:
-            asked = [Asked(row.cost, address := at_step(row.address, row.step), country_of(address)) for row in rows]
-            return deal_bounded(asked, self.offers, Moment(now, clock.wall()), HORIZON, all_in=self.all_in)
+            return deal_bounded(_asked(rows), self.offers, moment, HORIZON, all_in=self.all_in)
         if len(self.offers) > 1 and any(offer.trickles for offer in self.offers):
             # What one country's senders cannot take for now must not hold up the others.
-            return deal(rows, self.offers, now, HORIZON, _country), []
-        return deal(rows[: self.room] if len(rows) > self.room else rows, self.offers, now, HORIZON), []
+            return deal(rows, self.offers, now, HORIZON, _country), ()
+        return deal(rows[: self.room] if len(rows) > self.room else rows, self.offers, now, HORIZON), ()
 
-    def deal_tiers(self, rows: Sequence[DueRow], now: int, clock: Clock) -> tuple[list[Dealt], list[Held]]:
+    def _deal_tiers(self, rows: Sequence[DueRow], moment: Moment) -> tuple[list[Dealt], Sequence[Refusals]]:
         """Deal to the best tier first, and to the next ones what it cannot take within the grace of the rows.
 
-        Nothing is held: what limits refuse in one tier waits for another.
+        Only what every tier with an offer was asked for and refuses is refused.
         """
         dealt: list[Dealt] = []
         left = list(range(len(rows)))
+        refused: list[dict[int, Refusals]] = []
         for i, tier in enumerate(self.claim.tiers):
             theirs = [offer for offer in self.offers if offer.sender_id in tier.sender_ids]
-            table = self._replace(offers=theirs, room=_room(theirs), all_in=False)
-            if table.room <= 0:
+            if not theirs:
                 continue
-            places = left if not i else _due_below(rows, left, tier.spare, now - self.claim.grace)
-            found, _ = table.deal([rows[place] for place in places], clock)
+            table = self._replace(offers=theirs, room=_room(theirs))
+            places = left if not i else _due_below(rows, left, tier.spare, moment.wall - self.claim.grace)
+            found, not_here = table._deal([rows[place] for place in places], moment) if table.room > 0 else ([], ())
             dealt += [one._replace(place=places[one.place]) for one in found]
+            refused.append({places[one.place]: one for one in not_here})
             taken = {one.place for one in dealt}
             left = [place for place in left if place not in taken]
         dealt.sort(key=attrgetter("place"))
-        return dealt, []
+        everywhere = [place for place in left if all(place in some for some in refused)] if self.all_in else []
+        return dealt, [Refusals(place, [one for some in refused for one in some[place].by]) for place in everywhere]
+
+
+def _asked(rows: Sequence[DueRow]) -> list[Asked]:
+    """Rows as limits see them."""
+    return [Asked(row.cost, address := at_step(row.address, row.step), country_of(address)) for row in rows]
 
 
 def _start(
@@ -345,7 +358,7 @@ def _start(
     there = yield from guards.quarantine.sort(live, contexts)
     live, unreached = _on_channel(there.free, claim, guards)
     live, quiet = _loud(claim.quiet, live, contexts, now) if claim.quiet is not None else (live, [])
-    dealt, held = table.deal_tiers(live, now, clock) if claim.tiers else table.deal(live, clock)
+    dealt, held = table.deal(live, clock)
     started = [
         Started(
             row := live[one.place],
