@@ -150,6 +150,33 @@ def test_those_who_wait_are_promised_one_place_each() -> None:
     assert promised == [NOON + WINDOW + GUARD, NOON + HOUR + WINDOW + GUARD, NOON + 2 * (WINDOW + GUARD)]
 
 
+@settings(deadline=None)
+@given(
+    limit=st.integers(1, 4),
+    contacts=st.lists(st.tuples(st.integers(0, WINDOW), st.integers(0, 5)), max_size=12),
+    later=st.integers(0, 2 * WINDOW),
+    who=st.integers(0, 7),
+)
+def test_who_only_looks_sees_what_who_counts_would_find(
+    limit: int, contacts: list[tuple[int, int]], later: int, who: int
+) -> None:
+    one = Recipients("scope:x", limit, Tally())
+    now = NOON
+    for step, n in contacts:
+        now += step
+        if one.left(now) or one.knows(digest(str(n)), now):
+            one.take(digest(str(n)), now)
+    now += later
+
+    key = digest(str(who))
+    seen = one.seen_full(key, now)
+
+    assert (seen is None) == (one.left(now) > 0 or one.knows(key, now))
+    if seen is not None:
+        assert one.left(seen - 1) == 0
+        assert one.left(seen) > 0
+
+
 def test_digest_is_no_address() -> None:
     assert digest("+12034458910") == digest("+12034458910")
     assert "2034458910" not in digest("+12034458910")

@@ -190,6 +190,14 @@ class Recipients:
         """Whether a message to this recipient costs nothing at *at*."""
         return self._ends.get(recipient, 0) > at
 
+    def seen_full(self, recipient: Digest, at: int) -> int | None:
+        """Until when a message to this recipient has no place, for those who may only look; None: it has one."""
+        # One call each that copies: the writer's thread counts meanwhile.
+        ends = sorted(end for end in list(self._ends.values()) if end > at)
+        if len(ends) < self.limit or self.knows(recipient, at):
+            return None
+        return ends[len(ends) - self.limit] if self.limit else at + WINDOW
+
     def take(self, recipient: Digest, at: int) -> None:
         """Count a message that departs at *at*."""
         if not self.knows(recipient, at):

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from sendpool.domain.limits import Day, Limits, Pairs, Recipients, digest
-from sendpool.domain.reasons import Reason
+from sendpool.domain.reasons import Reason, Remark
 from sendpool.domain.throughput import Bucket, BucketState
 
 
@@ -108,6 +108,19 @@ class Bounds:
                 return Reason.RECIPIENT_LIMIT
         if self.pairs is not None and self.pairs.free_at(recipient, cost, at) > at:
             return Reason.PAIR_LIMIT
+        return None
+
+    def seen_refusal(self, recipient: str, cost: int, moment: Moment) -> Remark | None:
+        """The same as `refuses` for a message that would depart now, with its end, for those who may only look."""
+        now, wall = moment
+        if short := [day for day in self.days if day.seen_left(wall) < cost]:
+            return Remark(Reason.DAILY_LIMIT, max(moment.at_wall(day.resets_at(wall)) for day in short))
+        key = digest(recipient) if self.recipients else ""
+        full = [end for one in self.recipients if (end := one.seen_full(key, wall)) is not None]
+        if full:
+            return Remark(Reason.RECIPIENT_LIMIT, max(moment.at_wall(end) for end in full))
+        if self.pairs is not None and (free := self.pairs.free_at(recipient, cost, now)) > now:
+            return Remark(Reason.PAIR_LIMIT, free)
         return None
 
     def free_again(self, reason: Reason, recipient: str, cost: int, moment: Moment) -> float:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET
 
 from sendpool.domain import ids
+from sendpool.domain.dealing import step_cost
 from sendpool.domain.explanation import Candidate, moment
 from sendpool.domain.message import LETTER_CHANNEL, at_step
 from sendpool.domain.preference import Preference
@@ -75,7 +76,8 @@ def candidates_now(story: Story, roster: Roster, sight: Sight) -> list[Candidate
     channel = LETTER_CHANNEL[message.plan[message.step]]
     spent = tried_before([one for one in story.attempts if one.step == message.step])
     lane = spot.lane if spot is not None else ANYONE
-    remarks = _now(message.pool_id, channel, at_step(message.address, message.step), roster, sight, spent, lane)
+    cost = step_cost(message.plan[message.step], message.segments)
+    remarks = _now(message.pool_id, channel, at_step(message.address, message.step), roster, sight, spent, lane, cost)
     for sender_id, remark in remarks.items():
         if remark.reason is Reason.READY:
             # Ready is who would take the next message: this one, or those before it.
@@ -119,6 +121,7 @@ def _now(
     sight: Sight,
     spent: Mapping[int, Reason],
     lane: str,
+    cost: int = 1,
 ) -> dict[int, Remark]:
     """What is said of each member for a message in this lane: who may not at all, then who is not meant, then who is
     not ready.
@@ -129,7 +132,7 @@ def _now(
     remarks: dict[int, Remark] = {}
     for sender, _ in roster.members(pool_id, channel):
         if lane == str(sender.id):
-            remarks[sender.id] = in_country(sight.remark(sender), country_of(address))
+            remarks[sender.id] = _held_back(sender, address, cost, sight)
         elif sender.id in spent:
             remarks[sender.id] = Remark(spent[sender.id])
         elif sender.id in excluded:
@@ -139,8 +142,20 @@ def _now(
         elif lane.isdigit():
             remarks[sender.id] = Remark(others)
         else:
-            remarks[sender.id] = in_country(sight.remark(sender), country_of(address))
+            remarks[sender.id] = _held_back(sender, address, cost, sight)
     return _with_tiers(remarks, lanes.tier_of)
+
+
+#: What passes in a moment, so that a limit which lasts is said instead.
+_PASSING = (Reason.READY, Reason.USED_UP, Reason.CONNECTION_USED_UP, Reason.SCOPE_FULL, Reason.WINDOW_FULL)
+
+
+def _held_back(sender: Sender, address: str, cost: int, sight: Sight) -> Remark:
+    """What holds a sender back from a message to an address, or that it is ready."""
+    found = in_country(sight.remark(sender), country_of(address))
+    if found.reason not in _PASSING:
+        return found
+    return sight.refusal(sender, address, cost) or found
 
 
 def _with_tiers(remarks: dict[int, Remark], tier_of: Mapping[int, int]) -> dict[int, Remark]:

@@ -85,6 +85,7 @@ _WORDS = {
     "next": "the next free moment",
     "daily_limit": "the daily limit",
     "scope_full": "the shared limit",
+    "recipient_limit": "the limit of new recipients",
     "quiet_hours": "the end of quiet hours",
     "pair_limit": "the limit for this recipient",
     "grace": "its own sender",

@@ -7,6 +7,7 @@ from math import inf
 from typing import Protocol
 
 from sendpool.domain.reasons import Reason, Remark, Verdict
+from sendpool.domain.scopes import Moment
 from sendpool.domain.sender import Sender
 from sendpool.pipeline.claim import HORIZON, Clock
 from sendpool.pipeline.conditions import condition, momentary
@@ -22,6 +23,9 @@ class Sight(Protocol):
     def remark(self, sender: Sender) -> Remark:
         """What holds a sender back, or that it is ready; until a time in seconds since 1970."""
 
+    def refusal(self, sender: Sender, address: str, cost: int) -> Remark | None:
+        """The lasting limit that keeps a sender from a message of *cost* segments to an address; None: none does."""
+
     def reaches(self, sender_id: int, address: str) -> bool:
         """Whether a sender may reach an address, as far as we were told."""
 
@@ -36,6 +40,11 @@ class NoSight:
         """Nobody takes anything."""
         del sender
         return Remark(Reason.NOT_RUNNING)
+
+    def refusal(self, sender: Sender, address: str, cost: int) -> Remark | None:
+        """Nobody counts."""
+        del sender, address, cost
+        return None
 
     def reaches(self, sender_id: int, address: str) -> bool:
         """Nobody has said otherwise."""
@@ -58,9 +67,21 @@ class LiveSight:
         found = condition(gate, link, self._monotonic, self._sending.runner(sender.connection_id))
         if found.reason is Reason.READY and gate is not None and link is not None:
             found = momentary(gate, link, self._monotonic, HORIZON)
+        return self._by_wall(found)
+
+    def _by_wall(self, found: Remark) -> Remark:
+        """The same with its time in seconds since 1970."""
         if found.until is None:
             return found
         return found._replace(until=self.now / 1e6 + found.until - self._monotonic)
+
+    def refusal(self, sender: Sender, address: str, cost: int) -> Remark | None:
+        """As the send stage counts."""
+        gate = self._sending.gates.get(sender.id)
+        if gate is None or gate.bounds is None:
+            return None
+        found = gate.bounds.seen_refusal(address, cost, Moment(self._monotonic, self.now))
+        return None if found is None else self._by_wall(found)
 
     def place(self, pool_id: int, sender: Sender) -> tuple[float, float]:
         """Where a sender stands in a pool's turn: when it is free, and then what it has served for its weight."""
