@@ -31,7 +31,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "console": _BELOW_API,
     "pipeline": ("store", "connectors.base", "connectors.registry", "domain", "failpoints", "logs", "metrics"),
     "store": ("domain",),
-    "connectors": ("connectors.base", "connectors.web", "domain", "failpoints"),
+    "connectors": ("connectors.base", "connectors.web", "connectors.guard", "connectors.sinks", "domain", "failpoints"),
     "connectors.base": ("domain",),
     "connectors.registry": ("connectors.base",),
     "domain": (),

@@ -14,7 +14,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -23,7 +24,9 @@ import uvloop
 
 from sendpool import logs
 from sendpool.connectors.guard import GuardedClient
-from sendpool.connectors.webhook import Target, Webhooks
+from sendpool.connectors.sinks import NotInstalled, SinkConnector, Target
+from sendpool.connectors.webhook import Webhooks
+from sendpool.domain.delivery import SinkType
 from sendpool.pipeline.claim import Clock
 from sendpool.pipeline.notify.notifier import Notifier
 from sendpool.pipeline.notify.priority import LinuxScheduler, keep_yielding
@@ -70,20 +73,33 @@ class _Lines:
 
 
 class _Handover:
-    """Hands batches to webhooks, and counts."""
+    """Hands batches to sinks, each by its type, and counts."""
 
-    def __init__(self, webhooks: Webhooks, counts: Callable[[], Counter[str]]) -> None:
-        self._webhooks = webhooks
+    def __init__(self, connectors: Mapping[str, SinkConnector], counts: Callable[[], Counter[str]]) -> None:
+        self._connectors = connectors
         self._counts = counts
 
     async def __call__(self, sink: WantedEvents, batch: Sequence[ToldEvent]) -> str | None:
         """None: the sink took the batch."""
-        configuration = sink.configuration
-        target = Target(configuration["destination"], configuration["method"], sink.token, sink.secrets)
-        webhook_id = f"{sink.sid}.{batch[0].position}.{batch[-1].position}"
-        why = await self._webhooks.post(target, (event.body for event in batch), webhook_id)
+        target = Target(sink.sid, sink.configuration, sink.token, sink.secrets)
+        batch_id = f"{sink.sid}.{batch[0].position}.{batch[-1].position}"
+        why = await self._connectors[sink.type].hand_over(target, [event.body for event in batch], batch_id)
         self._counts()["taken" if why is None else "refused"] += len(batch)
         return why
+
+
+def _connectors(allowed: Sequence[str]) -> dict[str, SinkConnector]:
+    """What hands over, by type of sink."""
+    webhooks = Webhooks(GuardedClient(allowed, connect_timeout=_CONNECT), time.time)
+    return {SinkType.WEBHOOK.value: webhooks, SinkType.NATS.value: _nats(allowed)}
+
+
+def _nats(allowed: Sequence[str]) -> SinkConnector:
+    if find_spec("nats") is None:
+        return NotInstalled(SinkType.NATS.value)
+    from sendpool.connectors.jetstream import JetStreams  # what it needs is an extra
+
+    return JetStreams(allowed, connect_timeout=_CONNECT)
 
 
 async def _main() -> None:
@@ -97,8 +113,8 @@ async def _main() -> None:
     lines = _Lines(reader, writer)
     listening = loop.create_task(lines.listen())
     listening.add_done_callback(lambda _: _end_soon())
-    client = GuardedClient(order.allow_private_networks, connect_timeout=_CONNECT)
-    handover = _Handover(Webhooks(client, time.time), lambda: lines.counts)
+    connectors = _connectors(order.allow_private_networks)
+    handover = _Handover(connectors, lambda: lines.counts)
     clock = Clock(time.monotonic, lambda: time.time_ns() // 1000)
     async with open_reader(Path(order.database) if order.file else order.database) as database:
         notifier = Notifier(database.read, lines.save, handover, base64.b64decode(order.key), clock)
@@ -108,7 +124,8 @@ async def _main() -> None:
         yielding.cancel()
         running.cancel()
         await asyncio.wait([running])
-    await client.close()
+    for connector in connectors.values():
+        await connector.close()
 
 
 def _end_soon() -> None:

@@ -112,7 +112,7 @@ def _manage(client: Client, place: SinkServer) -> None:
     with pytest.raises(TwilioRestException) as wrong:
         events.sinks.create(description="x", sink_configuration={"destination": "ftp://x"}, sink_type="kinesis")
     assert wrong.value.status == 400
-    with pytest.raises(TwilioRestException, match='type kafka are not offered by Sendpool; use "webhook"'):
+    with pytest.raises(TwilioRestException, match='type kafka are not offered by Sendpool; use "webhook" or "nats"'):
         events.sinks.create(description="x", sink_configuration={"destination": "http://x"}, sink_type="kafka")
 
 

@@ -1,4 +1,4 @@
-"""Requests to URLs that clients gave us: never to private networks, unless the operator allows them.
+"""Requests and connections to places that clients gave us: never to private networks, unless the operator allows them.
 
 The address is checked where the connection is made, after the name was resolved: a name that resolves to something
 else the second time gains nothing. Redirects are answers like others, so that none leads around the check.
@@ -61,6 +61,14 @@ class _Resolver(AbstractResolver):
     async def close(self) -> None:
         """Nothing is kept."""
         await self._inner.close()
+
+
+async def addresses_of(host: str, port: int, allowed: Iterable[Network]) -> list[str]:
+    """The addresses of a host that may be connected to: connect to them as they are, for the name may lead elsewhere
+    the next time. Raises OSError where there are none.
+    """
+    found = await _Resolver(tuple(allowed)).resolve(host, port)
+    return list(dict.fromkeys(one["host"] for one in found))
 
 
 class PrivateNetwork(OSError):

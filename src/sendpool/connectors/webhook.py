@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 from aiohttp import BasicAuth
 from yarl import URL
 
+from sendpool.connectors.sinks import Target
 from sendpool.connectors.web import NoAnswer, NotSent, WebClient
 from sendpool.domain.delivery import ANSWER_WITHIN
 from sendpool.domain.signing import signed_url, standard_signature, twilio_signature
 
 #: Octets of an answer that are read: what a sink says besides its status is of no interest.
 _TAKEN = range(200, 300)
-
-
-class Target(NamedTuple):
-    """Where events go, and with what they are signed."""
-
-    url: str
-    method: str
-    #: The account's auth token.
-    token: str
-    #: The sink's secrets; all of them sign.
-    secrets: Sequence[str]
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({URL(self.url).host})"
 
 
 class Webhooks:
@@ -38,23 +24,23 @@ class Webhooks:
         self._client = client
         self._now = now
 
-    async def post(self, target: Target, events: Iterable[bytes], webhook_id: str) -> str | None:
-        """Post events as a JSON array, once. None: they were taken. Else why not, in words without the URL."""
+    async def hand_over(self, target: Target, events: Sequence[bytes], batch_id: str) -> str | None:
+        """Post events as a JSON array, once, as `SinkConnector` says."""
         body = b"[" + b",".join(events) + b"]"
-        url = URL(target.url)
+        url = URL(target.configuration["destination"])
         bare = signed_url(str(url.with_user(None)), body)
         headers = {
             "content-type": "application/json",
             "user-agent": "sendpool",
             "x-twilio-signature": twilio_signature(bare, target.token),
-            "webhook-id": webhook_id,
+            "webhook-id": batch_id,
             "webhook-timestamp": str(int(self._now())),
         }
         stamp = int(headers["webhook-timestamp"])
-        headers["webhook-signature"] = standard_signature(target.secrets, webhook_id, stamp, body)
+        headers["webhook-signature"] = standard_signature(target.secrets, batch_id, stamp, body)
         if url.user is not None or url.password is not None:
             headers["authorization"] = BasicAuth(url.user or "", url.password or "", encoding="utf-8").encode()
-        return await self._answer(target.method, bare, headers, body)
+        return await self._answer(target.configuration["method"], bare, headers, body)
 
     async def _answer(self, method: str, url: str, headers: dict[str, str], body: bytes) -> str | None:
         try:
@@ -62,3 +48,7 @@ class Webhooks:
         except (NotSent, NoAnswer) as error:
             return str(error)
         return None if reply.status in _TAKEN else f"it answered {reply.status}"
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.close()

@@ -6,6 +6,8 @@ alone but for one probe at a time, so that it costs nothing and is back within a
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from enum import StrEnum
 
 #: Seconds that a sink has to answer in, and for how long events are offered again.
@@ -28,6 +30,12 @@ class SinkType(StrEnum):
     """What kind of place events are handed to."""
 
     WEBHOOK = "webhook"
+    #: A stream of NATS JetStream.
+    NATS = "nats"
+
+
+#: Fields of a sink's configuration that are never shown again.
+SECRET_FIELDS = ("token", "password")
 
 
 class SinkStatus(StrEnum):
@@ -80,3 +88,18 @@ class Circuit:
             self.failing_since = now
         if self.open:
             self.probe_at = now + pause(self._failures - DOWN_AFTER + 1, chance, last=_LAST_PROBE)
+
+
+def waves(subjects: Iterable[str]) -> list[list[int]]:
+    """Places of events by what they are about, in waves: the n-th about each subject is in the n-th wave.
+
+    Where a wave goes out when all before it were taken, the events about one subject keep their order whatever fails.
+    """
+    found: list[list[int]] = []
+    seen: Counter[str] = Counter()
+    for place, subject in enumerate(subjects):
+        if seen[subject] == len(found):
+            found.append([])
+        found[seen[subject]].append(place)
+        seen[subject] += 1
+    return found

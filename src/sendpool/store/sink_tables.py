@@ -29,9 +29,10 @@ sink = Table(
     required("sid", Text, unique=True),
     required("account_id", Key),
     required("description", Text),
-    #: "webhook".
+    #: "webhook" or "nats".
     required("type", Text),
-    #: Encrypted, for a URL may hold a password: {"destination": ..., "method": ..., "batch_events": ...}.
+    #: Encrypted, for it may hold a password: {"destination": ..., "method": ..., "batch_events": ...} of a webhook,
+    #: {"servers": [...], "subject": ..., "token" or "user" and "password": ...} of nats.
     required("configuration", Text),
     #: "initialized", "validating", "active" or "failed".
     required("status", Text),

@@ -149,6 +149,8 @@ class WantedEvents(msgspec.Struct, frozen=True, kw_only=True):
     sid: str
     account_id: int
     account_sid: str
+    #: A `SinkType`.
+    type: str
     configuration: Mapping[str, Any]
     #: All of them sign.
     secrets: tuple[str, ...]
@@ -194,6 +196,7 @@ def wanted_events(key: bytes, now: int) -> Script[list[WantedEvents]]:
             sink.c.position,
             sink.c.status,
             sink.c.test_id,
+            sink.c.type,
         )
         .join(account, account.c.id == sink.c.account_id)
         .where(_THERE, account.c.closed_at.is_(None))
@@ -217,6 +220,7 @@ def _wanted(row: Sequence[Any], types: frozenset[str], key: bytes, now: int) -> 
         sid=row[1],
         account_id=row[2],
         account_sid=row[3],
+        type=row[12],
         configuration=msgspec.json.decode(decrypt(row[4], key)),
         secrets=tuple(decrypt(secret, key) for secret in secrets),
         token=decrypt(row[8], key),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sendpool.api.reference.documented import GONE, Documented
-from sendpool.api.reference.stream_requests import NEW_SINK, NEW_SUBSCRIPTION
+from sendpool.api.reference.stream_requests import NEW_NATS_SINK, NEW_SINK, NEW_SUBSCRIPTION
 from sendpool.api.streams import shapes
 
 _PAGE = ("PageSize", "Page")
@@ -23,7 +23,7 @@ STREAMS: Mapping[str, Documented] = {
         body="SinkInput",
         form=True,
         status=201,
-        examples={"webhook": NEW_SINK},
+        examples={"webhook": NEW_SINK, "nats": NEW_NATS_SINK},
     ),
     "GET /Sinks": _stream("listSinks", "List sinks", shapes.Sinks, parameters=("sinkStatus", "InUse", *_PAGE)),
     "GET /Sinks/{sink_sid}": _stream("fetchSink", "Fetch a sink", shapes.Sink),

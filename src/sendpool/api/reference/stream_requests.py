@@ -18,9 +18,11 @@ FORMS: Mapping[str, Schema] = {
         Description=_DESCRIPTION,
         SinkConfiguration={
             "type": "string",
-            "description": 'JSON: {"destination": URL, "method": "POST" or "GET", "batch_events": true or false}.',
+            "description": 'JSON: {"destination": URL, "method": "POST" or "GET", "batch_events": true or false} of a'
+            ' webhook; {"servers": [URL], "subject": "sendpool.{type}", "token" or "user" and "password"} of nats.'
+            " `token` and `password` are not shown again.",
         },
-        SinkType={"type": "string", "enum": ["webhook"]},
+        SinkType={"type": "string", "enum": ["webhook", "nats"]},
     ),
     "SinkChange": an_object(("Description",), Description=_DESCRIPTION),
     "SinkTestId": an_object(("TestId",), TestId={**_TEXT, "description": "The `test_id` that the sink got."}),
@@ -42,6 +44,11 @@ NEW_SINK: Mapping[str, Any] = {
     "Description": "events of the shop",
     "SinkConfiguration": '{"destination": "https://shop.example/events", "method": "POST", "batch_events": true}',
     "SinkType": "webhook",
+}
+NEW_NATS_SINK: Mapping[str, Any] = {
+    "Description": "events of the shop, into its stream",
+    "SinkConfiguration": '{"servers": ["tls://nats.example.com:4222"], "subject": "sendpool.{type}", "token": "..."}',
+    "SinkType": "nats",
 }
 NEW_SUBSCRIPTION: Mapping[str, Any] = {
     "Description": "what was delivered",

@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
 from sendpool.api.problems import Findings
+from sendpool.api.streams.nats_configuration import check_nats
 from sendpool.domain.delivery import SinkType
 
 #: Characters of a sink's URL.
 LONGEST_URL = 2_048
 _FIELDS = ("destination", "method", "batch_events")
-_NOT_HERE = ("kinesis", "segment", "email", "kafka", "nats")
+_NOT_HERE = ("kinesis", "segment", "email", "kafka")
 _AT = "SinkConfiguration"
 
 
 def check_type(value: str | None, findings: Findings) -> str:
     """The type of a sink; what is wrong is noted."""
     if value in _NOT_HERE:
-        findings.add(f'sinks of type {value} are not offered by Sendpool; use "webhook"', "SinkType")
-    elif value is not None and value != SinkType.WEBHOOK:
-        findings.add('SinkType must be "webhook"', "SinkType")
+        findings.add(f'sinks of type {value} are not offered by Sendpool; use "webhook" or "nats"', "SinkType")
+    elif value is not None and value not in set(SinkType):
+        findings.add('SinkType must be "webhook" or "nats"', "SinkType")
+    elif value == SinkType.NATS and find_spec("nats") is None:
+        message = (
+            'sinks of type nats need an extra that is not installed here: install "sendpool[nats]" and start again'
+        )
+        findings.add(message, "SinkType")
     return value or ""
 
 
-def check_configuration(value: Any, findings: Findings) -> dict[str, Any]:
-    """Where a webhook's events go: {"destination", "method", "batch_events"}; what is wrong is noted."""
+def check_configuration(kind: str, value: Any, findings: Findings) -> dict[str, Any]:
+    """Where the events of a sink of this type go; what is wrong is noted."""
+    return check_nats(value, _AT, findings) if kind == SinkType.NATS else _check_webhook(value, findings)
+
+
+def _check_webhook(value: Any, findings: Findings) -> dict[str, Any]:
+    """{"destination", "method", "batch_events"}."""
     if not isinstance(value, dict):
         findings.add(f"{_AT} must be a JSON object with a destination", _AT)
         return {}

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from sendpool.domain.delivery import SECRET_FIELDS
 from sendpool.domain.event_types import KINDS, EventKind
 from sendpool.store.sinks import SinkRow
 from sendpool.store.subscriptions import SubscribedType, SubscriptionRow
@@ -167,7 +168,7 @@ def shown_sink(row: SinkRow, base: str) -> Sink:
         sid=row.sid,
         description=row.description,
         sink_type=row.type,
-        sink_configuration=dict(row.configuration),
+        sink_configuration={name: value for name, value in row.configuration.items() if name not in SECRET_FIELDS},
         status=row.status,  # type: ignore[arg-type]
         date_created=_second(row.created_at),
         date_updated=_second(row.updated_at),

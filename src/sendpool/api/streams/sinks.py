@@ -46,7 +46,7 @@ async def post_sink(request: Request) -> Reply:
     form = await read_form(request)
     description = form.text("Description", required=True) or ""
     kind = check_type(form.text("SinkType", required=True), form.findings)
-    configuration = check_configuration(form.json("SinkConfiguration"), form.findings)
+    configuration = check_configuration(kind, form.json("SinkConfiguration"), form.findings)
     form.findings.refuse()
     new = NewSink(f"DG{secrets.token_hex(16)}", description, kind, configuration, _new_secret())
     row = await request.services.write(lambda: _create(request, new))
