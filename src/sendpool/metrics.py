@@ -132,9 +132,36 @@ class Metrics:
                 registry=registry,
             )
         )
-        #: By outcome: taken or refused (each time that they were offered).
+        #: By the sid of a sink and outcome: taken or refused (each time that they were offered).
         self.events = Family(
-            Counter("sendpool_events_offered", "Events that sinks were offered.", ["outcome"], registry=registry)
+            Counter(
+                "sendpool_events_offered", "Events that sinks were offered.", ["sink", "outcome"], registry=registry
+            )
+        )
+        #: By the sid of a sink.
+        self.sink_down = Family(
+            Gauge(
+                "sendpool_sink_down",
+                "Whether the sink takes nothing, so that it is left alone but for probes.",
+                ["sink"],
+                registry=registry,
+            )
+        )
+        self.sink_dead = Family(
+            Gauge(
+                "sendpool_sink_dead_events",
+                "Events at most that were given up for the sink and can be replayed.",
+                ["sink"],
+                registry=registry,
+            )
+        )
+        self.sink_age = Family(
+            Gauge(
+                "sendpool_sink_oldest_age_seconds",
+                "How long ago the oldest event happened that the sink has not taken and that was not given up.",
+                ["sink"],
+                registry=registry,
+            )
         )
         self._unmatched = Counter(
             "sendpool_receipts_unmatched", "Receipts that named no known segment when they came.", registry=registry

@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,10 +38,15 @@ from sendpool.store.sinks import WantedEvents
 
 log = structlog.get_logger()
 
+#: By the sid of a sink: events by "taken" and "refused".
+Counts = defaultdict[str, Counter[str]]
+
 #: Seconds for a connection to a sink.
 _CONNECT = 3.0
 #: Seconds to close what is open once the server has gone.
 _LAST = 5.0
+#: Seconds between reports of what was counted.
+_TELL = 1.0
 
 
 class _Lines:
@@ -52,17 +57,29 @@ class _Lines:
         self._writer = writer
         self._waiting: dict[int, asyncio.Future[None]] = {}
         self._number = 0
-        self.counts: Counter[str] = Counter()
+        self.counts: Counts = defaultdict(Counter)
+        #: Sids of sinks that take nothing now, and those of the last report.
+        self.down: Callable[[], frozenset[str]] = frozenset
+        self._told: frozenset[str] = frozenset()
 
     async def save(self, progress: Progress) -> None:
         """Have progress made durable; returns when it is."""
         self._number += 1
         done = self._waiting[self._number] = asyncio.get_running_loop().create_future()
-        counts, self.counts = self.counts, Counter()
-        report = Report(number=self._number, progress=progress, counts=dict(counts))
+        counts, self.counts = self.counts, defaultdict(Counter)
+        self._told = self.down()
+        shown = {sid: dict(outcomes) for sid, outcomes in counts.items()}
+        report = Report(number=self._number, progress=progress, counts=shown, down=self._told)
         self._writer.write(msgspec.json.encode(report) + b"\n")
         await self._writer.drain()
         await done
+
+    async def keep_telling(self) -> None:
+        """Report what has been counted, also where nothing is to be saved, as while a sink takes nothing."""
+        while True:
+            await asyncio.sleep(_TELL)
+            if self.counts or self.down() != self._told:
+                await self.save(Progress())
 
     async def listen(self) -> None:
         """Take acknowledgements until the server has gone."""
@@ -75,7 +92,9 @@ class _Lines:
 class _Handover:
     """Hands batches to sinks, each by its type, and counts."""
 
-    def __init__(self, connectors: Mapping[str, SinkConnector], counts: Callable[[], Counter[str]]) -> None:
+    def __init__(
+        self, connectors: Mapping[str, SinkConnector], counts: Callable[[], defaultdict[str, Counter[str]]]
+    ) -> None:
         self._connectors = connectors
         self._counts = counts
 
@@ -84,7 +103,7 @@ class _Handover:
         target = Target(sink.sid, sink.configuration, sink.token, sink.secrets)
         batch_id = f"{sink.sid}.{batch[0].position}.{batch[-1].position}"
         why = await self._connectors[sink.type].hand_over(target, [event.body for event in batch], batch_id)
-        self._counts()["taken" if why is None else "refused"] += len(batch)
+        self._counts()[sink.sid]["taken" if why is None else "refused"] += len(batch)
         return why
 
 
@@ -118,10 +137,13 @@ async def _main() -> None:
     clock = Clock(time.monotonic, lambda: time.time_ns() // 1000)
     async with open_reader(Path(order.database) if order.file else order.database) as database:
         notifier = Notifier(database.read, lines.save, handover, base64.b64decode(order.key), clock)
+        lines.down = lambda: notifier.down
         running = loop.create_task(notifier.run())
+        telling = loop.create_task(lines.keep_telling())
         yielding = loop.create_task(keep_yielding(LinuxScheduler(), listening.cancel))
         await asyncio.wait([listening])
         yielding.cancel()
+        telling.cancel()
         running.cancel()
         await asyncio.wait([running])
     for connector in connectors.values():

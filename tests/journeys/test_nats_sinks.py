@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
@@ -91,12 +92,30 @@ async def test_a_broker_that_is_killed_in_the_middle_gets_every_event_once_and_i
     await rig.until(some_came, what="some events are in the stream", every=0.01)
     await asyncio.to_thread(broker.stop)
     await server.wait_stats(operation, delivered=messages)
+
+    async def shown(name: str, outcome: str = "") -> float:
+        text = (await server.ask("GET", "/metrics")).body.decode()
+        found = re.search(rf'^{name}{{[^}}]*{outcome}[^}}]*sink="{sink.sid}"}} (\S+)$', text, re.MULTILINE)
+        return float(found[1]) if found else -1
+
+    async def is_down() -> bool:
+        return await shown("sendpool_sink_down") == 1 and await shown("sendpool_sink_oldest_age_seconds") > 1
+
+    await rig.until(is_down, what="the sink is shown to be down")
+    assert await shown("sendpool_events_offered_total", "refused") > 0
     await asyncio.to_thread(broker.start)
 
     async def all_came() -> bool:
         return await count(broker) >= 1 + 3 * messages
 
     await rig.until(all_came, 60, what="every event is in the stream")
+
+    async def is_up() -> bool:
+        return await shown("sendpool_sink_down") == await shown("sendpool_sink_oldest_age_seconds") == 0
+
+    await rig.until(is_up, what="the sink is shown to be well")
+    assert await shown("sendpool_events_offered_total", "taken") >= 3 * messages
+    assert await shown("sendpool_sink_dead_events") == 0
     kinds = defaultdict(list)
     for subject, event in (await stored(broker))[1:]:
         assert subject == f"sendpool.{event['type']}"

@@ -13,6 +13,7 @@ from sendpool.store.deliveries import (
     positions_between,
     replay,
     save_progress,
+    sink_lags,
     sink_states,
     sinks_with_due_runs,
 )
@@ -84,6 +85,29 @@ async def test_runs_come_due_are_taken_or_given_up_and_grow_together(database: D
     assert await database.read(dead_runs(key, 10)) == []
     await database.write(save_progress(Progress(runs=[msgspec.structs.replace(dead, id=first.id + 1, tries=4)]), 1))
     assert await database.read(due_runs(key, 0, 10)) != []
+
+
+async def test_how_far_a_sink_is_behind_is_the_oldest_that_it_has_not_taken(database: Database) -> None:
+    key = await database.write(prepare())
+
+    async def lag() -> tuple[int, int | None]:
+        (one,) = await database.read(sink_lags())
+        assert one.sid == SINK
+        return one.dead, one.oldest
+
+    await database.write(save_progress(Progress(positions={key: 3}), 1))
+    assert await lag() == (0, None)
+    await database.write(write_events([(8, 2, None, 400), (9, 2, None, 500)]))
+    assert await lag() == (0, 400)
+    await database.write(save_progress(Progress(positions={key: 4}), 1))
+    assert await lag() == (0, 500)
+    waits = msgspec.structs.replace(run(key, 4, 4), since=450)
+    await database.write(save_progress(Progress(positions={key: 5}, runs=[waits, run(key, 1, 3, dead=True)]), 1))
+    assert await lag() == (3, 450)
+    subscription = await database.read(find_subscription(1, SUBSCRIPTION))
+    assert subscription is not None
+    await database.write(delete_subscription(subscription, 2))
+    assert await database.read(sink_lags()) == []
 
 
 async def test_times_name_positions(database: Database) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sendpool.domain import ids
+from sendpool.store.deliveries import SinkLag, sink_lags
 from sendpool.store.horizon import held_horizon
 from sendpool.store.upkeep import Doubts, count_doubts, oldest_due
 
@@ -29,6 +30,8 @@ class Gauges:
         self._pools: set[str] = set()
         #: Connections and named scopes whose pace was shown last.
         self._paces: set[str] = set()
+        #: Sinks that were shown last.
+        self._sinks: set[str] = set()
 
     async def show(self) -> None:
         """Look once. Raises `DatabaseAway`."""
@@ -37,6 +40,7 @@ class Gauges:
         for link in engine.sending.links.values():
             metrics.in_flight(link.name).set(link.in_flight)
         self._show_paces()
+        await self._show_sinks()
         doubts: Doubts = await engine.database.read(count_doubts())
         oldest = doubts.oldest_receipt
         age = 0.0 if oldest is None else (engine.clock.wall() - oldest) / 1e6
@@ -56,6 +60,21 @@ class Gauges:
         for name, pace in paces.items():
             self._engine.metrics.throughput(name).set(pace)
         self._paces = set(paces)
+
+    async def _show_sinks(self) -> None:
+        """How far sinks are behind; one that is gone, or has no subscription left, is not shown any more."""
+        metrics, now = self._engine.metrics, self._engine.clock.wall()
+        lags: list[SinkLag] = await self._engine.database.read(sink_lags())
+        for sid in self._sinks - {lag.sid for lag in lags}:
+            for gauge in (metrics.sink_down, metrics.sink_dead, metrics.sink_age):
+                gauge.forget(sid)
+            for outcome in ("taken", "refused"):
+                metrics.events.forget(sid, outcome)
+        for lag in lags:
+            metrics.sink_down(lag.sid)  # There, though it has never been down.
+            metrics.sink_dead(lag.sid).set(lag.dead)
+            metrics.sink_age(lag.sid).set(0.0 if lag.oldest is None else max(0.0, (now - lag.oldest) / 1e6))
+        self._sinks = {lag.sid for lag in lags}
 
     async def _show_queues(self) -> None:
         engine = self._engine

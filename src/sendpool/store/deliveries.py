@@ -138,6 +138,31 @@ def sink_states() -> Script[list[SinkState]]:
     return [SinkState(row[0], row[1], row[2], max(0, row[3]), row[4], int(row[5]), row[6]) for row in rows]
 
 
+class SinkLag(NamedTuple):
+    """How far a sink that is subscribed is behind."""
+
+    sid: str
+    #: Events at most in runs that were given up.
+    dead: int
+    #: When the oldest event happened that it has not taken, and that was not given up (microseconds since 1970); None:
+    #: there is none.
+    oldest: int | None
+
+
+def sink_lags() -> Script[list[SinkLag]]:
+    """How far each sink with a subscription is behind. Events behind its position count for a moment, also those that
+    it does not want: its position passes them as they are read.
+    """
+    rows = yield Query(
+        "SELECT s.sid, (SELECT coalesce(sum(u.last - u.first + 1), 0) FROM undelivered u WHERE u.sink_id = s.id"
+        " AND u.dead = 1), (SELECT min(u.since) FROM undelivered u WHERE u.sink_id = s.id AND u.dead = 0),"
+        " (SELECT e.created_at FROM event e WHERE e.position > s.position ORDER BY e.position LIMIT 1)"
+        " FROM sink s WHERE s.deleted_at IS NULL AND EXISTS (SELECT 1 FROM subscription p WHERE p.sink_id = s.id"
+        " AND p.deleted_at IS NULL)"
+    )
+    return [SinkLag(row[0], int(row[1]), min((at for at in row[2:] if at is not None), default=None)) for row in rows]
+
+
 def dead_runs(sink_id: int | None, limit: int) -> Script[list[Run]]:
     """Runs that were given up, oldest first."""
     statement = select(*_COLUMNS).where(undelivered.c.dead == 1).order_by(undelivered.c.id).limit(limit)

@@ -97,6 +97,11 @@ class Delivery:
         oldest = [lane.oldest for lane in self._lanes]
         return min((position - 1 for position in oldest if position is not None), default=self.read)
 
+    @property
+    def down(self) -> bool:
+        """Whether the sink takes nothing, so that only probes go out."""
+        return self._circuit.open
+
     def progress(self) -> Progress | None:
         """What has changed since the last call; None: nothing."""
         position, status = self.position, self._status_now()

@@ -78,6 +78,11 @@ class Notifier:
             saving.cancel()
             await self.stop()
 
+    @property
+    def down(self) -> frozenset[str]:
+        """Sids of sinks that take nothing now."""
+        return frozenset(delivery.sink.sid for delivery in self._deliveries.values() if delivery.down)
+
     async def stop(self) -> None:
         """End every delivery, and save how far they have come."""
         for sink_id in list(self._deliveries):

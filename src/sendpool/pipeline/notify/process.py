@@ -44,8 +44,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     number: int
     progress: Progress
-    #: Events by "taken" and "refused".
-    counts: dict[str, int] = {}
+    #: By the sid of a sink: events by "taken" and "refused".
+    counts: dict[str, dict[str, int]] = {}
+    #: Sids of sinks that take nothing now.
+    down: frozenset[str] = frozenset()
 
 
 class NotifierProcess:
@@ -57,6 +59,8 @@ class NotifierProcess:
         self._order = order
         self._task: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
+        #: Sinks that took nothing by the last report.
+        self._down: frozenset[str] = frozenset()
 
     def start(self) -> None:
         """Begin to look for sinks."""
@@ -107,19 +111,30 @@ class NotifierProcess:
             pass
         finally:
             process.stdin.close()
+            self._show_down(frozenset())
             await _end(process)
 
     async def _take(self, report: Report) -> None:
         """Make progress durable, however long the database is away."""
-        for outcome, number in report.counts.items():
-            self._metrics.events(outcome).inc(number)
-        while True:
+        self._count(report)
+        while report.progress != Progress():
             try:
                 await self._engine.settle(_saving(report.progress))
                 return
             except Exception as error:  # noqa: BLE001 - whatever the database says, it is asked again
                 log.debug("notifier waits", why=str(error))
                 await asyncio.sleep(_LOOK)
+
+    def _count(self, report: Report) -> None:
+        for sid, counts in report.counts.items():
+            for outcome, number in counts.items():
+                self._metrics.events(sid, outcome).inc(number)
+        self._show_down(report.down)
+
+    def _show_down(self, down: frozenset[str]) -> None:
+        for sid in down ^ self._down:
+            self._metrics.sink_down(sid).set(sid in down)
+        self._down = down
 
 
 def _saving(progress: Progress) -> Callable[[Changes], Script[Any]]:
