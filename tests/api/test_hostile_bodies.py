@@ -31,7 +31,7 @@ _IDS = {
     "{subscription_sid}": "DF" + "0" * 32,
 }
 #: The last word of paths that take no body.
-_WITHOUT = ("Cancel", "Test", "Secret")
+_WITHOUT = ("Cancel", "Resume", "Test", "Secret")
 PHONE = {"address": "+19143188062", "channel": "PHONE"}
 SEND = {"to": [PHONE], "content": {"text": "Hi"}}
 

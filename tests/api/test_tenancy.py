@@ -86,7 +86,9 @@ def _no_body(_: Owned) -> list[Any]:
 
 
 #: Routes that take none.
-CANCELS = (
+BODILESS = (
+    "POST /Messages/Operations/{operation_id}/Resume",
+    "POST /Emails/Operations/{operation_id}/Resume",
     "POST /Messages/Operations/{operation_id}/Cancel",
     "POST /Messages/{message_id}/Cancel",
     "POST /Emails/Operations/{operation_id}/Cancel",
@@ -108,7 +110,7 @@ BODIES: Mapping[str, Callable[[Owned], list[Any]]] = {
             )
         ]
     ),
-    **dict.fromkeys(CANCELS, _no_body),
+    **dict.fromkeys(BODILESS, _no_body),
     "POST /Sinks": lambda own: [SINK],
     "POST /Sinks/{sink_sid}": lambda own: [Form(Description="taken over")],
     "POST /Sinks/{sink_sid}/Test": _no_body,

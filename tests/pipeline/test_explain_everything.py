@@ -15,7 +15,7 @@ from tests.pipeline.worlds import Line, World, everyone, world
 
 from sendpool.connectors.base import CarrierId, Outcome, ReceiptState, Submission, Throttled, Unavailable, Uncertain
 from sendpool.domain.explanation import Explanation, StepOutcome
-from sendpool.domain.message import Category
+from sendpool.domain.message import CATEGORIES
 from sendpool.domain.request import Accepted
 from sendpool.domain.schedule import Moment
 from sendpool.domain.sender import Channel
@@ -103,7 +103,7 @@ async def _everything_is_explained(path: Path, seed: int) -> None:
     }
     seen: set[str] = set()
     async with world(path, False, **lines) as one:
-        sent = [await one.send(*everyone(PEOPLE, first=100 * i), category=each) for i, each in enumerate(Category)]
+        sent = [await one.send(*everyone(PEOPLE, first=100 * i), category=each) for i, each in enumerate(CATEGORIES)]
         at = Moment(one.engine.clock.wall() + 20_000_000)
         sent.append(await one.send(*everyone(PEOPLE, first=500), send_at=at, validity=60))
         sent.append(await one.send(*everyone(PEOPLE, first=600), send_at=Moment(at.at + 10**10)))
