@@ -192,7 +192,8 @@ class World:
     def read_below(self, one: Process, other: Process) -> None:
         found = sorted(place for place in self.rows if place[0] < one.mark.rank)
         one.look = (found[:3], len(found) > 3)
-        one.looks_well = other.claim is None
+        # A claim under way of its own may yet pass by what this look did not have to look at.
+        one.looks_well = one.claim is None and other.claim is None
 
     def end_look(self, one: Process, _: Process) -> None:
         if one.look is None:

@@ -82,7 +82,7 @@ async def test_no_removal_walks_a_table_in_a_commit(database: Sqlite) -> None:
     await database.write(everything())
     writer.set_trace_callback(None)
     changes = [sql for sql in statements if re.search(r"\b(DELETE|UPDATE)\b", sql)]
-    assert len(changes) == 13
+    assert len(changes) == 14
 
     def plans() -> Script[list[str]]:
         found = []

@@ -76,7 +76,7 @@ def fits(submitted: str, started_at: float) -> bool:
     at, known_to = moment
     # The submit leaves after the start, and the clocks differ; what is left over a whole zone is the real distance.
     distance = at - started_at
-    if not ZONES[0] - CLOCKS <= distance <= ZONES[1] + CLOCKS:
+    if not ZONES[0] - CLOCKS - known_to <= distance <= ZONES[1] + CLOCKS:
         return False
     off = (distance + ZONE_STEP / 2) % ZONE_STEP - ZONE_STEP / 2
     # A date that names the minute alone is up to a minute before the moment that it means.
