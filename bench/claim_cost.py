@@ -109,7 +109,7 @@ class Store:
         self.backlog = backlog
         self.took: dict[str, list[Took]] = {}
         self.heads = Heads()
-        self.heads.on = database is not None and database.shared
+        self.heads.on = database.shared
         self._contexts: dict[int, Any] = {}
         self._references = References()
 

@@ -247,7 +247,9 @@ def run(
             command, cwd=target.folder, timeout=seconds, check=False, text=True, capture_output=not shown
         )
     except subprocess.TimeoutExpired as error:
-        raise RigFailed(f"schemathesis did not end within {seconds:.0f} s") from error
+        said = error.stdout or b""
+        last = (said.decode(errors="replace") if isinstance(said, bytes) else said)[-2_000:]
+        raise RigFailed(f"schemathesis did not end within {seconds:.0f} s; it said last: {last}") from error
     output = "" if shown else done.stdout + done.stderr
     if not report.exists():
         raise RigFailed(f"schemathesis left no report: {output[-2000:]}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -78,7 +79,7 @@ def test_a_line_says_what_it_should_be_what_was_seen_and_whether_it_is_so(monkey
 
 
 def test_medians_leave_out_the_first_rounds() -> None:
-    store = claim_cost.Store(None, 1)  # type: ignore[arg-type]
+    store = claim_cost.Store(SimpleNamespace(shared=False), 1)
     store.took["claim"] = [Took(100.0, 100.0)] * claim_cost.WARM + [Took(1.0, 2.0)] * 7
 
     (warm,) = claim_cost.warmed([store])

@@ -84,7 +84,7 @@ async def test_a_client_that_stands_still_within_a_statement_is_ended_by_another
     async with asyncio.timeout(5):
         while not await _free(other):
             await asyncio.sleep(0.01)
-    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)):
         await stuck.execute("COMMIT")
 
 
