@@ -17,6 +17,8 @@ from twilio.rest import Client
 from sendpool.domain.event_types import KINDS, PREFIX
 from sendpool.testing.sinks import SinkServer
 
+#: Seconds for events to come: they take only what a busy machine leaves of its processors, for two minutes at most.
+PATIENCE = 240.0
 ANYWHERE = 'allow_private_networks = ["127.0.0.0/8"]'
 
 
@@ -43,7 +45,7 @@ async def test_what_happens_to_a_message_reaches_a_webhook_signed(rig: Rig) -> N
         secret = (await asyncio.to_thread(client.request, "POST", f"{server.base}/v1/Sinks/{sid}/Secret")).text
         operation = await server.send(await server.pool(), rig.phones(20))
         await server.wait_stats(operation, delivered=20)
-        await rig.until(lambda: len(sink.seen) == 40, what="forty events are taken")
+        await rig.until(lambda: len(sink.seen) == 40, within=PATIENCE, what="forty events are taken")
 
     kinds = [event["type"] for event in sink.events()]
     assert sorted(set(kinds)) == [f"{PREFIX}message.delivered", f"{PREFIX}message.queued"]
@@ -134,7 +136,7 @@ async def test_kill_9_in_the_middle_of_deliveries_loses_no_event(rig: Rig) -> No
         operation = await server.send(await server.pool(), rig.phones(3_000))
         for _ in range(3):
             taken = len(place.seen)
-            await rig.until(lambda: len(place.seen) > taken, what="some more events are taken")  # noqa: B023
+            await rig.until(lambda: len(place.seen) > taken, within=PATIENCE, what="some more events are taken")  # noqa: B023
             await server.kill()
             await server.start()
 
@@ -143,7 +145,7 @@ async def test_kill_9_in_the_middle_of_deliveries_loses_no_event(rig: Rig) -> No
             stats = await server.stats(operation)
             return not stats["queued"] and len(place.seen) == 3_000 + stats["delivered"]
 
-        await rig.until(all_taken, 240, "every event is taken")
+        await rig.until(all_taken, within=PATIENCE, what="every event is taken")
 
     told = {(event["data"]["message_id"], event["type"]) for event in place.events()}
     assert len(told) == len(place.seen) > 5_000
