@@ -154,10 +154,10 @@ def sink_lags() -> Script[list[SinkLag]]:
     it does not want: its position passes them as they are read.
     """
     rows = yield Query(
-        "SELECT s.sid, (SELECT coalesce(sum(u.last - u.first + 1), 0) FROM undelivered u WHERE u.sink_id = s.id"
-        " AND u.dead = 1), (SELECT min(u.since) FROM undelivered u WHERE u.sink_id = s.id AND u.dead = 0),"
-        " (SELECT e.created_at FROM event e WHERE e.position > s.position ORDER BY e.position LIMIT 1)"
-        " FROM sink s WHERE s.deleted_at IS NULL AND EXISTS (SELECT 1 FROM subscription p WHERE p.sink_id = s.id"
+        "SELECT k.sid, (SELECT coalesce(sum(u.last - u.first + 1), 0) FROM undelivered u WHERE u.sink_id = k.id"
+        " AND u.dead = 1), (SELECT min(u.since) FROM undelivered u WHERE u.sink_id = k.id AND u.dead = 0),"
+        " (SELECT e.created_at FROM event e WHERE e.position > k.position ORDER BY e.position LIMIT 1)"
+        " FROM sink k WHERE k.deleted_at IS NULL AND EXISTS (SELECT 1 FROM subscription p WHERE p.sink_id = k.id"
         " AND p.deleted_at IS NULL)"
     )
     return [SinkLag(row[0], int(row[1]), min((at for at in row[2:] if at is not None), default=None)) for row in rows]
