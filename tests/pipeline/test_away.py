@@ -86,6 +86,9 @@ async def test_attempts_of_a_commit_of_which_nobody_knows_what_became_are_of_unk
 ) -> None:
     carrier = Carrier()
     async with world(fresh, a=Line(carrier, {NUMBER: None})) as w:
+        # Nobody else is to have the failure that is meant for the engine.
+        for loop in (w.replier, w.sweeper, w.health, w.capability):
+            await loop.stop()
         write = w.store.write
         carrier.link(up=False)
         await w.send(*everyone(3))
