@@ -535,7 +535,9 @@ class Sweeper:
         counts = await engine.database.read(count_waiting(quiet, first=first)) if quiet else {}
         held = await engine.database.read(count_waiting(left, most=1, first=first)) if left else {}
         for queue_id in quiet:
-            engine.book.add(queue_id, counts.get(queue_id, 0))
+            # What has come in since they were asked about is known, and may be among what was counted.
+            if not engine.book.waiting(queue_id):
+                engine.book.add(queue_id, counts.get(queue_id, 0))
         for queue_id in left:
             if queue_id not in held:
                 engine.book.empty(queue_id)
