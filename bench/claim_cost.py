@@ -35,11 +35,12 @@ from bench.rig import BUILD
 from sendpool.domain.dealing import LinkOffer, Offer, References
 from sendpool.domain.sender import Channel
 from sendpool.domain.throughput import Bucket
-from sendpool.pipeline.claim import Claim, Clock, Guards, Queue, claim_due
+from sendpool.pipeline.claim import Claim, Clock, Queue, claim_due
 from sendpool.pipeline.consent import Consent
 from sendpool.pipeline.heads import Heads
 from sendpool.pipeline.quarantine import Quarantine
 from sendpool.pipeline.roster import Roster
+from sendpool.pipeline.sieve import Guards
 from sendpool.store import chunks, queue, upkeep
 from sendpool.store.chunks import Expansion, Run
 from sendpool.store.database import Database, Script

@@ -71,6 +71,11 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
     senders: tuple[SenderSettings, ...] = ()
     options: Mapping[str, Any] = {}
 
+    @property
+    def named_scopes(self) -> set[str]:
+        """The named scopes that it or any of its senders is in."""
+        return {*self.scopes, *(name for sender in self.senders for name in sender.scopes)}
+
 
 class AttemptKey(NamedTuple):
     """Attempt `n` (from 1) of a message; `message_id` is the store's integer."""

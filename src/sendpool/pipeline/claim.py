@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from operator import attrgetter
 from typing import NamedTuple
@@ -12,20 +12,17 @@ from sendpool.domain.bounded import hold as hold_back
 from sendpool.domain.dealing import Dealt, Offer, References, deal
 from sendpool.domain.failures import Repair
 from sendpool.domain.low_water import LowWater, Passed
-from sendpool.domain.message import Category, at_step
+from sendpool.domain.message import at_step
 from sendpool.domain.quarantine import Place
 from sendpool.domain.quiet import QuietHours
 from sendpool.domain.scopes import Moment
 from sendpool.domain.sender import Channel
-from sendpool.domain.states import OPEN_ATTEMPTS, SETTLED_MESSAGES, AttemptState
-from sendpool.pipeline.consent import Addressee, Consent
+from sendpool.domain.states import AttemptState
 from sendpool.pipeline.countries import country_of
 from sendpool.pipeline.limiting import Limiter
-from sendpool.pipeline.quarantine import Quarantine
 from sendpool.pipeline.repair import repair_of
-from sendpool.pipeline.settle import SUPERSEDED
-from sendpool.pipeline.zones import zones_of
-from sendpool.store.attempts import PastAttempt, load_past
+from sendpool.pipeline.sieve import Guards, Sieved, sieve
+from sendpool.store.attempts import PastAttempt
 from sendpool.store.database import Script
 from sendpool.store.limits import hold
 from sendpool.store.messages import Context, load_contexts, load_names, load_variables
@@ -41,10 +38,6 @@ LOOK = 100
 LOOK_PAST = 500
 #: Rows that a claim looks at behind those that there is room for where one sender has many lanes beside it.
 LOOK_IN_LANE = 10
-
-_SETTLED = frozenset(int(state) for state in SETTLED_MESSAGES)
-#: Attempts after which no other may begin while they stand so (promise I3); an ambiguous one is superseded by policy.
-_HOLDING = frozenset(int(state) for state in (OPEN_ATTEMPTS - {AttemptState.AMBIGUOUS}) | {AttemptState.DELIVERED})
 
 
 class Queue(NamedTuple):
@@ -144,17 +137,8 @@ class _Looked(NamedTuple):
     """What a look at one queue brought."""
 
     started: list[Started]
-    #: Rows that need no attempt any more.
-    expired: list[DueRow]
-    #: Rows of recipients who have opted out.
-    stopped: list[DueRow]
-    #: Rows whose addresses are in quarantine.
-    barred: list[DueRow]
-    #: Rows whose recipients are not on the channel.
-    unreached: list[DueRow]
-    #: Where others go that something is known against, by message.
-    suspected: Mapping[int, Place]
-    #: Rows that wait for the end of a quiet hour or for a limit.
+    sieved: Sieved
+    #: Rows that wait for the end of a quiet hour, for a limit, or for somebody who lets them go on.
     postponed: list[DueRow]
     #: How many rows have left the queue.
     gone: int
@@ -166,17 +150,6 @@ class Clock(NamedTuple):
 
     monotonic: Callable[[], float]
     wall: Callable[[], int]
-
-
-class Guards(NamedTuple):
-    """Who says that somebody is not to be sent to."""
-
-    consent: Consent
-    quarantine: Quarantine
-    #: Operations that are paused.
-    paused: Collection[int] = ()
-    #: For a pool and channel: tells of an address whether it is known that no sender reaches it. None: of nobody.
-    off_channel: Callable[[int, Channel], Callable[[str], bool] | None] = lambda _pool_id, _channel: None
 
 
 def claim_due(
@@ -204,12 +177,12 @@ def claim_due(
         table = _Table(claim, offers, room, all_in=claim.all_in and not lane)
         outcome = yield from _start(table, queue_id, rows, contexts, references, clock, guards)
         started += outcome.started
-        expired += outcome.expired
+        expired += outcome.sieved.expired
         postponed += outcome.postponed
-        stopped += outcome.stopped
-        barred += outcome.barred
-        unreached += outcome.unreached
-        suspected |= outcome.suspected
+        stopped += outcome.sieved.stopped
+        barred += outcome.sieved.barred
+        unreached += outcome.sieved.unreached
+        suspected |= outcome.sieved.suspected
         taken.append((queue_id, outcome.gone, outcome.gone == len(rows) < look))
         passed.append((queue_id, outcome.passed))
     if claim.limiter is not None:
@@ -348,16 +321,10 @@ def _start(
     if missing:
         for context in (yield from load_contexts(missing)):
             contexts[context.operation_id] = context
-    now, claim = clock.wall(), table.claim
-    past = yield from _past(rows)
-    ended, expired, live = _sort(rows, past, contexts, now)
-    live, paused = _going_on(live, guards.paused) if guards.paused else (live, [])
-    stopped: list[DueRow] = []
-    if live and guards.consent.any_of(contexts[live[0].operation_id].account_id):
-        live, stopped = yield from _willing(live, contexts, guards.consent)
-    there = yield from guards.quarantine.sort(live, contexts)
-    live, unreached = _on_channel(there.free, claim, guards)
-    live, quiet = _loud(claim.quiet, live, contexts, now) if claim.quiet is not None else (live, [])
+    claim = table.claim
+    line = (claim.pool_id, claim.channel)
+    sieved = yield from sieve(rows, contexts, line, claim.quiet, guards, clock.wall())
+    live, past = sieved.live, sieved.past
     dealt, held = table.deal(live, clock)
     started = [
         Started(
@@ -374,34 +341,26 @@ def _start(
         )
         for one in dealt
     ]
-    gone = len(dealt) + len(held) + len(ended) + len(expired) + len(quiet)
-    gone += len(stopped) + len(there.barred) + len(unreached) + len(paused)
-    leaving: Sequence[DueRow] = rows
-    if gone == len(rows) and rows:
-        yield from remove_head(queue_id, rows)
-    elif gone:
-        waiting = [*(row for _, row in quiet), *(live[one.place] for one in held)]
-        leaving = [
-            *ended,
-            *expired,
-            *stopped,
-            *there.barred,
-            *unreached,
-            *paused,
-            *(one.row for one in started),
-            *waiting,
-        ]
-        yield from remove([(queue_id, row.rank, row.message_id) for row in leaving])
-    else:
-        leaving = ()
+    limited = [live[one.place] for one in held]
+    leaving: Sequence[DueRow] = [*sieved.out, *(one.row for one in started), *limited]
+    if len(leaving) == len(rows):
+        leaving = rows
+    yield from _take_out(queue_id, rows, leaving)
     # Without a rank: it would be before all others when the window opens, however urgent they are.
-    yield from postpone([(opens, row.message_id, queue_id, None, row.cost) for opens, row in quiet])
+    yield from postpone([(opens, row.message_id, queue_id, None, row.cost) for opens, row in sieved.quiet])
     yield from _hold(live, held, clock)
+    paused = sieved.paused
     yield from hold_rows([(contexts[row.operation_id].deadline, row.message_id, queue_id, row.cost) for row in paused])
-    later = [*paused, *(row for _, row in quiet), *(live[one.place] for one in held)]
-    return _Looked(
-        started, expired, stopped, there.barred, unreached, there.suspected, later, gone, _passed(rows, leaving)
-    )
+    later = [*paused, *(row for _, row in sieved.quiet), *limited]
+    return _Looked(started, sieved, later, len(leaving), _passed(rows, leaving))
+
+
+def _take_out(queue_id: int, rows: Sequence[DueRow], leaving: Sequence[DueRow]) -> Script[None]:
+    """Remove those that leave of the first *rows* of a queue."""
+    if leaving is rows and rows:
+        yield from remove_head(queue_id, rows)
+    elif leaving:
+        yield from remove([(queue_id, row.rank, row.message_id) for row in leaving])
 
 
 def _passed(rows: Sequence[DueRow], leaving: Sequence[DueRow]) -> Passed | None:
@@ -429,55 +388,6 @@ def _due_below(live: Sequence[DueRow], left: Sequence[int], spare: float, old: i
     return places
 
 
-def _on_channel(rows: list[DueRow], claim: Claim, guards: Guards) -> tuple[list[DueRow], list[DueRow]]:
-    """The rows whose recipients may be on the channel, and those of whom it is known that they are not."""
-    is_off = guards.off_channel(claim.pool_id, claim.channel)
-    if is_off is None:
-        return rows, []
-    away = {row.message_id for row in rows if is_off(at_step(row.address, row.step))}
-    if not away:
-        return rows, []
-    return [row for row in rows if row.message_id not in away], [row for row in rows if row.message_id in away]
-
-
-def _going_on(rows: list[DueRow], paused: Collection[int]) -> tuple[list[DueRow], list[DueRow]]:
-    """The rows that may go out, and those of operations that are paused."""
-    return [row for row in rows if row.operation_id not in paused], [row for row in rows if row.operation_id in paused]
-
-
-def _loud(
-    quiet: QuietHours, live: list[DueRow], contexts: Mapping[int, Context], now: int
-) -> tuple[list[DueRow], list[tuple[int, DueRow]]]:
-    """The rows that may go out now; and those that may not, each with when they may."""
-    loud: list[DueRow] = []
-    later: list[tuple[int, DueRow]] = []
-    for row in live:
-        category = contexts[row.operation_id].category
-        # Who has just written is awake.
-        exempt = category in quiet.exempt or category == Category.REPLY
-        opens = now if exempt else quiet.opens_at(zones_of(at_step(row.address, row.step)), now)
-        if opens > now:
-            later.append((opens, row))
-        else:
-            loud.append(row)
-    return loud, later
-
-
-def _willing(
-    rows: list[DueRow], contexts: Mapping[int, Context], consent: Consent
-) -> Script[tuple[list[DueRow], list[DueRow]]]:
-    """Rows whose recipients may be sent to, and those who have opted out since they were accepted."""
-    asked = []
-    for row in rows:
-        context = contexts[row.operation_id]
-        whose = (row.message_id, context.account_id, context.pool_id, context.category)
-        asked.append(Addressee(*whose, at_step(row.address, row.step), row.plan[row.step]))
-    found = yield from consent.stopped(asked)
-    if not found:
-        return rows, []
-    return [row for row in rows if row.message_id not in found], [row for row in rows if row.message_id in found]
-
-
 def _country(row: DueRow) -> str:
     return country_of(at_step(row.address, row.step))
 
@@ -496,35 +406,7 @@ def _hold(rows: Sequence[DueRow], held: Sequence[Held], clock: Clock) -> Script[
     )
 
 
-def _holds(attempt: PastAttempt) -> bool:
-    """Whether no other attempt may begin while this one stands as it does."""
-    return attempt.state in _HOLDING and not attempt.marks & SUPERSEDED
-
-
 def _repeated(past: Sequence[PastAttempt], sender_id: int) -> int | None:
     """The first attempt by a sender of which nobody knows what became: a carrier that drops repeats has to know one."""
     unknown = (one.n for one in past if one.sender_id == sender_id and one.state == AttemptState.AMBIGUOUS)
     return next(unknown, None)
-
-
-def _past(rows: list[DueRow]) -> Script[dict[int, list[PastAttempt]]]:
-    """The attempts made so far of the rows that are retried."""
-    retried = [row.message_id for row in rows if row.attempts]
-    return (yield from load_past(retried)) if retried else {}
-
-
-def _sort(
-    rows: list[DueRow], past: Mapping[int, Sequence[PastAttempt]], contexts: Mapping[int, Context], now: int
-) -> tuple[list[DueRow], list[DueRow], list[DueRow]]:
-    """Rows whose message has ended or has an attempt that still holds it; whose time is over; and the others."""
-    ended: list[DueRow] = []
-    expired: list[DueRow] = []
-    live: list[DueRow] = []
-    for row in rows:
-        if row.state in _SETTLED or any(_holds(one) for one in past.get(row.message_id, ())):
-            ended.append(row)
-        elif now >= contexts[row.operation_id].deadline:
-            expired.append(row)
-        else:
-            live.append(row)
-    return ended, expired, live

@@ -26,12 +26,7 @@ def _digests(settings: ConnectionSettings, key: bytes) -> str:
     dialled = (settings.name, settings.type, settings.window, dict(settings.options))
     throughput = [settings.mps, settings.burst, *((one.mps, one.burst) for one in senders)]
     who = [(one.channel, one.address, one.display_name, dict(one.options)) for one in senders]
-    return " ".join([_digest(part, key) for part in (dialled, throughput, who, *sorted(named_scopes(settings)))])
-
-
-def named_scopes(settings: ConnectionSettings) -> set[str]:
-    """The named scopes that a connection or any of its senders is in."""
-    return {*settings.scopes, *(name for sender in settings.senders for name in sender.scopes)}
+    return " ".join([_digest(part, key) for part in (dialled, throughput, who, *sorted(settings.named_scopes))])
 
 
 def _digest(value: object, key: bytes) -> str:

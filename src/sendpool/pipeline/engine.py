@@ -34,7 +34,7 @@ from sendpool.pipeline.backlog import Backlog
 from sendpool.pipeline.batch import Batch, Brought, Waiting
 from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.capability import NOT_REACHABLE
-from sendpool.pipeline.claim import HORIZON, Claim, Claimed, Clock, Guards, claim_due
+from sendpool.pipeline.claim import HORIZON, Claim, Claimed, Clock, claim_due
 from sendpool.pipeline.codes import CodeBook
 from sendpool.pipeline.consent import RULE as SUPPRESSED
 from sendpool.pipeline.consent import Consent
@@ -64,6 +64,7 @@ from sendpool.pipeline.settle import (
     settle_results,
     settle_usual,
 )
+from sendpool.pipeline.sieve import Guards
 from sendpool.pipeline.wait import decide_waits
 from sendpool.store.chunks import Expanded, expand_chunk
 from sendpool.store.codes import count_codes

@@ -31,6 +31,7 @@ from sendpool.store.inbound import (
     Talk,
     load_sessions,
     lock_parts,
+    name_receivers,
     owe_replies,
     write_parts,
     write_sessions,
@@ -104,7 +105,7 @@ def store_arrivals(arrivals: Sequence[Arrival], now: int, keep: Keep) -> Script[
     operations = []
     for text in texts:
         talk = text.arrival.talk
-        session = sessions[talk] = heard(sessions.get(talk), uuid_utils.uuid7().bytes, now)
+        session = sessions[talk] = heard(sessions.get(talk), ids.encode(ids.SESSION, uuid_utils.uuid7().bytes), now)
         operations.append(_operation(text, session, now))
         said = _keyword(text.arrival)
         if said is not None and (reply := (yield from _heed(text.arrival, said, session, now, keep))) is not None:
@@ -114,9 +115,7 @@ def store_arrivals(arrivals: Sequence[Arrival], now: int, keep: Keep) -> Script[
     yield from write_sessions(sessions.items())
     yield from insert_operations(operations)
     yield from insert_messages([_message(text.arrival, now) for text in texts], MessageState.INBOUND)
-    for arrival, _ in texts:
-        if arrival.sender is not None:
-            yield Query("UPDATE message SET sender_id = ? WHERE id = ?", (arrival.sender.id, arrival.key))
+    yield from name_receivers([(one.key, one.sender.id) for one, _ in texts if one.sender is not None])
     if replies:
         yield from owe_replies(replies)
     return Received(len(texts), len(replies))
@@ -227,8 +226,7 @@ def _operation(text: _Text, session: Session, now: int) -> NewOperation:
 
 def _origin(inbound: Inbound, session: Session, missing: int) -> Mapping[str, str | int]:
     more = {"postback": inbound.postback, "missing": missing}
-    session_id = ids.encode(ids.SESSION, session.uid)
-    told = {"kind": "inbound", "to": inbound.recipient, "session": session_id}
+    told = {"kind": "inbound", "to": inbound.recipient, "session": session.id}
     return {**told, **{name: value for name, value in more.items() if value}}
 
 

@@ -227,8 +227,9 @@ class Supervisor:
         for gate in sending.gates.values():
             if gate.sender.connection_id == key:
                 restore_bucket(sender_key(gate.sender.id), gate.bucket, stood, now)
+        scopes = self._wanted[key][0].named_scopes if key in self._wanted else set()
         for name, bucket in sending.limiter.scopes.items():
-            if name in _scopes_of(self._wanted[key][0] if key in self._wanted else None):
+            if name in scopes:
                 if stood.buckets is None or scope_key(name) in stood.buckets:
                     restore_bucket(scope_key(name), bucket, stood, now)
                 else:
@@ -260,7 +261,7 @@ class Supervisor:
         """Where the buckets of these connections, of their senders and of named scopes that they are in stand."""
         sending, now = self._engine.sending, self._engine.clock.monotonic()
         wanted = set(keys)
-        shared = {name for key in wanted if key in self._wanted for name in _scopes_of(self._wanted[key][0])}
+        shared = {name for key in wanted if key in self._wanted for name in self._wanted[key][0].named_scopes}
         found = {connection_key(key): self._buckets[key].state(now) for key in wanted if key in self._buckets}
         for gate in sending.gates.values():
             if gate.sender.connection_id in wanted:
@@ -336,10 +337,6 @@ class Supervisor:
     def names(self) -> Iterable[str]:
         """Names of the connections that run."""
         return (settings.name for settings in self._settings.values())
-
-
-def _scopes_of(settings: ConnectionSettings | None) -> set[str]:
-    return set() if settings is None else {*settings.scopes, *(n for one in settings.senders for n in one.scopes)}
 
 
 def _dial(settings: ConnectionSettings) -> tuple[object, ...]:

@@ -28,6 +28,7 @@ from sendpool.simulate.script import (
     SlowReceipt,
     Throttle,
     Undelivered,
+    read_fault,
     span,
 )
 
@@ -270,20 +271,7 @@ class RcsFates:
 
 def parse_rcs_fault(text: str) -> RcsFault:
     """Read one fault: "refuse status=403 share=0.1". Raises `ScriptError`."""
-    kind, *pairs = text.split() or [""]
-    if kind not in KINDS:
-        raise ScriptError(f'fault "{text}": "{kind}" is none of {", ".join(KINDS)}')
-    fields: dict[str, Any] = {"kind": kind}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not (equals and value):
-            raise ScriptError(f'fault "{text}": "{pair}" is not of the form key=value')
-        fields[key] = value
-    try:
-        fault: RcsFault = msgspec.convert(fields, RcsFault, strict=False)
-        _check(fault)
-    except (msgspec.ValidationError, ScriptError) as error:
-        raise ScriptError(f'fault "{text}": {error}') from None
+    fault: RcsFault = read_fault(text, KINDS, RcsFault, _check)
     return fault
 
 

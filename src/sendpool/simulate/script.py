@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from fnmatch import fnmatchcase
 from math import inf
 from typing import Annotated, Any, TypeVar, get_args
@@ -217,9 +217,18 @@ def span(text: str | float) -> tuple[float, float]:
 
 def parse_fault(text: str) -> AnyFault:
     """Read one fault as `--fault` gives it: "refuse status=0x45 share=0.1". Raises `ScriptError`."""
+    fault: AnyFault = read_fault(text, KINDS, AnyFault, _check)
+    return fault
+
+
+def read_fault(text: str, kinds: Collection[str], form: Any, check: Callable[[Any], None]) -> Any:
+    """Read one fault, "KIND key=value ...", of one of these *kinds* as a value of *form*, a union of faults.
+
+    *check* raises `ScriptError` where it makes no sense. Raises `ScriptError`, which names the fault.
+    """
     kind, *pairs = text.split() or [""]
-    if kind not in KINDS:
-        raise ScriptError(f'fault "{text}": "{kind}" is none of {", ".join(KINDS)}')
+    if kind not in kinds:
+        raise ScriptError(f'fault "{text}": "{kind}" is none of {", ".join(kinds)}')
     fields: dict[str, Any] = {"kind": kind}
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -227,8 +236,8 @@ def parse_fault(text: str) -> AnyFault:
             raise ScriptError(f'fault "{text}": "{pair}" is not of the form key=value')
         fields[key] = value
     try:
-        fault: AnyFault = msgspec.convert(fields, AnyFault, strict=False)
-        _check(fault)
+        fault = msgspec.convert(fields, form, strict=False)
+        check(fault)
     except (msgspec.ValidationError, ScriptError) as error:
         raise ScriptError(f'fault "{text}": {error}') from None
     return fault

@@ -20,12 +20,12 @@ from sendpool.simulate.script import (
     Refuse,
     RepeatReceipt,
     Script,
-    ScriptError,
     Silence,
     SlowAnswer,
     SlowReceipt,
     Throttle,
     Undelivered,
+    read_fault,
     span,
 )
 
@@ -204,17 +204,5 @@ class WhatsAppFates:
 
 def parse_whatsapp_fault(text: str) -> WhatsAppFault:
     """Read one fault: "refuse status=131056 share=0.1". Raises `ScriptError`."""
-    kind, *pairs = text.split() or [""]
-    if kind not in KINDS:
-        raise ScriptError(f'fault "{text}": "{kind}" is none of {", ".join(KINDS)}')
-    fields: dict[str, Any] = {"kind": kind}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not (equals and value):
-            raise ScriptError(f'fault "{text}": "{pair}" is not of the form key=value')
-        fields[key] = value
-    try:
-        fault: WhatsAppFault = msgspec.convert(fields, WhatsAppFault, strict=False)
-    except msgspec.ValidationError as error:
-        raise ScriptError(f'fault "{text}": {error}') from None
+    fault: WhatsAppFault = read_fault(text, KINDS, WhatsAppFault, lambda _: None)
     return fault

@@ -58,6 +58,8 @@ _LONG = (
 )
 _LONG_NAMES = tuple(name for name, _ in _LONG)
 _SAME = " AND ".join(f"p.{name} = v.{name}" for name in _LONG_NAMES)
+_SESSION = (("session_id", "text"), ("began_at", "bigint"), ("last_at", "bigint"), ("helped_at", "bigint"))
+_SESSION_FIELDS = tuple(name for name, _ in _SESSION)
 _TALK = (("account_id", "bigint"), ("space", "text"), ("address", "text"), ("sender_id", "bigint"))
 _REPLY = tuple((name, "text" if name in ("space", "address", "text") else "bigint") for name in OwedReply._fields)
 
@@ -127,29 +129,26 @@ def _written(parts: object) -> str:
 
 
 def load_sessions(talks: Iterable[Talk]) -> Script[dict[Talk, Session]]:
-    """The last session of each of these talks, where there was one."""
-    found: dict[Talk, Session] = {}
-    for talk in sorted(set(talks)):
-        rows = yield Query(
-            "SELECT uid, began_at, last_at, helped_at FROM session"
-            " WHERE account_id = ? AND space = ? AND address = ? AND sender_id = ? /*shared FOR UPDATE*/",
-            talk,
-        )
-        if rows:
-            found[talk] = Session(*rows[0])
-    return found
+    """The last session of each of these talks, where there was one; locked until the end of the transaction."""
+    rows = yield Bulk(
+        f"FROM v JOIN session s ON {' AND '.join(f's.{name} = v.{name}' for name in Talk._fields)}"
+        " /*shared FOR UPDATE OF s*/",
+        _TALK,
+        sorted(set(talks)),
+        tuple(f"s.{name}" for name in (*Talk._fields, *_SESSION_FIELDS)),
+    )
+    return {Talk(*row[:4]): Session(*row[4:]) for row in rows}
 
 
 def write_sessions(sessions: Iterable[tuple[Talk, Session]]) -> Script[None]:
     """Keep sessions, each in place of the one before it."""
-    for talk, one in sorted(sessions, key=lambda pair: pair[0]):
-        yield Query(
-            "INSERT INTO session (account_id, space, address, sender_id, uid, began_at, last_at, helped_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account_id, space, address, sender_id) DO UPDATE SET"
-            " uid = excluded.uid, began_at = excluded.began_at, last_at = excluded.last_at,"
-            " helped_at = excluded.helped_at",
-            (*talk, *one),
-        )
+    yield Bulk(
+        f"INSERT INTO session ({', '.join((*Talk._fields, *_SESSION_FIELDS))}) SELECT * FROM v WHERE true"
+        " ON CONFLICT (account_id, space, address, sender_id) DO UPDATE SET"
+        f" {', '.join(f'{name} = excluded.{name}' for name in _SESSION_FIELDS)}",
+        (*_TALK, *_SESSION),
+        sorted((*talk, *one) for talk, one in sessions),
+    )
 
 
 def forget_sessions(before: int, limit: int) -> Script[int]:
@@ -162,6 +161,15 @@ def forget_sessions(before: int, limit: int) -> Script[int]:
             "DELETE FROM session WHERE (account_id, space, address, sender_id) IN (SELECT * FROM v)", _TALK, rows
         )
     return len(rows)
+
+
+def name_receivers(sender_of: Sequence[tuple[int, int]]) -> Script[None]:
+    """Note which of our senders received a message: (message, sender)."""
+    yield Bulk(
+        "UPDATE message AS m SET sender_id = v.sender_id FROM v WHERE m.id = v.id",
+        (("id", "bigint"), ("sender_id", "bigint")),
+        sender_of,
+    )
 
 
 # ---------------------------------------------------------------- replies
