@@ -26,6 +26,7 @@ from sendpool.domain.policy import policy_for
 from sendpool.domain.preference import Preference, Seat, number_of, preferred
 from sendpool.domain.routing import End, Failover, Later, next_step
 from sendpool.domain.sender import Channel
+from sendpool.domain.spread import Spread
 from sendpool.domain.states import AttemptState
 from sendpool.domain.throughput import Bucket
 from sendpool.domain.vitals import Counting, Route
@@ -104,7 +105,6 @@ class Sender:
         self.plan = plan
         self.bucket = Bucket(plan.mps)
         self.flights = Flights()
-        self.served = 0.0
         #: (when the carrier answers, when it left, row).
         self.answers: deque[tuple[float, float, Row]] = deque()
         self.left: Counter[int] = Counter()
@@ -127,6 +127,7 @@ class World:
 
     def __init__(self, choosing: Choosing, senders: Sequence[SenderPlan], seed: int = 1) -> None:
         self.choosing = choosing
+        self._spread = Spread()
         self.senders = {i + 1: Sender(i + 1, plan) for i, plan in enumerate(senders)}
         self.taken: list[Taken] = []
         self.refused: Counter[int] = Counter()
@@ -219,8 +220,7 @@ class World:
             for number, offer in offers.items():
                 offer.trickles = trickles.get(number)
             self._give(self._shared, list(offers.values()), now)
-        for number, offer in offers.items():
-            self.senders[number].served = offer.served
+        self._spread.note(offers.values())
 
     def _offer(self, sender: Sender, now: float) -> Offer | None:
         room = sender.room(now, adaptive=self.adaptive)
@@ -228,9 +228,9 @@ class World:
         if slots <= 0:
             return None
         link = LinkOffer(sender.id, room, Bucket(None), idle=sender.flights.in_flight == 0)
-        floor = min(one.served for one in self.senders.values())
-        served = max(sender.served, floor)
-        return Offer(sender.id, room, sender.bucket, link, served, 1.0, idle=link.idle, slots=slots)
+        return Offer(
+            sender.id, room, sender.bucket, link, self._spread.place(sender.id), 1.0, idle=link.idle, slots=slots
+        )
 
     def _give(self, heap: _Heap, offers: Sequence[Offer], now: float) -> None:
         room = sum(min(offer.room, offer.slots) for offer in offers)

@@ -58,7 +58,7 @@ async def test_limits_are_listed_with_what_is_used_and_learned(database: Databas
 
 
 async def test_held_rows_are_released_at_once(database: Database) -> None:
-    await database.write(limits.hold([(NOON + 9, 1, 2, 3, 1, "pair_limit")]))
+    await database.write(limits.hold([(NOON + 9, 1, 2, 3, 1, "pair_limit", NOON - 9)]))
     await database.write(limits.release_held(NOON))
 
     def dues() -> Script[list[tuple[int, str]]]:

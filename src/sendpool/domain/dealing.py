@@ -39,7 +39,7 @@ class Offer:
     `served` is its place in the spread: segments given, over its weight.
     """
 
-    __slots__ = ("bucket", "idle", "link", "room", "sender_id", "served", "slots", "trickles", "weight")
+    __slots__ = ("bucket", "gave_from", "idle", "link", "room", "sender_id", "served", "slots", "trickles", "weight")
 
     def __init__(
         self,
@@ -60,6 +60,8 @@ class Offer:
         self.bucket = bucket
         self.link = link
         self.served = served
+        #: Its place when it was given something last; None: nothing yet.
+        self.gave_from: float | None = None
         self.weight = weight
         self.idle = idle
         #: Countries to which it is to send little for the sake of its health.
@@ -96,6 +98,7 @@ class Offer:
         self.idle = False
         self.link.room -= cost
         self.link.idle = False
+        self.gave_from = self.served
         self.served += cost / self.weight
         return take_nested(self.bucket, self.link.bucket, cost, now)
 

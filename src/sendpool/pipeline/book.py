@@ -144,6 +144,10 @@ class QueueBook:
         """Queues of a pool that are thought to hold rows."""
         return [queue_id for queue_id in list(self._waiting) if self.keys[queue_id].pool_id == pool_id]
 
+    def busy(self) -> list[int]:
+        """Queues that are thought to hold rows."""
+        return list(self._waiting)
+
     def total(self) -> int:
         """How many rows are thought to be due in all."""
         return sum(self._waiting.values())

@@ -12,7 +12,8 @@ from sendpool.domain.bounded import hold as hold_back
 from sendpool.domain.dealing import Dealt, Offer, References, deal
 from sendpool.domain.failures import Repair
 from sendpool.domain.low_water import LowWater, Passed
-from sendpool.domain.message import at_step
+from sendpool.domain.message import Category, at_step
+from sendpool.domain.policy import PoolRules, policy_for
 from sendpool.domain.quarantine import Place
 from sendpool.domain.quiet import QuietHours
 from sendpool.domain.scopes import Moment
@@ -38,6 +39,9 @@ LOOK = 100
 LOOK_PAST = 500
 #: Rows that a claim looks at behind those that there is room for where one sender has many lanes beside it.
 LOOK_IN_LANE = 10
+#: Microseconds after which a row that a limit holds and whose time on the channel is over is looked at again: nobody of
+#: the next channel was there.
+NEXT_CHANNEL_AGAIN = 5_000_000
 
 
 class Queue(NamedTuple):
@@ -76,6 +80,8 @@ class Claim(NamedTuple):
     grace: int = 0
     #: Where named scopes or lasting limits bound an offer: what counts them.
     limiter: Limiter | None = None
+    #: What the pool decides in place of the policies of categories.
+    rules: PoolRules | None = None
     #: Nobody but the offers could take a row of the pool, so that one which limits refuse to them all has to wait.
     all_in: bool = False
 
@@ -348,7 +354,7 @@ def _start(
     yield from _take_out(queue_id, rows, leaving)
     # Without a rank: it would be before all others when the window opens, however urgent they are.
     yield from postpone([(opens, row.message_id, queue_id, None, row.cost) for opens, row in sieved.quiet])
-    yield from _hold(live, held, clock)
+    yield from _hold(live, held, claim, contexts, clock)
     paused = sieved.paused
     yield from hold_rows([(contexts[row.operation_id].deadline, row.message_id, queue_id, row.cost) for row in paused])
     later = [*paused, *(row for _, row in sieved.quiet), *limited]
@@ -392,18 +398,29 @@ def _country(row: DueRow) -> str:
     return country_of(at_step(row.address, row.step))
 
 
-def _hold(rows: Sequence[DueRow], held: Sequence[Held], clock: Clock) -> Script[None]:
-    """Keep what limits refuse until its time comes, at its rank."""
+def _hold(
+    rows: Sequence[DueRow], held: Sequence[Held], claim: Claim, contexts: Mapping[int, Context], clock: Clock
+) -> Script[None]:
+    """Keep what limits refuse until its time comes, or its time on the channel is over, at its rank."""
     now, wall = clock.monotonic(), clock.wall()
-    # Up: a microsecond early, the limit would refuse it again.
-    dues = [wall + 1 + ceil((one.until - now) * 1e6) for one in held]
-    yield from hold(
-        [
-            (due, row.message_id, row.queue_id, row.rank, row.cost, one.reason.value)
-            for one, due in zip(held, dues, strict=True)
-            for row in (rows[one.place],)
-        ]
-    )
+    found = []
+    for one in held:
+        row = rows[one.place]
+        # Up: a microsecond early, the limit would refuse it again.
+        due = wall + 1 + ceil((one.until - now) * 1e6)
+        over = _over_at(row, claim, contexts[row.operation_id])
+        if over is not None:
+            due = min(due, over if over > wall else wall + NEXT_CHANNEL_AGAIN)
+        found.append((due, row.message_id, row.queue_id, row.rank, row.cost, one.reason.value, row.due))
+    yield from hold(found)
+
+
+def _over_at(row: DueRow, claim: Claim, context: Context) -> int | None:
+    """When a row's time on its channel is over, in microseconds since 1970; None where it stays."""
+    if row.step + 1 >= len(row.plan):
+        return None
+    budget = policy_for(Category(context.category), claim.rules).budget(claim.channel)
+    return None if budget is None else row.due + int(budget * 1e6)
 
 
 def _repeated(past: Sequence[PastAttempt], sender_id: int) -> int | None:

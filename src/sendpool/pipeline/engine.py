@@ -118,7 +118,9 @@ class Engine:
         self.acceptor = Acceptor(self.book, clock.wall)
         self.sending = Sending(self.book, self.wake, clock.monotonic, clock.wall)
         self.limiter = self.sending.limiter
-        self.planner = Planner(self.book, self.sending.links, self.sending.gates, self.limiter, self.wake, clock)
+        self.planner = Planner(
+            self.book, self.sending.links, self.sending.gates, self.sending.spreads, self.limiter, self.wake, clock
+        )
         self.sending.closed = self.planner.restraint.close
         self.expander = Expander(self.acceptor)
         self.backlog = Backlog()

@@ -110,8 +110,6 @@ class Gate:
         #: When its limit of the day is reset, where it has reached it (monotonic seconds).
         self.capped_until = -inf
         self.turns: RoundRobin[int] = RoundRobin()
-        #: Segments given so far over its weight, by pool: its place in the pool's spread.
-        self.served: dict[int, float] = {}
 
     def free_at(self, link: Link, now: float) -> float:
         """When it could take a message, its stops and the room in flight apart."""

@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 
 from sendpool.domain.bounded import BoundOffer
 from sendpool.domain.dealing import LinkOffer, Offer
+from sendpool.domain.policy import PoolRules
 from sendpool.domain.preference import spare
 from sendpool.domain.reasons import Reason, Remark
 from sendpool.domain.scopes import Moment
 from sendpool.domain.sender import Channel, Sender
+from sendpool.domain.spread import Spread
 from sendpool.domain.trickle import Trickles
 from sendpool.pipeline.book import QueueBook, is_one_senders
 from sendpool.pipeline.claim import HORIZON, Claim, Clock, Queue, Tier
@@ -47,11 +49,12 @@ class Planner:
         book: QueueBook,
         links: Mapping[int, Link],
         gates: Mapping[int, Gate],
+        spreads: Mapping[tuple[int, Channel], Spread],
         limiter: Limiter,
         wake: Callable[[], None],
         clock: Clock,
     ) -> None:
-        """*links* by connection, *gates* by sender and the *limiter* are those that the send stage keeps."""
+        """*links* by connection, *gates* by sender, *spreads* and the *limiter* are those that the send stage keeps."""
         self.book = book
         self.roster = Roster()
         self.scenes = Scenes()
@@ -59,6 +62,7 @@ class Planner:
         self.restraint.heeds = self._heeds_health
         self.links = links
         self.gates = gates
+        self.spreads = spreads
         self._limiter = limiter
         self._wake = wake
         self._clock = clock
@@ -112,11 +116,22 @@ class Planner:
         ]
         choice = lanes.choice
         if len(lanes.tiers) < 2:
-            return Claim(pool_id, channel, queues, offers, quiet=choice.quiet)
+            return Claim(pool_id, channel, queues, offers, quiet=choice.quiet, rules=self._rules(pool_id))
         tiers = self._tiers(pool_id, channel, lanes, keys, now)
         return Claim(
-            pool_id, channel, queues, offers, quiet=choice.quiet, tiers=tiers, grace=int(choice.grace * 1_000_000)
+            pool_id,
+            channel,
+            queues,
+            offers,
+            quiet=choice.quiet,
+            tiers=tiers,
+            grace=int(choice.grace * 1_000_000),
+            rules=self._rules(pool_id),
         )
+
+    def _rules(self, pool_id: int) -> PoolRules | None:
+        pool = self.roster.pools.get(pool_id)
+        return pool.rules if pool is not None else None
 
     def _tiers(self, pool_id: int, channel: Channel, lanes: Lanes, keys: Sequence[QueueKey], now: float) -> list[Tier]:
         """The tiers of a pool, each with what those above it cannot take of what waits within the pool's grace."""
@@ -235,19 +250,15 @@ class Planner:
     ) -> list[Offer]:
         offers: list[Offer] = []
         members = self.roster.members(pool_id, channel)
-        gates = [gate for sender, _ in members if (gate := self.gates.get(sender.id)) is not None]
-        # A sender that was away does not catch up: it starts level with the others.
-        floor = min((gate.served[pool_id] for gate in gates if pool_id in gate.served), default=0.0)
+        spread = self.spreads[pool_id, channel]
         trickles = self._trickles(pool_id, channel) if self.restraint else {}
-        level = min((g.served.get(pool_id, floor) for g in gates if g.sender.id not in trickles), default=floor)
         for sender, _ in members:
             entry = rooms.get((pool_id, sender.id))
             if entry is not None:
                 gate, room, slots, weight = entry
                 trickle = trickles.get(sender.id)
-                served = max(gate.served.get(pool_id, floor), level if trickle else floor)
                 link = links[sender.connection_id]
-                offer = (sender.id, room, gate.bucket, link, served, weight)
+                offer = (sender.id, room, gate.bucket, link, spread.place(sender.id), weight)
                 idle = gate.flights.in_flight == 0
                 if gate.bounds is None:
                     offers.append(Offer(*offer, idle=idle, slots=slots, trickles=trickle))

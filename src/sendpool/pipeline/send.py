@@ -37,6 +37,7 @@ from sendpool.domain.policy import policy_for
 from sendpool.domain.routing import PAIR_BACKOFF
 from sendpool.domain.scopes import Moment
 from sendpool.domain.sender import Channel
+from sendpool.domain.spread import Spread
 from sendpool.domain.states import AttemptState, MessageState
 from sendpool.domain.throughput import Bucket
 from sendpool.pipeline.book import QueueBook
@@ -106,6 +107,8 @@ class Sending:
         self.roster = Roster()
         self.links: dict[int, Link] = {}
         self.gates: dict[int, Gate] = {}
+        #: Where senders stand, by pool and channel.
+        self.spreads: defaultdict[tuple[int, Channel], Spread] = defaultdict(Spread)
         self.flights: dict[tuple[int, int], Flight] = {}
         self.contexts: dict[int, Context] = {}
         self.references = References()
@@ -205,11 +208,11 @@ class Sending:
         costs: Counter[int] = Counter()
         for started in claimed.started:
             costs[started.sender_id] += started.row.cost
+        self.spreads[claim.pool_id, claim.channel].note(claim.offers)
         for offer in claim.offers:
             cost = costs.get(offer.sender_id, 0)
             if cost:
                 gate = self.gates[offer.sender_id]
-                gate.served[claim.pool_id] = offer.served
                 gate.flights.started(cost)
                 if offer.link.connection_id in self.links:
                     self.links[offer.link.connection_id].in_flight += cost

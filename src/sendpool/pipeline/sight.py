@@ -89,7 +89,9 @@ class LiveSight:
         if gate is None or link is None:
             return inf, inf
         now = self._monotonic
-        return max(gate.bucket.free_at(now), link.bucket.free_at(now), now), gate.served.get(pool_id, 0.0)
+        return max(gate.bucket.free_at(now), link.bucket.free_at(now), now), self._sending.spreads[
+            pool_id, sender.channel
+        ].place(sender.id)
 
     def pace(self, senders: Iterable[Sender]) -> float:
         """Segments a second of those of these senders that are ready, or only used up, together."""

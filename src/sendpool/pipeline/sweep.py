@@ -27,7 +27,7 @@ from sendpool.pipeline.fence import Fence
 from sendpool.pipeline.gauges import Gauges
 from sendpool.pipeline.keep import Keeper
 from sendpool.pipeline.lanes import Lanes
-from sendpool.pipeline.leave import Timed, leave_channels, timed_queues
+from sendpool.pipeline.leave import Laid, Timed, leave_channels, release, timed_queues
 from sendpool.pipeline.replan import Sooner, relane, replan, stuck_lanes
 from sendpool.pipeline.settle import Ask, Changes, Result, settle_receipts, settle_results, told_again
 from sendpool.pipeline.strays import StrayKeeper
@@ -137,17 +137,22 @@ def begin(
         changes.deltas[operation_id]["queued"] += messages
 
 
-def promote(changes: Changes) -> Script[int]:
+def promote(changes: Changes, engine: Engine) -> Script[int]:
     """Rows whose time has come again join their queues, at the rank that they had."""
+    held = []
     rows = yield from due_later(changes.now, AT_ONCE)
     if rows:
         yield from remove_later([(due, message_id) for due, message_id, *_ in rows])
-    for due, message_id, queue_id, rank, cost in rows:
+    for due, message_id, queue_id, rank, cost, since in rows:
         if queue_id == ASK_QUEUE:
             trigger = Trigger.LAPSED if cost == LAPSED else Trigger.TIME_OVER
             changes.asks.append(Ask(message_id, rank, trigger, unanswered=cost == UNANSWERED))
+        elif since is not None:
+            held.append(Laid(queue_id, rank, message_id, cost, since))
         else:
             changes.due.append((queue_id, rank, message_id, cost, due))
+    if held:
+        yield from release(held, engine.bench(changes.now), changes)
     return len(rows)
 
 
@@ -384,11 +389,11 @@ class Sweeper:
             self._adopting = False
             await self._adopt()
         await self._begin()
-        steps: list[Step] = [promote]
+        steps: list[Step] = [partial(promote, engine=engine)]
         stuck = stuck_lanes(engine.book, engine.roster)
         if stuck:
             steps.append(partial(leave_stuck, engine=engine, queue_ids=stuck))
-        timed = timed_queues(engine.book, engine.roster)
+        timed = timed_queues(engine.book.busy(), engine.book, engine.roster)
         if timed:
             steps.append(partial(_leave, engine=engine, queues=timed))
         engine.expander.hurry_orphans()

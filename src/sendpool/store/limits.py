@@ -150,11 +150,14 @@ def replace_declared(declared: Sequence[Declared]) -> Script[None]:
         )
 
 
-def hold(rows: Sequence[tuple[int, int, int, int, int, str]]) -> Script[None]:
-    """Keep rows (due, message, queue, rank, cost, reason) that a limit refuses until they are due."""
+def hold(rows: Sequence[tuple[int, int, int, int, int, str, int]]) -> Script[None]:
+    """Keep rows (due, message, queue, rank, cost, reason, since) that a limit refuses until they are due.
+
+    *since* is when they became due on their channel.
+    """
     if rows:
         yield Bulk(
-            "INSERT INTO later (due, message_id, queue_id, rank, cost, held) SELECT * FROM v",
+            "INSERT INTO later (due, message_id, queue_id, rank, cost, held, since) SELECT * FROM v",
             (
                 ("due", "bigint"),
                 ("message_id", "bigint"),
@@ -162,6 +165,7 @@ def hold(rows: Sequence[tuple[int, int, int, int, int, str]]) -> Script[None]:
                 ("rank", "bigint"),
                 ("cost", "int"),
                 ("held", "text"),
+                ("since", "bigint"),
             ),
             rows,
         )

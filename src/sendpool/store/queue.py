@@ -358,11 +358,14 @@ def start_attempts(attempts: Sequence[NewAttempt]) -> Script[None]:
 
 
 def due_later(now: int, limit: int) -> Script[list[Any]]:
-    """(due, message, queue, rank, cost) of rows whose time has come again, earliest first; they are ours."""
+    """(due, message, queue, rank, cost, since) of rows whose time has come again, earliest first; they are ours.
+
+    *since*: when it became due on its channel where a limit has held it, else None.
+    """
     rows: list[Any] = yield Query(
         f"FROM later WHERE due <= ? AND rank IS NOT NULL ORDER BY due, message_id LIMIT ? {_OURS}",
         (now, limit),
-        ("due", "message_id", "queue_id", "rank", "cost"),
+        ("due", "message_id", "queue_id", "rank", "cost", "since"),
     )
     return rows
 

@@ -385,8 +385,9 @@ later = Table(
     #: The rank it had; None for a row that has never been due.
     Column("rank", BigInteger),
     _required("cost", SmallInteger),
-    #: The reason's code where a limit holds it, whoever might take it.
+    #: The reason's code where a limit holds it, whoever might take it; and since when it has waited on its channel.
     Column("held", Text),
+    Column("since", Time),
     Index(
         "later_held",
         "held",
