@@ -44,7 +44,7 @@ lint: .venv/.dev ## check style, layout and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-peers: .venv/.dev build/smsc ## test against the compiled SMPP message centre of bench/ and npm's smtp-server
+peers: .venv/.dev build/smsc ## test against the compiled SMPP message centre of bench/ and npm's smtp-server and smpp
 	$(BIN)/python -m pytest tests/peers $(ARGS)
 
 fuzz: .venv/.dev ## ask a server everything that the contract's document allows, and what it does not

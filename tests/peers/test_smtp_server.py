@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import json
 import os
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from email import message_from_bytes
@@ -18,6 +14,7 @@ from typing import Any
 import pytest
 from tests.connectors.smtp.certificates import Certificate, make_certificate
 from tests.connectors.smtp.conftest import BOUNCES, MODULE, SECRET, settings, submission
+from tests.peers.npm import Peer, modules_with, running
 
 from sendpool.connectors.base import CarrierId, Rejected
 from sendpool.connectors.smtp.connector import SmtpConnector
@@ -28,57 +25,13 @@ from sendpool.testing.inbox import RecordingInbox
 
 pytestmark = pytest.mark.peer
 
-ROOT = Path(__file__).parents[2]
 VERSION = "3.21"
 
 
 @pytest.fixture(scope="session")
 def modules() -> Path:
-    """Where smtp-server is installed; it is fetched once."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        pytest.skip("needs node and npm; install the packages nodejs and npm")
-    folder = ROOT / "build" / "npm"
-    if not (folder / "node_modules" / "smtp-server").is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        words = ["install", "--no-audit", "--no-fund", "--prefix", str(folder), f"smtp-server@{VERSION}"]
-        done = subprocess.run([npm, *words], capture_output=True, text=True, timeout=120, check=False)
-        if done.returncode:
-            pytest.skip(f"npm cannot install smtp-server: {done.stderr.strip()[-200:]}")
-    return folder / "node_modules"
-
-
-class Peer:
-    """A relay that runs."""
-
-    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
-        self._process = process
-        self.port = port
-
-    async def message(self) -> dict[str, Any]:
-        """The next message that it has taken."""
-        assert self._process.stdout is not None
-        line = await asyncio.wait_for(self._process.stdout.readline(), 10)
-        found: dict[str, Any] = json.loads(line)
-        return found
-
-
-@asynccontextmanager
-async def running(modules: Path, **options: Any) -> AsyncIterator[Peer]:
-    process = await asyncio.create_subprocess_exec(
-        "node",
-        str(Path(__file__).parent / "smtp_server.cjs"),
-        json.dumps({"authOptional": True, **options}),
-        env={**os.environ, "NODE_PATH": str(modules)},
-        stdout=subprocess.PIPE,
-        limit=2**24,
-    )
-    try:
-        assert process.stdout is not None
-        yield Peer(process, int(await asyncio.wait_for(process.stdout.readline(), 20)))
-    finally:
-        process.kill()
-        await process.wait()
+    """Where smtp-server is installed."""
+    return modules_with("smtp-server", VERSION)
 
 
 Start = Callable[..., Awaitable[Peer]]
@@ -90,7 +43,9 @@ async def start(modules: Path) -> AsyncIterator[Start]:
     async with AsyncExitStack() as stack:
 
         async def begin(**options: Any) -> Peer:
-            return await stack.enter_async_context(running(modules, **options))
+            return await stack.enter_async_context(
+                running("smtp_server.cjs", modules, **{"authOptional": True, **options})
+            )
 
         yield begin
 
@@ -120,7 +75,7 @@ async def test_golden_a_pipelined_message_with_its_notification_request(start: S
     token = Tokens(SECRET).token(uid)
     assert inbox.outcomes_of(good.attempt) == [CarrierId(uid)]
     assert inbox.outcomes_of(bad.attempt)[0] == Rejected(FailureClass.RECIPIENT, "5.1.1", "pair", "smtp/5.1.1")
-    got = await peer.message()
+    got = await peer.said()
     assert got["mailFrom"]["address"] == f"bounce+{token}@{BOUNCES}"
     assert got["dsn"] == {"ret": "HDRS", "envid": token}
     assert got["rcptTo"][0]["dsn"] == {"notify": ["SUCCESS", "FAILURE", "DELAY"], "orcpt": "rfc822;ok@a.example"}
@@ -155,7 +110,7 @@ async def test_messages_and_credentials_go_out_encrypted(start: Start, certifica
         await inbox.wait_for(lambda i: len(i.outcome_list) == 6, 20)
 
     assert all(isinstance(outcome, CarrierId) for _, _, outcome in inbox.outcome_list)
-    got = [await peer.message() for _ in batch]
+    got = [await peer.said() for _ in batch]
     assert {(one["secure"], one["user"]) for one in got} == {(True, "user1")}
     assert len({one["id"] for one in got}) <= 3, "several messages share a connection"
 
@@ -189,6 +144,6 @@ async def test_large_messages_arrive_as_they_were(start: Start) -> None:
         await inbox.wait_for(lambda i: len(i.outcome_list) == 4, 20)
 
     for _ in range(4):
-        message = message_from_bytes(base64.b64decode((await peer.message())["data"]), policy=default)
+        message = message_from_bytes(base64.b64decode((await peer.said())["data"]), policy=default)
         (attached,) = message.iter_attachments()
         assert attached.get_content() == data

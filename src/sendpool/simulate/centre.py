@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -310,7 +311,8 @@ class MessageCentre:
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Link(self), self.script.host, self.port)
+        tls = _tls_of(self.script)
+        self._server = await loop.create_server(lambda: Link(self), self.script.host, self.port, ssl=tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _follow(self, outage: Outage) -> None:
@@ -346,6 +348,17 @@ class MessageCentre:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _tls_of(script: Script) -> ssl.SSLContext | None:
+    """What links are encrypted with. Raises `OSError` for a file that cannot be used."""
+    if script.certificate_file is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=script.client_ca_file)
+    context.load_cert_chain(script.certificate_file, script.key_file)
+    if script.client_ca_file is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
 
 
 def _address(address: str) -> Address:

@@ -33,7 +33,8 @@ Several centres, or many faults, go into a file for --scenario:
 
 A centre also takes host, accounts, answer_delay, receipt_delay, ids,
 receipt_ids, receipt_tlvs, always_report, receipt_window, resend_after and
-enquire_link.
+enquire_link; for TLS certificate_file, key_file and, where peers are to show
+a certificate, client_ca_file.
 
 SIGINT or SIGTERM ends it with a line of JSON: the totals of each centre.
 """

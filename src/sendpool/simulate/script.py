@@ -194,9 +194,16 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     resend_after: Annotated[float, Meta(gt=0)] = 30.0
     #: Seconds between the centre's own enquire_link; 0: never. A link that does not answer one is cut.
     enquire_link: Seconds = 0.0
+    #: PEM files of the centre's certificate and key: it then speaks TLS. With a client_ca_file it wants a certificate
+    #: from its peers that these authorities have signed.
+    certificate_file: str | None = None
+    key_file: str | None = None
+    client_ca_file: str | None = None
     faults: tuple[AnyFault, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.certificate_file is None and (self.key_file or self.client_ca_file):
+            raise ScriptError("key_file and client_ca_file need a certificate_file")
         span(self.answer_delay)
         span(self.receipt_delay)
         for fault in self.faults:

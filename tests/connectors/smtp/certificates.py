@@ -1,4 +1,4 @@
-"""A certificate for 127.0.0.1 that only who is told trusts."""
+"""A certificate that only who is told trusts."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ class Certificate(NamedTuple):
     key: Path
 
 
-def make_certificate(folder: Path) -> Certificate:
-    """Make one that holds for a day."""
+def make_certificate(folder: Path, host: str = "127.0.0.1") -> Certificate:
+    """Make one for an address, or for a name, that holds for a day."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
+    known_as = x509.IPAddress(ip_address(host)) if host[0].isdigit() else x509.DNSName(host)
     now = dt.datetime.now(dt.UTC)
     made = (
         x509.CertificateBuilder()
@@ -32,12 +33,12 @@ def make_certificate(folder: Path) -> Certificate:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([known_as]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
     pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-    found = Certificate(folder / "relay.pem", folder / "relay.key")
+    found = Certificate(folder / f"{host}.pem", folder / f"{host}.key")
     found.file.write_bytes(made.public_bytes(pem))
     found.key.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import ssl
 from collections.abc import Callable, Sequence
 from random import random
 
@@ -18,6 +19,7 @@ from sendpool.connectors.smpp.session import Carrier, Session, SessionEnd
 from sendpool.connectors.smpp.settings import DEFAULT_WINDOW, PASSWORD_OCTETS, read_settings, status_overrides
 from sendpool.connectors.smpp.status import code_text
 from sendpool.connectors.smpp.submits import SubmitWriter, UnfitSubmission
+from sendpool.connectors.smpp.tls import refusal_in_words, trusted
 from sendpool.connectors.smpp.window import Waiting
 from sendpool.domain.failures import FailureClass, classify
 
@@ -49,7 +51,7 @@ class SmppConnector:
     @classmethod
     def check(cls, settings: ConnectionSettings) -> None:
         """Raise `ValueError` naming the key if the options are no good; connect to nothing."""
-        read_settings(settings)
+        trusted(read_settings(settings))
 
     async def open(self, inbox: Inbox) -> None:
         """Start connecting and return at once; reconnect until `close`."""
@@ -112,21 +114,36 @@ class SmppConnector:
 
     async def _one_session(self, carrier: Carrier) -> SessionEnd:
         """Connect, and stay until the connection is gone."""
-        options = self._options
         session = Session(carrier)
-        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(options.connect_timeout):
-                await loop.create_connection(lambda: session, options.host, options.port)
+            async with asyncio.timeout(self._options.connect_timeout):
+                await self._connect(session)
         except TimeoutError:
-            return self._not_connected(f"no answer within {options.connect_timeout:g} s")
-        except OSError as error:
+            return self._not_connected(f"no answer within {self._options.connect_timeout:g} s")
+        except (OSError, ValueError) as error:
             return self._not_connected(_in_words(error))
         self._session = session
         try:
             return await session.ended
         finally:
             self._session = None
+
+    async def _connect(self, session: Session) -> None:
+        """Open the connection. With TLS the session hears of it, and binds, only once the certificate is trusted."""
+        options, loop = self._options, asyncio.get_running_loop()
+        # Made anew each time, so that certificates that were renewed are taken up.
+        context = trusted(options)
+        if context is None:
+            await loop.create_connection(lambda: session, options.host, options.port)
+            return
+        await loop.create_connection(
+            lambda: session,
+            options.host,
+            options.port,
+            ssl=context,
+            server_hostname=options.server_name or options.host,
+            ssl_shutdown_timeout=options.unbind_timeout,
+        )
 
     def _not_connected(self, why: str) -> SessionEnd:
         return SessionEnd(f"no connection to {self._options.host}:{self._options.port}: {why}", None, 0.0)
@@ -149,11 +166,16 @@ class SmppConnector:
         self._inbox.link(up=up, window=self._window if up else 0, detail=detail)
 
 
-def _in_words(error: OSError) -> str:
+def _in_words(error: Exception) -> str:
     """Why a connection failed, without the address that asyncio repeats in its own words."""
+    if isinstance(error, ssl.SSLError):
+        return refusal_in_words(error)
+    if isinstance(error, ValueError):  # A file of a certificate that is not there any more.
+        return str(error)
     if isinstance(error, socket.gaierror):
         return str(error.strerror)
-    return os.strerror(error.errno) if error.errno else str(error)
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number else str(error) or "it closed the connection"
 
 
 def _wanted(submission: Submission) -> list[int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum, auto
 from functools import partial
@@ -34,6 +35,7 @@ from sendpool.connectors.smpp.receipts import ReceiptReader, id_reader
 from sendpool.connectors.smpp.refusals import Refusals
 from sendpool.connectors.smpp.settings import SmppSettings, status_overrides
 from sendpool.connectors.smpp.status import Status, describe
+from sendpool.connectors.smpp.tls import refusal_in_words
 from sendpool.connectors.smpp.window import PartKey, Waiting, Window
 from sendpool.failpoints import reach
 
@@ -202,7 +204,7 @@ class Session(asyncio.Protocol):
         state, self._state = self._state, _State.CLOSED
         if self._tick is not None:
             self._tick.cancel()
-        reason = self._reason or (f"the link was lost: {exc}" if exc else "the carrier closed the link")
+        reason = self._reason or self._why_lost(exc, state)
         if state is not _State.CLOSING:
             self._carrier.link(False, reason)
         self._report(self._window.take_pending(), Uncertain(reason), send=False)
@@ -213,6 +215,17 @@ class Session(asyncio.Protocol):
         bound_for = 0.0 if self._bound_at is None else self._loop.time() - self._bound_at
         if not self.ended.done():
             self.ended.set_result(SessionEnd(reason, self._refused, bound_for))
+
+    def _why_lost(self, error: Exception | None, state: _State) -> str:
+        """In words, how a connection ended that nobody closed on this side."""
+        if error is not None:
+            return f"the link was lost: {refusal_in_words(error) if isinstance(error, ssl.SSLError) else error}"
+        if state is _State.OPEN and self._settings.tls and self._settings.certificate_file is None:
+            # Many centres hang up without a word where they miss our certificate.
+            return (
+                "the carrier closed the link before it answered; if it wants a client certificate, set certificate_file"
+            )
+        return "the carrier closed the link"
 
     # Reading
 

@@ -68,6 +68,16 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     system_id: Annotated[str, Meta(min_length=1, max_length=15)]
     port: Annotated[int, Meta(ge=1, le=65535)] = 2775
     password: str = ""
+    #: Encrypt from the first octet. The carrier's certificate is checked, unless `tls_verify` is off.
+    tls: bool = False
+    tls_verify: bool = True
+    #: PEM file of the authorities that the carrier's certificate is checked against; None: those of the system.
+    ca_file: Name | None = None
+    #: The name in the carrier's certificate, where it is not `host`.
+    server_name: Name | None = None
+    #: PEM files of the certificate that we show, and of its key where that is not in the same file.
+    certificate_file: Name | None = None
+    key_file: Name | None = None
     system_type: Annotated[str, Meta(max_length=12)] = ""
     interface_version: Octet = 0x34
     #: The alphabet behind data_coding 0.
@@ -108,6 +118,10 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     refused_wait: Seconds = 300.0
 
 
+#: What has no meaning without `tls`.
+_OF_TLS = ("ca_file", "server_name", "certificate_file", "key_file")
+
+
 class SenderOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a `[[connections.senders]]` table may add: the numbering of this one sender."""
 
@@ -128,6 +142,7 @@ def read_settings(settings: ConnectionSettings) -> SmppSettings:
         options.host.encode("idna")
     except UnicodeError:
         raise ValueError(f"key 'host': \"{options.host}\" is no host name or address") from None
+    _check_tls(options)
     for sender in settings.senders:
         _check_sender(sender)
     _check_failures("receipt_errors", options.receipt_errors)
@@ -149,6 +164,16 @@ def sender_options(options: Mapping[str, object]) -> SenderOptions:
 def status_overrides(options: SmppSettings) -> Mapping[str, FailureClass]:
     """The carrier's own command_status values, spelled as `classify` is asked ("0x0a")."""
     return overrides_from({f"0x{int(code, 16):02x}": name for code, name in options.status_errors.items()})
+
+
+def _check_tls(options: SmppSettings) -> None:
+    idle = [key for key in _OF_TLS if getattr(options, key) is not None]
+    if not options.tls and (idle or not options.tls_verify):
+        raise ValueError(f"key '{(idle or ['tls_verify'])[0]}': it needs tls = true")
+    if options.key_file is not None and options.certificate_file is None:
+        raise ValueError("key 'key_file': it needs certificate_file")
+    if not options.tls_verify and (options.ca_file or options.server_name):
+        raise ValueError("key 'tls_verify': without it ca_file and server_name check nothing; leave them out")
 
 
 def _check_failures(key: str, codes: Mapping[str, str]) -> None:
