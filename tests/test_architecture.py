@@ -38,7 +38,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "config": ("connectors.base", "connectors.registry", "domain"),
     "failpoints": (),
     "logs": (),
-    "metrics": (),
+    "metrics": ("request_metrics",),
+    "request_metrics": (),
     "simulate": _BELOW_RUNTIME,
     "testing": _BELOW_RUNTIME,
 }

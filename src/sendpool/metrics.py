@@ -19,6 +19,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.process_collector import ProcessCollector
 
 from sendpool import __version__
+from sendpool.request_metrics import RequestMetrics
 
 #: The media type of what `Metrics.render` returns.
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -291,23 +292,8 @@ class Metrics:
         self._batch_size = Histogram(
             "sendpool_batch_size", "Changes that one commit carried.", buckets=_BATCH_SIZES, registry=registry
         )
-        self._requests = Family(
-            Counter(
-                "sendpool_http_requests",
-                "HTTP requests by method, route and status.",
-                ["method", "route", "status"],
-                registry=registry,
-            )
-        )
-        self._request_seconds = Family(
-            Histogram(
-                "sendpool_http_request_seconds",
-                "How long HTTP requests took, by route.",
-                ["route"],
-                buckets=_REQUEST_SECONDS,
-                registry=registry,
-            )
-        )
+        self._requests = RequestMetrics(_REQUEST_SECONDS)
+        registry.register(self._requests)
 
     def accepted(self, operations: int, messages: int) -> None:
         """Count accepted operations and the messages in them."""
@@ -378,8 +364,7 @@ class Metrics:
 
         *route* is the route's template ("/v1/Messages/{id}"), never the path: each value makes a series.
         """
-        self._requests(method, route, str(status)).inc()
-        self._request_seconds(route).observe(seconds)
+        self._requests.count(method, route, status, seconds)
 
     def render(self) -> bytes:
         """Everything in the Prometheus text format, to be served as `CONTENT_TYPE`."""

@@ -24,7 +24,7 @@ from sendpool.admin.protocol import socket_of
 from sendpool.admin.server import CommandServer
 from sendpool.api.app import create_app
 from sendpool.api.auth import Accounts
-from sendpool.api.gathering import GatheringProtocol
+from sendpool.api.connections import SendpoolProtocol
 from sendpool.api.rates import RequestRates
 from sendpool.api.services import Services
 from sendpool.config import Config, ConfigError
@@ -324,7 +324,7 @@ class Runtime:
             date_header=True,
             lifespan="off",
             loop="none",
-            http=GatheringProtocol,
+            http=SendpoolProtocol,
             ws="none",
             timeout_graceful_shutdown=DRAIN_SECONDS,
         )

@@ -11,12 +11,20 @@ from typing import Any
 import pytest
 import uvicorn
 
+from sendpool.api.connections import SMALL, SendpoolProtocol
+
 
 @pytest.fixture
 async def port(world: Any) -> AsyncIterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        world.client.app, http="httptools", ws="none", lifespan="off", log_config=None, server_header=False
+        world.client.app,
+        http=SendpoolProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
     )
     server = uvicorn.Server(config)
     server.capture_signals = _leave_signals  # type: ignore[method-assign]
@@ -102,3 +110,96 @@ async def test_a_body_in_chunks_without_end_is_cut_off(world: Any, port: int) ->
     answer = await talk(port, head + chunk * 4)
 
     assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+BODY = json.dumps({"to": [{"address": "+15551230001", "channel": "PHONE"}], "content": {"text": "Hi"}}).encode()
+
+
+def answers(raw: bytes) -> list[tuple[int, Any]]:
+    """(status, JSON) of each answer of a connection."""
+    found = []
+    while raw:
+        head, _, rest = raw.partition(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        found.append((int(head.split(b" ")[1]), json.loads(rest[:length])))
+        raw = rest[length:]
+    return found
+
+
+async def test_quick_and_usual_requests_are_answered_in_the_order_in_which_they_came(world: Any, port: int) -> None:
+    quick = request(world, "POST /v1/Messages", BODY, Connection="keep-alive")
+    usual = request(world, "GET /v1/Messages/Operations?pageSize=1", Connection="keep-alive")
+    bad = request(world, "POST /v1/Messages", b"[", Connection="keep-alive")
+    last = request(world, "GET /v1/Senders?pageSize=1")
+
+    found = answers(await talk(port, quick + usual + bad + quick + usual + last))
+
+    assert [status for status, _ in found] == [202, 200, 400, 202, 200, 200]
+    assert "operationId" in found[0][1]
+    assert len(found[4][1]["operations"]) == 1
+
+
+@pytest.mark.parametrize("piece", [1, 7, 100])
+async def test_a_quick_request_may_come_in_pieces(piece: int, world: Any, port: int) -> None:
+    data = request(world, "POST /preview/Messages", BODY)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for start in range(0, len(data), piece):
+        writer.write(data[start : start + piece])
+        await writer.drain()
+        await asyncio.sleep(0)
+
+    ((status, answer),) = answers(await asyncio.wait_for(reader.read(), 10))
+
+    writer.close()
+    assert (status, answer["operationLocation"].split("/")[3]) == (202, "preview")
+
+
+async def test_quick_and_usual_requests_have_the_same_answer(world: Any, port: int) -> None:
+    quick, usual = [
+        await talk(port, request(world, line, b'{"to": []}')) for line in ("POST /v1/Messages", "POST /v1/Messages?")
+    ]
+
+    assert quick.partition(b"\r\n\r\n")[2] == usual.partition(b"\r\n\r\n")[2]
+    names = [sorted(line.split(b":")[0] for line in raw.split(b"\r\n\r\n")[0].split(b"\r\n")) for raw in (quick, usual)]
+    assert names[0] == names[1]
+
+
+async def test_a_quick_request_without_credentials_is_refused(world: Any, port: int) -> None:
+    answer = await talk(port, request(world, "POST /v1/Messages", BODY, Authorization="Basic bm9ib2R5"))
+
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert b"www-authenticate: Basic" in answer
+
+
+async def test_large_chunked_old_and_hesitant_requests_are_served_as_ever(world: Any, port: int) -> None:
+    large = BODY[:-1] + b" " * SMALL + b"}"
+    chunked = request(world, "POST /v1/Messages", Transfer_Encoding="chunked").replace(b"Content-Length: 0\r\n", b"")
+    old = request(world, "POST /v1/Messages", BODY).replace(b"HTTP/1.1", b"HTTP/1.0")
+    hesitant = request(world, "POST /v1/Messages", BODY, Expect="100-continue")
+    for data in (
+        request(world, "POST /v1/Messages", large),
+        chunked + b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY),
+        old,
+    ):
+        assert (await talk(port, data)).startswith(b"HTTP/1.1 202 ")
+    assert (await talk(port, hesitant)).startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 202 ")
+
+
+async def test_who_hangs_up_in_the_middle_of_a_quick_request_disturbs_nobody(world: Any, port: int) -> None:
+    data = request(world, "POST /v1/Messages", BODY, Connection="keep-alive")
+    for end in (len(data) - 1, len(data)):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(data[:end])
+        await writer.drain()
+        writer.transport.abort()
+
+    assert (await talk(port, request(world, "POST /v1/Messages", BODY))).startswith(b"HTTP/1.1 202 ")
+
+
+async def test_a_request_is_quick(world: Any, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def routed(*_: object) -> None:
+        raise AssertionError("a hot request went through the router")
+
+    monkeypatch.setattr(world.client.app, "_app", routed)
+
+    assert (await talk(port, request(world, "POST /v1/Messages", BODY))).startswith(b"HTTP/1.1 202 ")

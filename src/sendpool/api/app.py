@@ -23,13 +23,16 @@ from sendpool.api import (
 )
 from sendpool.api.addresses import possible_lengths
 from sendpool.api.callbacks import PATH, Callbacks
+from sendpool.api.connections import Hot
 from sendpool.api.exchange import Handler, Resource, nowhere
 from sendpool.api.services import Services
 from sendpool.api.streams import feed, sinks, subscriptions, types
 
 VERSIONS = ("v1", "preview")
 
-#: Paths below the version. The first is the hot one; fixed names stand before ids.
+#: The hot path.
+_HOT = "/Messages"
+#: Paths below the version; fixed names stand before ids.
 _COMMS: Mapping[str, Mapping[str, Handler]] = {
     "/Messages": {"POST": messages.post_messages, "GET": messages.get_messages},
     "/Messages/Operations": {"GET": messages.get_operations},
@@ -116,13 +119,14 @@ class _Below:
         await self._app(scope, receive, send)
 
 
-def create_app(services: Services) -> ASGIApp:
+def create_app(services: Services) -> Hot:
     """The API as an ASGI app. No middleware: what a request needs is in `Resource`."""
     possible_lengths()  # Now, not in the middle of the first request.
-    routes = []
-    for version in VERSIONS if services.public else ():
-        routes += [Route(f"/{version}{path}", Resource(services, version, path, ROUTES[path])) for path in ROUTES]
-    routes.sort(key=lambda route: not route.path.endswith("/Messages"))
+    versions = VERSIONS if services.public else ()
+    resources = {
+        f"/{version}{path}": Resource(services, version, path, ROUTES[path]) for version in versions for path in ROUTES
+    }
+    routes = [Route(path, resource) for path, resource in resources.items()]
     routes += [
         Route("/healthz", monitoring.readable(monitoring.health)),
         Route("/readyz", monitoring.readable(monitoring.readiness(services))),
@@ -134,4 +138,5 @@ def create_app(services: Services) -> ASGIApp:
         routes += [Route(path, monitoring.readable(answer)) for path, answer in reference.pages().items()]
     router = Router(routes, redirect_slashes=False, default=nowhere)
     prefix = urlsplit(services.public_url or "").path.rstrip("/")
-    return _Below(prefix, router) if prefix else router
+    hot = {path.encode(): resources[path] for path in (f"/{version}{_HOT}" for version in versions)}
+    return Hot(_Below(prefix, router) if prefix else router, hot)

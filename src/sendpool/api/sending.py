@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from sendpool.api.addresses import all_possible
-from sendpool.api.bodies import decode_object
+from sendpool.api.bodies import decode_json, decode_object
 from sendpool.api.checks import check_category, check_fields, check_priority, check_tags, entries
 from sendpool.api.contents import check_content
 from sendpool.api.origins import check_origin
@@ -23,7 +23,7 @@ from sendpool.api.recipients import SPACE, Profiles, check_recipient, want_profi
 from sendpool.api.schedules import check_schedule
 from sendpool.api.variables import are_usable
 from sendpool.domain.message import Content
-from sendpool.domain.request import AccountOrigin, Recipient, SendRequest
+from sendpool.domain.request import AccountOrigin, Origin, Recipient, Refused, SendRequest
 
 MAX_RECIPIENTS = 10_000
 #: Seconds: 48 hours, after which no carrier goes on trying.
@@ -41,13 +41,17 @@ class _QuickRecipient(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 class _QuickSend(msgspec.Struct, forbid_unknown_fields=True):
     to: list[_QuickRecipient]
     content: Any = UNSET
-    from_: Any = msgspec.field(default=UNSET, name="from")
+    from_: msgspec.Raw | UnsetType = msgspec.field(default=UNSET, name="from")
     schedule: Any = UNSET
     tags: Any = UNSET
     category: Any = UNSET
     validity: Any = UNSET
     priority: Any = UNSET
 
+
+#: Origins by their JSON, those that were in order: clients write the same ones again and again.
+_ORIGINS: dict[bytes, Origin] = {}
+_MOST_ORIGINS, _LONGEST_ORIGIN = 1_000, 500
 
 _decode = msgspec.json.Decoder(_QuickSend).decode
 
@@ -64,18 +68,22 @@ def read_send(
     TemplateWanted for a template that *templates* does not know.
     """
     findings = Findings()
-    read = _quickly(body)
-    fields, recipients = _thoroughly(body, findings, profiles) if read is None else read
+    read = _quickly(body) or _thoroughly(body, findings, profiles)
+    fields, recipients = read.fields, read.recipients
     if "content" not in fields:
         _missing("content", findings)
     content = check_content(fields["content"], findings, templates) if "content" in fields else Content()
-    origin = check_origin(fields["from"], findings) if "from" in fields else AccountOrigin()
+    origin = _ORIGINS.get(read.origin) or (
+        check_origin(fields["from"], findings) if "from" in fields else AccountOrigin()
+    )
     send_at = check_schedule(fields["schedule"], findings) if "schedule" in fields else None
     tags = check_tags(fields["tags"], findings, liquid=True) if "tags" in fields else {}
     category = check_category(fields["category"], findings) if "category" in fields else None
     validity = check_validity(fields["validity"], findings) if "validity" in fields else None
     priority = check_priority(fields["priority"], findings) if "priority" in fields else "normal"
     findings.refuse()
+    if 0 < len(read.origin) <= _LONGEST_ORIGIN:
+        _know(read.origin, origin)
     return SendRequest(
         account_id=account_id,
         origin=origin,
@@ -89,11 +97,27 @@ def read_send(
     )
 
 
-def _quickly(body: bytes) -> tuple[dict[str, Any], Sequence[Recipient]] | None:
-    """The fields of a body and its recipients, or None where not every recipient is in order."""
+def _know(spelt: bytes, origin: Origin) -> None:
+    if len(_ORIGINS) >= _MOST_ORIGINS:
+        _ORIGINS.clear()
+    _ORIGINS[spelt] = origin
+
+
+class _Read(NamedTuple):
+    """The fields of a body, as yet unchecked, and its recipients; and its origin as JSON, where that may be known."""
+
+    fields: dict[str, Any]
+    recipients: Sequence[Recipient]
+    origin: bytes = b""
+
+
+def _quickly(body: bytes) -> _Read | None:
+    """What a body says, or None where not every recipient is in order."""
     try:
         send = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raw = b"" if send.from_ is UNSET else bytes(send.from_)
+        origin = UNSET if not raw or raw in _ORIGINS else decode_json(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Refused):
         return None
     to = send.to
     if not 1 <= len(to) <= MAX_RECIPIENTS:
@@ -104,7 +128,7 @@ def _quickly(body: bytes) -> tuple[dict[str, Any], Sequence[Recipient]] | None:
     spaces = [SPACE[recipient.channel] for recipient in to]
     fields = {
         "content": send.content,
-        "from": send.from_,
+        "from": origin,
         "schedule": send.schedule,
         "tags": send.tags,
         "category": send.category,
@@ -113,21 +137,19 @@ def _quickly(body: bytes) -> tuple[dict[str, Any], Sequence[Recipient]] | None:
     }
     given = {name: value for name, value in fields.items() if value is not UNSET}
     if all(recipient.variables is UNSET for recipient in to):
-        return given, list(map(Recipient, addresses, spaces))
+        return _Read(given, list(map(Recipient, addresses, spaces)), raw)
     variables = [recipient.variables or None for recipient in to]
     if not all(one is None or are_usable(one) for one in variables):
         return None
-    return given, list(map(Recipient, addresses, spaces, variables))
+    return _Read(given, list(map(Recipient, addresses, spaces, variables)), raw)
 
 
-def _thoroughly(
-    body: bytes, findings: Findings, profiles: Profiles | None
-) -> tuple[dict[str, Any], Sequence[Recipient]]:
+def _thoroughly(body: bytes, findings: Findings, profiles: Profiles | None) -> _Read:
     fields = decode_object(body)
     check_fields(fields, _FIELDS, findings)
     if "to" not in fields:
         _missing("to", findings)
-        return fields, ()
+        return _Read(fields, ())
     if profiles is None:
         want_profiles(fields["to"])
     known = profiles or Profiles()
@@ -135,7 +157,7 @@ def _thoroughly(
         check_recipient(entry, context, findings, known)
         for _, context, entry in entries(fields["to"], "to", "$.to", findings, least=1, most=MAX_RECIPIENTS)
     ]
-    return fields, [recipient for recipient in found if recipient is not None]
+    return _Read(fields, [recipient for recipient in found if recipient is not None])
 
 
 def _missing(field: str, findings: Findings) -> None:

@@ -6,13 +6,15 @@ from collections import Counter
 from collections.abc import Hashable
 from typing import NamedTuple
 
-from sendpool.domain.fairness import flow_of
+from sendpool.domain.fairness import SMALL_OPERATION, flow_of
 from sendpool.domain.outlook import Queued, Shared, seconds, share
 from sendpool.domain.sender import Channel, Sender
 from sendpool.pipeline.engine import Engine
 
 #: Seconds for which what a pool can do is remembered.
 REMEMBERED = 1.0
+#: Seconds for which it is remembered how long a small operation waits.
+REMEMBERED_SMALL = 0.05
 #: Operations that wait in a pool beyond which nobody is told when one of them will be complete.
 MOST_FLOWS = 500
 
@@ -32,9 +34,25 @@ class Outlook:
         self._engine = engine
         self._capacities: dict[tuple[int, Channel], _Capacity] = {}
         self._sharing: tuple[float, Counter[int]] = (-1.0, Counter())
+        #: By pool and flow, which all small ones of a category share: until when, and how long they wait.
+        self._small: dict[tuple[int, Hashable], tuple[float, int | None]] = {}
 
     def completion(self, one: Queued) -> int | None:
         """When the last message of an operation will have left (microseconds since 1970); None: nobody knows."""
+        if one.total > SMALL_OPERATION or one.scheduled:
+            return self._completion(one)
+        flow, _ = flow_of(one.id, one.total, one.category, one.priority)
+        now, wall = self._engine.clock.monotonic(), self._engine.clock.wall()
+        until, wait = self._small.get((one.pool_id, flow), (-1.0, None))
+        if until <= now:
+            found = self._completion(one)
+            wait = None if found is None else found - wall
+            if len(self._small) > MOST_FLOWS:
+                self._small.clear()
+            self._small[one.pool_id, flow] = (now + REMEMBERED_SMALL, wait)
+        return None if wait is None else wall + wait
+
+    def _completion(self, one: Queued) -> int | None:
         engine, now = self._engine, self._engine.clock.wall()
         clocks = engine.acceptor.fair_clocks(one.pool_id)
         if sum(len(clock) for clock in clocks.values()) > MOST_FLOWS:

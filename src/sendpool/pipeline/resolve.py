@@ -36,6 +36,8 @@ from sendpool.pipeline.zones import zones_of
 UNADDRESSABLE = 21703
 UNREACHED = "no active sender of this pool reaches this kind of address"
 
+#: Kinds of requests, and of recipients in each, whose plans are kept.
+_KINDS = 1_000
 #: A recipient on its way to a row, as chunks keep it: address, space, plan and segments; then variables and name
 #: where anybody has any.
 Addressed = tuple[str, str, str, int] | tuple[str, str, str, int, Mapping[str, str] | None, str | None]
@@ -186,12 +188,19 @@ def _sender(request: SendRequest, roster: Roster) -> Sender:
 def _plans(request: SendRequest, pool: Pool, roster: Roster) -> Plans:
     origin = request.origin
     filter_in = origin.filter_in if isinstance(origin, PoolOrigin) else None
-    priority = dict(origin.priority) if isinstance(origin, PoolOrigin) else {}
+    ordered = origin.priority if isinstance(origin, PoolOrigin) else ()
     available = [channel for channel in roster.channels(pool.id) if request.content.says_on(channel)]
-    reach = pool.choice.reach
+    key = (pool.id, tuple(available), filter_in, ordered)
+    known = roster.plans.get(key)
+    if known is not None and len(known) < _KINDS:
+        return known
+    priority, reach = dict(ordered), pool.choice.reach
     lanes = {channel: roster.lanes(pool.id, channel) for channel in available}
     if not any(one.restricted for one in lanes.values()):
-        return Plans(lambda spaces: steps(spaces, available, filter_in, priority, reach))
+        found = Plans(lambda spaces: steps(spaces, available, filter_in, priority, reach))
+        if len(roster.plans) < _KINDS:
+            roster.plans[key] = found
+        return found
 
     def find(spaces: str, addresses: Sequence[str]) -> Steps:
         def served(channel: Channel, place: int) -> bool:

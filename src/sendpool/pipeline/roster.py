@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,6 +15,9 @@ from sendpool.pipeline.countries import area_of, country_of
 from sendpool.pipeline.lanes import Lanes
 from sendpool.store.database import Script
 from sendpool.store.roster import load_countries, load_pools, load_senders
+
+if TYPE_CHECKING:
+    from sendpool.pipeline.resolve import Plans
 
 
 class Roster:
@@ -32,6 +36,8 @@ class Roster:
         self._lanes: dict[tuple[int, Channel], Lanes] = {}
         self._channels: dict[int, frozenset[Channel]] = {}
         self._members: dict[tuple[int, Channel], tuple[tuple[Sender, Member], ...]] = {}
+        #: Plans of kinds of requests, as `resolve` finds them.
+        self.plans: dict[Hashable, Plans] = {}
 
     @cached_property
     def pool_by_uid(self) -> dict[bytes, Pool]:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from sendpool.domain.delivery import SinkStatus
+from sendpool.domain.delivery import LINGER, SinkStatus
 from sendpool.domain.event_types import TEST_EVENT, EventKind
 from sendpool.pipeline.claim import Clock
 from sendpool.pipeline.notify.delivery import Delivery, Handover, Save
@@ -71,9 +71,11 @@ class Notifier:
         saving = asyncio.create_task(self._keep_saving())
         try:
             while True:
+                known = self._newest
                 with _through_trouble("looking for events"):
                     await self._look()
-                await asyncio.sleep(self._pause)
+                # While events come, lanes gather anyway: looking more often would only make their pages small.
+                await asyncio.sleep(self._pause if self._newest == known else max(self._pause, LINGER))
         finally:
             saving.cancel()
             await self.stop()

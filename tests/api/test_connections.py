@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from sendpool.api.gathering import MOST, Gathering
+from sendpool.api.connections import MOST, Gathering
 
 
 class Wire:
