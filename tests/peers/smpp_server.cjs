@@ -5,8 +5,10 @@ const { receipts, ...options } = JSON.parse(process.argv[2]);
 const say = (value) => console.log(JSON.stringify(value));
 const bound = {};
 let last = 0;
+let sessions = 0;
 
 const server = smpp.createServer({ ...options, autoPrependBuffer: false }, (session) => {
+  const number = ++sessions;
   session.on('error', () => {});
   for (const kind of ['bind_transceiver', 'bind_transmitter', 'bind_receiver']) {
     session.on(kind, (pdu) => {
@@ -22,7 +24,7 @@ const server = smpp.createServer({ ...options, autoPrependBuffer: false }, (sess
       if (/^(sar_|message_payload|0x)/.test(name) || /^\d+$/.test(name)) tlvs[name] = value;
     }
     const { data_coding, esm_class, sm_length, source_addr_ton, source_addr, short_message } = pdu;
-    say({ kind: 'submit_sm', id, data_coding, esm_class, sm_length, source_addr_ton, source_addr, short_message, tlvs });
+    say({ kind: 'submit_sm', session: number, id, data_coding, esm_class, sm_length, source_addr_ton, source_addr, short_message, tlvs });
     session.send(pdu.response({ message_id: id }));
     if (receipts) {
       const text = `id:${id} sub:001 dlvrd:001 submit date:2511220101 done date:2511220102 stat:DELIVRD err:000 text:`;

@@ -107,3 +107,19 @@ async def test_a_centre_that_wants_a_certificate_says_so(modules: Path, certific
         assert inbox.links[0].detail == f"the link was lost: {wanted}"
     async with meeting(modules, certificate, centre=strict, **known, **mine) as (_, _, inbox):
         assert inbox.is_up, inbox.links
+
+
+async def test_pairs_submit_by_one_session_and_hear_by_the_other(modules: Path) -> None:
+    pairs: dict[str, Any] = {"bind": "transmitter+receiver", "binds": 2}
+    async with meeting(modules, centre={"receipts": True}, **pairs) as (peer, connector, inbox):
+        await inbox.wait_for(lambda inbox: inbox.window == 40, 10)
+        binds = [(await peer.said())["kind"] for _ in range(4)]
+        await connector.submit([submission(n) for n in range(6)])
+        await inbox.wait_for(lambda inbox: len(inbox.stored) == 6, 10)
+        sessions = [(await peer.said())["session"] for _ in range(6)]
+
+    assert binds == ["bind_receiver", "bind_transmitter"] * 2
+    assert sorted(sessions) == [2] * 3 + [4] * 3
+    assert {outcome.id for _, _, outcome in inbox.outcome_list if isinstance(outcome, CarrierId)} == {
+        receipt.carrier_id for receipt in inbox.stored
+    }

@@ -573,10 +573,10 @@ class Sending:
 
     def link(self, link: Link, *, up: bool, window: int, detail: str) -> None:
         """A connection came up, went down, or changed its window."""
-        link.up = up
+        came_up, link.up = up and not link.up, up
         link.window = window if up else 0
         link.detail = detail
-        if up:
+        if came_up:
             self.limiter.release = True
             self._lift(link)
         self._wake()

@@ -31,6 +31,7 @@ from sendpool.testing.clock import VirtualTimeLoop
 from sendpool.testing.connector_suite import until
 from sendpool.testing.inbox import RecordingInbox
 
+BINDS = (Command.BIND_TRANSCEIVER, Command.BIND_TRANSMITTER, Command.BIND_RECEIVER)
 OURS = "+12034458910"
 PERSON = "+447700900123"
 
@@ -87,6 +88,11 @@ class Link(asyncio.Protocol):
         return [pdu for pdu in self.received if pdu.command == command]
 
     @property
+    def bound_as(self) -> int:
+        """The command_id that it bound with; 0: with none."""
+        return next((pdu.command for pdu in self.received if pdu.command in BINDS), 0)
+
+    @property
     def submits(self) -> list[Pdu]:
         return self.of(Command.SUBMIT_SM)
 
@@ -122,7 +128,7 @@ class Centre:
         response = pdu.command | RESPONSE
         if pdu.command in self.silent_on:
             return None
-        if pdu.command == Command.BIND_TRANSCEIVER and self.bind_status is not None:
+        if pdu.command in BINDS and self.bind_status is not None:
             body: Body | None = None if self.bind_status else BindResp(system_id="centre")
             return Pdu(response, self.bind_status, pdu.sequence, body)
         if pdu.command in (Command.ENQUIRE_LINK, Command.UNBIND):

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from sendpool.connectors.base import CarrierId, Rejected, Unavailable
-from sendpool.connectors.smpp.connector import _in_words
+from sendpool.connectors.smpp.line import in_words
 from sendpool.connectors.smpp.pdu import Command, Pdu, Sm, Status
 from sendpool.domain.failures import FailureClass
 
@@ -74,7 +74,7 @@ async def test_carrier_that_does_not_listen_is_named_once_and_tried_again(rig: R
     ],
 )
 def test_failed_connection_is_explained(error: OSError, words: str) -> None:
-    assert _in_words(error) == words
+    assert in_words(error) == words
 
 
 async def test_lost_link_comes_back_and_carries_messages(rig: Rig) -> None:

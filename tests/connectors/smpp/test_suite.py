@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -51,8 +52,9 @@ class CentrePeer:
 class SmppRig:
     window = 20
 
-    def __init__(self, centre: MessageCentre) -> None:
+    def __init__(self, centre: MessageCentre, **options: Any) -> None:
         self._port = centre.port
+        self._options = options
         self.peer = CentrePeer(centre)
 
     def connector(self) -> SmppConnector:
@@ -68,6 +70,7 @@ class SmppRig:
                     "system_id": "pool1",
                     "response_timeout": 5,
                     "unbind_timeout": 1,
+                    **self._options,
                 },
             )
         )
@@ -88,7 +91,17 @@ class SmppRig:
         )
 
 
+#: Ways in which a connection is bound. The suite counts submits over all binds, so they share one window.
+WAYS: dict[str, dict[str, Any]] = {
+    "transceiver": {},
+    "pair": {"bind": "transmitter+receiver"},
+    "three": {"binds": 3, "window_of": "connection"},
+    "two-pairs": {"bind": "transmitter+receiver", "binds": 2, "window_of": "connection"},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("check", suite.checks(with_peer=True), ids=lambda check: check.__name__)
-async def test_smpp_passes_the_connector_suite(check: suite.Check) -> None:
+async def test_smpp_passes_the_connector_suite(check: suite.Check, way: str) -> None:
     async with asyncio.timeout(120), MessageCentre(Script(port=0, receipt_delay=0.1)) as centre:
-        await check(SmppRig(centre))
+        await check(SmppRig(centre, **WAYS[way]))

@@ -1,11 +1,8 @@
-"""The SMPP connector: keeps one transceiver session bound and turns submissions into submit_sm."""
+"""The SMPP connector: keeps the binds of a connection and turns submissions into submit_sm."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-import ssl
 from collections.abc import Callable, Sequence
 from random import random
 
@@ -14,19 +11,20 @@ import structlog
 from sendpool.connectors.base import AttemptKey, ConnectionSettings, Inbox, Outcome, Submission, Unavailable
 from sendpool.connectors.smpp.backoff import Backoff
 from sendpool.connectors.smpp.inbound import InboundReader
+from sendpool.connectors.smpp.line import Line
 from sendpool.connectors.smpp.receipts import ReceiptReader
-from sendpool.connectors.smpp.session import Carrier, Session, SessionEnd
-from sendpool.connectors.smpp.settings import DEFAULT_WINDOW, PASSWORD_OCTETS, read_settings, status_overrides
-from sendpool.connectors.smpp.status import code_text
+from sendpool.connectors.smpp.session import Carrier, Role
+from sendpool.connectors.smpp.settings import DEFAULT_WINDOW, PASSWORD_OCTETS, BindAs, Share, read_settings
 from sendpool.connectors.smpp.submits import SubmitWriter, UnfitSubmission
-from sendpool.connectors.smpp.tls import refusal_in_words, trusted
-from sendpool.connectors.smpp.window import Waiting
-from sendpool.domain.failures import FailureClass, classify
+from sendpool.connectors.smpp.tls import trusted
+from sendpool.connectors.smpp.window import PartKey, Shared, Waiting
 
 log = structlog.get_logger(__name__)
 
-#: Refusals of a bind that only a person can mend.
-_OPERATOR = frozenset({FailureClass.ACCOUNT, FailureClass.REQUEST})
+#: Seconds between the first binds of a connection, so that a centre is not asked for all of them at once.
+STAGGER = 0.25
+#: Seconds after which the room of a bind that was lost is used by the others: often they go within the same moment.
+_GRACE = 0.25
 
 
 class SmppConnector:
@@ -35,18 +33,19 @@ class SmppConnector:
     def __init__(self, settings: ConnectionSettings, *, random: Callable[[], float] = random) -> None:
         """Read the settings; *random* gives the jitter of reconnects. Raises `ValueError` as `check` does."""
         self._options = read_settings(settings)
+        self._name = settings.name
         self._window = settings.window or DEFAULT_WINDOW
         self._addresses = tuple(sender.address for sender in settings.senders)
         self._log = log.bind(connection=settings.name)
         self._writer = SubmitWriter(self._options)
         self._receipts = ReceiptReader(self._options)
-        self._backoff = Backoff(self._options.reconnect_min, self._options.reconnect_max, random)
-        self._overrides = status_overrides(self._options)
+        self._random = random
+        self._shared = Shared(self._window if self._options.window_of is Share.CONNECTION else None)
         self._inbox: Inbox | None = None
-        self._session: Session | None = None
-        self._running: asyncio.Task[None] | None = None
+        self._lines: list[Line] = []
+        self._turn = 0
         self._closing = False
-        self._last_said: tuple[bool, str] | None = None
+        self._last_said: tuple[bool, int, str] | None = None
 
     @classmethod
     def check(cls, settings: ConnectionSettings) -> None:
@@ -58,7 +57,15 @@ class SmppConnector:
         if len(self._options.password.encode()) > PASSWORD_OCTETS:
             self._log.warning("smpp.long_password", remedy="SMPP takes 8 characters; ask the carrier if the bind fails")
         self._inbox = inbox
-        self._running = asyncio.get_running_loop().create_task(self._keep_bound(inbox))
+        inbound = InboundReader(self._options, self._addresses)
+        carrier = Carrier(self._name, self._options, self._window, inbox, self._receipts, inbound, self._shared)
+        carrier = carrier._replace(stranded=self._stranded)
+        roles = (Role.TRANSCEIVER,) if self._options.bind is BindAs.TRANSCEIVER else (Role.RECEIVER, Role.TRANSMITTER)
+        for role in roles * self._options.binds:
+            backoff = Backoff(self._options.reconnect_min, self._options.reconnect_max, self._random)
+            self._lines.append(Line(carrier, role, backoff, self._changed))
+        for number, line in enumerate(self._lines):
+            line.start(number * STAGGER)
 
     async def submit(self, batch: Sequence[Submission]) -> None:
         """Write a submit_sm for each wanted part, in order; what the window has no room for waits here.
@@ -67,8 +74,7 @@ class SmppConnector:
         """
         if self._inbox is None:
             raise RuntimeError("submit before open")
-        session = self._session
-        if session is None or not session.bound:
+        if not self._is_up:
             down = Unavailable("no bound session")
             self._inbox.outcomes([(item.attempt, part, down) for item in batch for part in _wanted(item)])
             return
@@ -81,18 +87,17 @@ class SmppConnector:
                 refused += [(submission.attempt, part, unfit.outcome) for part in _wanted(submission)]
         if refused:
             self._inbox.outcomes(refused)
-        session.submit(waiting)
+        self._shared.queue.extend(waiting)
+        self._spread()
 
     async def close(self) -> None:
         """Wait for answers in flight (bounded by the response timer), unbind, disconnect, stop reconnecting."""
         already, self._closing = self._closing, True
-        if already:
+        if already or self._inbox is None:
             return
-        if self._session is not None:
-            await self._session.unbind()
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.wait([self._running])
+        if any(line.bound for line in self._lines):
+            self._say(False, "closing")
+        await asyncio.gather(*(line.close() for line in self._lines))
         self._say(False, "closed")
 
     @property
@@ -100,82 +105,58 @@ class SmppConnector:
         """Receipts so far that named no message: evidence lost at the carrier."""
         return self._receipts.without_id
 
-    async def _keep_bound(self, inbox: Inbox) -> None:
-        inbound = InboundReader(self._options, self._addresses)
-        carrier = Carrier(self._options, self._window, inbox, self._receipts, inbound, self._say)
-        while True:
-            end = await self._one_session(carrier)
-            self._say(False, end.reason)
-            if self._closing:
-                return
-            seconds = self._backoff.wait(bound_for=end.bound_for, at_least=self._patience(end.refused))
-            self._log.info("smpp.reconnecting", after=round(seconds, 3), reason=end.reason)
-            await asyncio.sleep(seconds)
+    @property
+    def _is_up(self) -> bool:
+        """Whether it can both submit and be told of receipts."""
+        bound = [line.role for line in self._lines if line.bound]
+        return any(role.submits for role in bound) and any(role.receives for role in bound)
 
-    async def _one_session(self, carrier: Carrier) -> SessionEnd:
-        """Connect, and stay until the connection is gone."""
-        session = Session(carrier)
-        try:
-            async with asyncio.timeout(self._options.connect_timeout):
-                await self._connect(session)
-        except TimeoutError:
-            return self._not_connected(f"no answer within {self._options.connect_timeout:g} s")
-        except (OSError, ValueError) as error:
-            return self._not_connected(_in_words(error))
-        self._session = session
-        try:
-            return await session.ended
-        finally:
-            self._session = None
+    def _spread(self) -> None:
+        """Have the binds write what waits: to each its share, beginning with another one each time."""
+        senders = [line for line in self._lines if line.sends]
+        self._turn += 1
+        first = self._turn % len(senders) if senders else 0
+        shared = self._shared
+        for number, line in enumerate(senders[first:] + senders[:first]):
+            line.push(-(-shared.ready // (len(senders) - number)))
+        # What stays where a share met a full window goes to those that have room left.
+        for line in senders if shared.ready and len(senders) > 1 else ():
+            line.push(shared.ready)
 
-    async def _connect(self, session: Session) -> None:
-        """Open the connection. With TLS the session hears of it, and binds, only once the certificate is trusted."""
-        options, loop = self._options, asyncio.get_running_loop()
-        # Made anew each time, so that certificates that were renewed are taken up.
-        context = trusted(options)
-        if context is None:
-            await loop.create_connection(lambda: session, options.host, options.port)
+    def _stranded(self) -> list[PartKey]:
+        """What waits, when the last bind that could submit it is lost; else the others take it over."""
+        if any(line.sends for line in self._lines):
+            asyncio.get_running_loop().call_later(_GRACE, self._spread)
+            return []
+        return self._shared.take_queued()
+
+    def _changed(self) -> None:
+        """A bind came up, went down or could not be made."""
+        if self._closing:
             return
-        await loop.create_connection(
-            lambda: session,
-            options.host,
-            options.port,
-            ssl=context,
-            server_hostname=options.server_name or options.host,
-            ssl_shutdown_timeout=options.unbind_timeout,
-        )
-
-    def _not_connected(self, why: str) -> SessionEnd:
-        return SessionEnd(f"no connection to {self._options.host}:{self._options.port}: {why}", None, 0.0)
-
-    def _patience(self, refused: int | None) -> float:
-        """Seconds to wait at least after a refused bind: a wrong password does not mend itself in a minute."""
-        if refused is None:
-            return 0.0
-        known = classify("smpp", code_text(refused), self._overrides)
-        return self._options.refused_wait if known.failure in _OPERATOR else known.after or 0.0
+        missing = next((line for line in self._lines if not line.bound and line.reason), None)
+        if self._is_up:
+            bound = sum(line.bound for line in self._lines)
+            several = f"{bound} of {len(self._lines)} binds are up"
+            self._say(True, several if len(self._lines) > 1 else self._lines[0].reason)
+        elif missing is not None:
+            alone = missing.role is Role.TRANSCEIVER
+            self._say(False, missing.reason if alone else f"the {missing.role.value}: {missing.reason}")
 
     def _say(self, up: bool, detail: str) -> None:
         """Tell the inbox about the link, once per change."""
-        if self._inbox is None or self._last_said == (up, detail):
+        said = (up, self._room() if up else 0, detail)
+        if self._inbox is None or self._last_said == said or self._last_said == (False, 0, "closing"):
             return
-        if not up and self._last_said == (False, "closing"):
-            return
-        self._last_said = (up, detail)
+        self._last_said = said
         self._log.info("smpp.link", up=up, detail=detail)
-        self._inbox.link(up=up, window=self._window if up else 0, detail=detail)
+        self._inbox.link(up=up, window=said[1], detail=detail)
 
-
-def _in_words(error: Exception) -> str:
-    """Why a connection failed, without the address that asyncio repeats in its own words."""
-    if isinstance(error, ssl.SSLError):
-        return refusal_in_words(error)
-    if isinstance(error, ValueError):  # A file of a certificate that is not there any more.
-        return str(error)
-    if isinstance(error, socket.gaierror):
-        return str(error.strerror)
-    number = error.errno if isinstance(error, OSError) else None
-    return os.strerror(number) if number else str(error) or "it closed the connection"
+    def _room(self) -> int:
+        """Submits that may be unanswered over the binds that stand."""
+        if self._options.window_of is Share.CONNECTION:
+            return self._window
+        return self._window * sum(line.sends for line in self._lines)
 
 
 def _wanted(submission: Submission) -> list[int]:

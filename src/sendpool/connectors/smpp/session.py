@@ -10,6 +10,7 @@ import asyncio
 import secrets
 import socket
 import ssl
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum, auto
 from functools import partial
@@ -36,7 +37,7 @@ from sendpool.connectors.smpp.refusals import Refusals
 from sendpool.connectors.smpp.settings import SmppSettings, status_overrides
 from sendpool.connectors.smpp.status import Status, describe
 from sendpool.connectors.smpp.tls import refusal_in_words
-from sendpool.connectors.smpp.window import PartKey, Waiting, Window
+from sendpool.connectors.smpp.window import PartKey, Shared, Window
 from sendpool.failpoints import reach
 
 log = structlog.get_logger(__name__)
@@ -71,26 +72,62 @@ class _State(Enum):
     CLOSED = auto()
 
 
+class Role(Enum):
+    """What a session binds as (SMPP 3.4 §2.2)."""
+
+    TRANSCEIVER = "transceiver"
+    TRANSMITTER = "transmitter"
+    RECEIVER = "receiver"
+
+    @property
+    def submits(self) -> bool:
+        """Whether it may submit."""
+        return self is not Role.RECEIVER
+
+    @property
+    def receives(self) -> bool:
+        """Whether receipts and inbound texts come over it."""
+        return self is not Role.TRANSMITTER
+
+
+_BIND_COMMANDS = {
+    Role.TRANSCEIVER: Command.BIND_TRANSCEIVER,
+    Role.TRANSMITTER: Command.BIND_TRANSMITTER,
+    Role.RECEIVER: Command.BIND_RECEIVER,
+}
+
+
+def _nothing_told(up: bool, detail: str) -> None:
+    """Nobody wants to hear of the link."""
+
+
 class Carrier(NamedTuple):
     """What sessions of one connection share."""
 
+    name: str
     settings: SmppSettings
+    #: Submits that may be unanswered on one session.
     window: int
     inbox: Inbox
     receipts: ReceiptReader
     inbound: InboundReader
+    shared: Shared
     #: Called with (up, detail) when the link changes.
-    link: Callable[[bool, str], None]
+    link: Callable[[bool, str], None] = _nothing_told
+    #: Asked when a session is lost: the parts that wait and that no other session will submit.
+    stranded: Callable[[], Sequence[PartKey]] = tuple
 
 
 class Session(asyncio.Protocol):
-    """A client session (ESME) as a transceiver (SMPP 3.4 §2.2). `ended` resolves when the connection is gone."""
+    """A client session (ESME). `ended` resolves when the connection is gone."""
 
-    def __init__(self, carrier: Carrier) -> None:
+    def __init__(self, carrier: Carrier, role: Role) -> None:
         self._carrier = carrier
+        self._bind_command = _BIND_COMMANDS[role]
         self._settings = carrier.settings
         self._inbox = carrier.inbox
-        self._window = Window(carrier.window, carrier.settings.response_timeout)
+        size = carrier.window if role.submits else 0
+        self._window = Window(size, carrier.settings.response_timeout, carrier.shared)
         self._read_id = id_reader(carrier.settings.id_format.resp)
         self._framer = pdu.Framer()
         self._state = _State.OPEN
@@ -122,10 +159,9 @@ class Session(asyncio.Protocol):
         """Whether submits may be handed over."""
         return self._state is _State.BOUND and self._transport is not None and not self._transport.is_closing()
 
-    def submit(self, items: Sequence[Waiting]) -> None:
-        """Write submits as far as the window has room, queue the rest. Only while `bound`."""
-        self._window.add(items)
-        self._flush()
+    def push(self, at_most: int) -> None:
+        """Write of what waits as much as the window has room for, but no more than *at_most*. Only while `bound`."""
+        self._flush(at_most)
         reach("submit.written")
 
     async def unbind(self) -> None:
@@ -134,7 +170,6 @@ class Session(asyncio.Protocol):
             self._hang_up("closed before it was bound")
         else:
             self._state = _State.CLOSING
-            self._carrier.link(False, "closing")
             self._report(self._window.take_queued(), Unavailable("the connection is closing"))
             if self._window.in_flight:
                 self._drained = self._loop.create_future()
@@ -170,7 +205,7 @@ class Session(asyncio.Protocol):
             interface_version=settings.interface_version,
         )
         self._opened_at = self._heard_at = self._loop.time()
-        self._transport.write(pdu.encode(pdu.Pdu(Command.BIND_TRANSCEIVER, 0, self._window.next_sequence(), bind)))
+        self._transport.write(pdu.encode(pdu.Pdu(self._bind_command, 0, self._window.next_sequence(), bind)))
         self._schedule_tick()
 
     def data_received(self, data: bytes) -> None:
@@ -208,7 +243,7 @@ class Session(asyncio.Protocol):
         if state is not _State.CLOSING:
             self._carrier.link(False, reason)
         self._report(self._window.take_pending(), Uncertain(reason), send=False)
-        self._report(self._window.take_queued(), Unavailable(reason))
+        self._report(self._carrier.stranded(), Unavailable(reason))
         for future in (self._drained, self._unbound):
             if future is not None and not future.done():
                 future.set_result(None)
@@ -265,7 +300,7 @@ class Session(asyncio.Protocol):
         """Everything that is not a message or its answer."""
         if command == Command.ENQUIRE_LINK:
             self._out.append(pdu.header(Command.ENQUIRE_LINK_RESP, 0, sequence))
-        elif command == Command.BIND_TRANSCEIVER_RESP and self._state is _State.OPEN:
+        elif command == self._bind_command | RESPONSE and self._state is _State.OPEN:
             self._bind_answered(status)
         elif command == Command.GENERIC_NACK:
             self._nacked(sequence, status, frame)
@@ -336,13 +371,13 @@ class Session(asyncio.Protocol):
         if send:
             self._hand_over()
 
-    def _flush(self) -> None:
+    def _flush(self, at_most: int = sys.maxsize) -> None:
         """Write the answers of this turn and the submits that now have room, at once."""
         if self._transport is None or self._transport.is_closing():
             return
         chunks, self._out = self._out, []
         if self._state is _State.BOUND and self._hung_up_at is None:
-            chunks += self._window.take(self._loop.time())
+            chunks += self._window.take(self._loop.time(), at_most)
         if chunks:
             self._transport.write(b"".join(chunks))
 

@@ -33,6 +33,21 @@ class Alphabet(StrEnum):
     ASCII = "ascii"
 
 
+class BindAs(StrEnum):
+    """What a connection binds as."""
+
+    TRANSCEIVER = "transceiver"
+    #: A pair of sessions: submits leave by one, receipts and inbound texts come by the other.
+    PAIR = "transmitter+receiver"
+
+
+class Share(StrEnum):
+    """Whose `window` is."""
+
+    BIND = "bind"
+    CONNECTION = "connection"
+
+
 class IdSpelling(StrEnum):
     """How a carrier writes a message id: a number in hex or decimal, or a plain text."""
 
@@ -68,6 +83,11 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     system_id: Annotated[str, Meta(min_length=1, max_length=15)]
     port: Annotated[int, Meta(ge=1, le=65535)] = 2775
     password: str = ""
+    bind: BindAs = BindAs.TRANSCEIVER
+    #: How many binds (or pairs) are kept. The carrier must allow so many sessions of one system_id.
+    binds: Annotated[int, Meta(ge=1, le=64)] = 1
+    #: Whether each bind may have `window` submits unanswered, or all of them together.
+    window_of: Share = Share.BIND
     #: Encrypt from the first octet. The carrier's certificate is checked, unless `tls_verify` is off.
     tls: bool = False
     tls_verify: bool = True

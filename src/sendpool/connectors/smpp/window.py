@@ -22,14 +22,40 @@ Waiting = tuple[AttemptKey, int, bytes]
 PartKey = tuple[AttemptKey, int]
 
 
+#: More submits than are ever unanswered.
+_UNLIMITED = 1 << 60
+
+
+class Shared:
+    """What the binds of one connection share: the parts that wait, and room where they have it in common."""
+
+    def __init__(self, room: int | None = None) -> None:
+        """*room*: submits that may be unanswered over all binds; None: each bind has its own window alone."""
+        self.queue: deque[Waiting] = deque()
+        #: Submits that may still be written before one is answered.
+        self.left = _UNLIMITED if room is None else room
+
+    @property
+    def ready(self) -> int:
+        """Parts that may be written now, the windows of single binds apart."""
+        return min(len(self.queue), self.left)
+
+    def take_queued(self) -> list[PartKey]:
+        """Empty the queue: parts that never left."""
+        queued = [(attempt, part) for attempt, part, _ in self.queue]
+        self.queue.clear()
+        return queued
+
+
 class Window:
     """Numbers, writes and remembers submits. It keeps no clock: `now` is in seconds on any steady scale."""
 
-    def __init__(self, size: int, response_timeout: float) -> None:
+    def __init__(self, size: int, response_timeout: float, shared: Shared | None = None) -> None:
+        """*size*: submits that may be unanswered on this bind; *shared*: what waits for any of several binds."""
         self.size = size
         self._response_timeout = response_timeout
         self._sequence = 0
-        self._queue: deque[Waiting] = deque()
+        self._shared = shared or Shared()
         # Both in the order of their times, oldest first, since every entry of one gets the same span.
         self._pending: dict[int, tuple[AttemptKey, int, float]] = {}
         self._late: dict[int, tuple[AttemptKey, int, float]] = {}
@@ -46,14 +72,17 @@ class Window:
 
     def add(self, items: Iterable[Waiting]) -> None:
         """Queue parts; they leave in this order."""
-        self._queue.extend(items)
+        self._shared.queue.extend(items)
 
-    def take(self, now: float) -> list[bytes]:
+    def take(self, now: float, at_most: int = _UNLIMITED) -> list[bytes]:
         """The octets to write now: as many submits as there is room for, in the order they were added."""
-        queue, pending, sequence = self._queue, self._pending, self._sequence
+        shared, pending, sequence = self._shared, self._pending, self._sequence
+        queue = shared.queue
+        number = max(0, min(self.size - len(pending), len(queue), shared.left, at_most))
+        shared.left -= number
         deadline = now + self._response_timeout
         chunks: list[bytes] = []
-        for _ in range(min(self.size - len(pending), len(queue))):
+        for _ in range(number):
             attempt, part, body = queue.popleft()
             sequence = sequence + 1 if sequence < LAST_SEQUENCE else 1
             pending[sequence] = (attempt, part, deadline)
@@ -66,6 +95,7 @@ class Window:
         """Whose answer carries *sequence*, and whether it had timed out; None if nobody's. Frees its place."""
         entry = self._pending.pop(sequence, None)
         if entry is not None:
+            self._shared.left += 1
             return entry[0], entry[1], False
         entry = self._late.pop(sequence, None)
         return None if entry is None else (entry[0], entry[1], True)
@@ -76,19 +106,19 @@ class Window:
         for sequence, attempt, part in overdue:
             del self._pending[sequence]
             self._late[sequence] = (attempt, part, now + LATE)
+        self._shared.left += len(overdue)
         for sequence, _, _ in _due(self._late, now):
             del self._late[sequence]
         return [(attempt, part) for _, attempt, part in overdue]
 
     def take_queued(self) -> list[PartKey]:
         """Empty the queue: parts that never left."""
-        queued = [(attempt, part) for attempt, part, _ in self._queue]
-        self._queue.clear()
-        return queued
+        return self._shared.take_queued()
 
     def take_pending(self) -> list[PartKey]:
         """Forget every submit in flight: parts that may have arrived."""
         pending = [(attempt, part) for attempt, part, _ in self._pending.values()]
+        self._shared.left += len(pending)
         self._pending.clear()
         self._late.clear()
         return pending
