@@ -23,7 +23,8 @@ _BELOW_RUNTIME = ("admin", "api", "console", "config", "connectors", *_BELOW_API
 #: What a part may import, besides itself and the package's version. The longest name that fits a module counts.
 ALLOWED: dict[str, tuple[str, ...]] = {
     "__main__": ("cli",),
-    "cli": ("runtime", "simulate", *_BELOW_RUNTIME),
+    "cli": ("runtime", "simulate", "client", *_BELOW_RUNTIME),
+    "client": (),
     "runtime": ("notifying", *_BELOW_RUNTIME),
     "notifying": _BELOW_RUNTIME,
     "admin": _BELOW_API,
