@@ -11,11 +11,11 @@ PYTHON ?=
 # More arguments for pytest: make test ARGS="-k smpp -x"
 ARGS ?=
 # pytest's worker processes.
-JOBS ?= 2
+JOBS ?= 3
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-PYTEST := $(BIN)/python -m pytest -n $(JOBS)
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 # A virtual environment does not survive being copied to another place, so it says where it was made.
 ifneq ($(shell cat .venv/.made-in 2>/dev/null),$(CURDIR))

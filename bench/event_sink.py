@@ -8,6 +8,7 @@ line only says how often the request (its head and body) has that word.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import sys
 from pathlib import Path
@@ -65,7 +66,9 @@ class Webhook(asyncio.Protocol):
 
 
 async def main(file: Path, fail: float, stall: float, seed: int, word: bytes) -> None:
-    """Serve until the process ends."""
+    """Serve until the process ends, with what others leave of the processors: a sink has a machine of its own."""
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     chance = random.Random(seed)
     with file.open("ab", buffering=0) as taken:
         loop = asyncio.get_running_loop()
