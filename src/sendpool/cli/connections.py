@@ -1,15 +1,19 @@
-"""`sendpool connections`: the links to carriers, and how they are drained for maintenance."""
+"""`sendpool connections`: the links to carriers, how they are tried out, and how they are drained for maintenance."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
-from sendpool.cli.asking import ask, listing, one
+from sendpool.cli.asking import ask, listing, one, show_json
 from sendpool.cli.keys import AccountSid
-from sendpool.cli.options import AsJson, ConfigPath, DatabaseUrl
+from sendpool.cli.options import FAILED, MISUSED, AsJson, ConfigPath, DatabaseUrl, failed, load_config
+
+if TYPE_CHECKING:
+    from sendpool.pipeline.check import Finding
 
 connections = App(
     name="connections",
@@ -65,3 +69,46 @@ def resume(
     """Let a drained connection start again."""
     show = one(_words, as_json=json)
     return ask(show, "connections.resume", config=config, database=database, name=name, account=account)
+
+
+@connections.command
+def check(
+    name: Annotated[str, Parameter(help="The connection's name in sendpool.toml.")],
+    *,
+    send_to: Annotated[
+        str | None, Parameter(help="Also send a test message there: your own number, or your mailbox.")
+    ] = None,
+    sender: Annotated[str | None, Parameter(help="The sender of that message. Else the first one.")] = None,
+    within: Annotated[float, Parameter(help="Seconds for each step.")] = 15.0,
+    json: AsJson = False,
+    config: ConfigPath = None,
+) -> int:
+    """Bind or log in as the server would, list the senders, and say in plain words what is wrong and what to do.
+
+    It opens a link of its own: a carrier that allows one session alone refuses it while the server runs.
+    """
+    settings = load_config(config)
+    known = {connection.name: connection for connection in settings.connections}
+    if name not in known:
+        names = ", ".join(known) or "none; name one under [[connections]]"
+        return failed(LookupError(f'there is no connection "{name}" in the configuration; it has {names}'), MISUSED)
+    from sendpool import logs
+    from sendpool.pipeline.check import check_connection
+
+    # What is logged on the way is said again, in words.
+    logs.configure("error", json=False, secrets=settings.secrets())
+    try:
+        findings = asyncio.run(check_connection(known[name], within=within, send_to=send_to, sender=sender))
+    except ValueError as error:
+        return failed(error, MISUSED)
+    if json:
+        show_json([finding._asdict() for finding in findings])
+    else:
+        print("\n".join(_told(finding) for finding in findings))
+    return 0 if all(finding.ok for finding in findings) else FAILED
+
+
+def _told(finding: Finding) -> str:
+    """A line, and below it what to do."""
+    line = f"{finding.step:<12}{'ok' if finding.ok else 'NO':<4}{finding.says}"
+    return f"{line}\n{'':<16}{finding.remedy}" if finding.remedy else line

@@ -363,6 +363,17 @@ class FindsSenders(Protocol):
         """The senders that the carrier lets it send by now; None: nobody could say. Never raises."""
 
 
+@runtime_checkable
+class KnowsObjections(Protocol):
+    """A connector whose link may be up though the carrier would take nothing from us."""
+
+    async def objection(self) -> str:
+        """What the carrier has against our credentials or senders, in plain words; "": nothing. Asked once connected.
+
+        Sends no message and never raises.
+        """
+
+
 class OneByOne(ABC):
     """Base of connectors whose carrier takes one message a request: turns `send` into `submit`.
 

@@ -23,7 +23,7 @@ from sendpool.connectors.base import (
 from sendpool.connectors.web import LinkDown, NoAnswer, NotSent, Reply, Watch, WebConnector
 from sendpool.connectors.whatsapp import webhooks
 from sendpool.connectors.whatsapp.content import UnfitSubmission
-from sendpool.connectors.whatsapp.inventory import MOST_PAGES, Number, read_page, sender_of
+from sendpool.connectors.whatsapp.inventory import MOST_PAGES, Number, read_number, read_page, sender_of
 from sendpool.connectors.whatsapp.replies import classify_reply, judge
 from sendpool.connectors.whatsapp.requests import Requests
 from sendpool.connectors.whatsapp.settings import DEFAULT_WINDOW, number_options, read_settings
@@ -38,6 +38,11 @@ NEWS_OF_NUMBERS = frozenset({"phone_number_quality_update", "phone_number_name_u
 #: Seconds at least until an account is asked again that tells nothing of the numbers that we lack: calls of this kind
 #: are 200 an hour.
 ASK_AGAIN = 60.0
+
+
+def _refusal(reply: Reply) -> str:
+    code, found = classify_reply(reply)
+    return f"{code}: {found.meaning}"
 
 
 class WhatsAppConnector(WebConnector):
@@ -121,6 +126,19 @@ class WhatsAppConnector(WebConnector):
             missing = len(self._nameless - known)
             self._log.warning("whatsapp.numbers_cannot_send", numbers=faults, unknown_to_the_account=missing)
 
+    async def objection(self) -> str:
+        """Whether the token is good and every declared number sends. Never raises."""
+        try:
+            numbers = [await self._number(number_id) for number_id in self._senders]
+            if self._options.business_account_id is not None:
+                numbers += await self._numbers()
+        except (NotSent, NoAnswer, ValueError) as error:
+            return str(error)
+        missing = sorted(self._nameless - {one.address for one in numbers})
+        ours = {one.id: one for one in numbers if one.id in self._senders or one.address in self._nameless}
+        faults = [f"{one.address} sends nothing: {one.fault}" for one in ours.values() if one.fault]
+        return ", ".join([*faults, *(f"the business account has no number {address}" for address in missing)])
+
     @staticmethod
     def finds(settings: ConnectionSettings) -> bool:
         """Whether the numbers of a business account are to be its senders."""
@@ -137,6 +155,14 @@ class WhatsAppConnector(WebConnector):
         self._requests.ids = {one.address: one.id for one in numbers}
         return [sender_of(one) for one in numbers if not one.fault]
 
+    async def _number(self, number_id: str) -> Number:
+        """One number. Raises as `_numbers` does."""
+        within = self._options.response_timeout
+        reply = await self.call("GET", self._requests.number(number_id), headers=self._headers, within=within)
+        if reply.status != 200:
+            raise ValueError(_refusal(reply))
+        return read_number(reply.body)
+
     async def _numbers(self) -> list[Number]:
         """Every phone number of the business account.
 
@@ -148,8 +174,7 @@ class WhatsAppConnector(WebConnector):
             within = self._options.response_timeout
             reply = await self.call("GET", self._requests.numbers(after), headers=self._headers, within=within)
             if reply.status != 200:
-                code, found = classify_reply(reply)
-                raise ValueError(f"{code}: {found.meaning}")
+                raise ValueError(_refusal(reply))
             page, after = read_page(reply.body)
             numbers += page
             if after is None:

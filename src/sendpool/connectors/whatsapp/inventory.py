@@ -81,6 +81,14 @@ def read_page(body: bytes) -> tuple[list[Number], str | None]:
     return numbers, page.paging.cursors.after if page.paging.next and page.paging.cursors.after else None
 
 
+def read_number(body: bytes) -> Number:
+    """One number. Raises `ValueError`."""
+    try:
+        return _number(msgspec.json.decode(body, type=_Told))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise ValueError("the answer is no phone number") from None
+
+
 def _number(told: _Told) -> Number:
     mps = _UPGRADED_MPS if told.throughput.level == "HIGH" else _USUAL_MPS
     return Number(told.id, _address(told), _fault(told), told.verified_name, mps)

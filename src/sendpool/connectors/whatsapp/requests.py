@@ -10,7 +10,7 @@ import msgspec
 
 from sendpool.connectors.base import Rejected, Submission
 from sendpool.connectors.whatsapp.content import UnfitSubmission, as_template, message_object
-from sendpool.connectors.whatsapp.inventory import page_query
+from sendpool.connectors.whatsapp.inventory import FIELDS, page_query
 from sendpool.connectors.whatsapp.settings import NumberOptions, WhatsAppSettings, WindowTemplate, number_options
 from sendpool.domain.failures import FailureClass, Repair
 from sendpool.domain.message import Content
@@ -71,6 +71,11 @@ class Requests:
         """The URL of a page of the business account's numbers; *after* is what the page before it ended with."""
         proof = f"&{self._proof[1:]}" if self._proof else ""
         return f"{self._root}/{self._account}/phone_numbers?{page_query(after)}{proof}"
+
+    def number(self, number_id: str) -> str:
+        """The URL at which the platform tells of one number."""
+        proof = f"&{self._proof[1:]}" if self._proof else ""
+        return f"{self._root}/{number_id}?fields={FIELDS}{proof}"
 
     def sign_of_life(self) -> str:
         """A URL that the host answers, whatever it says, and that counts against no limit."""
