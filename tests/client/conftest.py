@@ -1,68 +1,19 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-
-SOURCE = Path(__file__).parents[2] / "src"
-ACCOUNT_SID, AUTH_TOKEN = "AC" + "7" * 32, "client-token-4711"
-READY = "Sendpool is listening on "
-CONFIG = """
-[[connections]]
-name = "sandbox"
-type = "sandbox"
-
-[[connections.senders]]
-channel = "SMS"
-address = "+12034458910"
-mps = 5000
-
-[[connections.senders]]
-channel = "SMS"
-address = "+12034458911"
-mps = 5000
-
-[[connections.senders]]
-channel = "EMAIL"
-address = "support@example.com"
-mps = 5000
-"""
+from tests.running import running_server
 
 
 @pytest.fixture(scope="session")
 def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A whole server with a sandbox behind it."""
-    folder = tmp_path_factory.mktemp("server")
-    (folder / "sendpool.toml").write_text(CONFIG, encoding="utf-8")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("SENDPOOL_")}
-    own = {"SENDPOOL_ACCOUNT_SID": ACCOUNT_SID, "SENDPOOL_AUTH_TOKEN": AUTH_TOKEN, "PYTHONPATH": str(SOURCE)}
-    out, log = folder / "out", folder / "log"
-    with out.open("wb") as stdout, log.open("wb") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sendpool", "serve", "--port", "0"],
-            stdout=stdout,
-            stderr=stderr,
-            cwd=folder,
-            env=kept | own,
-        )
-    try:
-        end = time.monotonic() + 30
-        while not (lines := [line for line in out.read_text().splitlines() if line.startswith(READY)]):
-            assert process.poll() is None, log.read_text()[-2000:]
-            assert time.monotonic() < end, log.read_text()[-2000:]
-            time.sleep(0.02)
-        yield lines[0].removeprefix(READY)
-    finally:
-        process.terminate()
-        process.wait(20)
+    """A whole server."""
+    with running_server(tmp_path_factory.mktemp("server")) as url:
+        yield url
 
 
 class Asked(NamedTuple):

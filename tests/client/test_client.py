@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.client.conftest import ACCOUNT_SID, AUTH_TOKEN, Phones, ScriptedServer
+from tests.client.conftest import Phones, ScriptedServer
+from tests.running import ACCOUNT_SID, AUTH_TOKEN
 
 from sendpool.client import (
     AsyncClient,

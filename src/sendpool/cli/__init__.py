@@ -30,6 +30,7 @@ from sendpool.cli.options import MISUSED, ConfigPath, DatabaseUrl, failed, load_
 from sendpool.cli.profiles import profiles
 from sendpool.cli.quarantine import quarantine
 from sendpool.cli.restored import restored
+from sendpool.cli.send import send
 from sendpool.cli.senders import senders
 from sendpool.cli.templates import templates
 from sendpool.config import ConfigError, reload
@@ -61,6 +62,7 @@ app.command(templates)
 app.command(consent)
 app.command(quarantine)
 app.command(operations)
+app.command(send)
 app.command(senders)
 app.command(limits)
 app.command(events)

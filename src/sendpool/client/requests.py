@@ -74,7 +74,12 @@ def send(
         **_common(send_at, tags),
         **more,
     }
-    return _post("/Messages", _filled(body), Accepted, idempotency_key or new_key())
+    return send_body(_filled(body), idempotency_key=idempotency_key)
+
+
+def send_body(body: Json, *, idempotency_key: str | None = None) -> Call[Accepted]:
+    """Send a request as the contract has it."""
+    return _post("/Messages", body, Accepted, idempotency_key or new_key())
 
 
 def list_messages(
