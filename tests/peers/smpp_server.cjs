@@ -19,12 +19,21 @@ const server = smpp.createServer({ ...options, autoPrependBuffer: false }, (sess
   }
   session.on('submit_sm', (pdu) => {
     const id = `npm-${++last}`;
+    // Parameters that it does not know stand under their number.
     const tlvs = {};
-    for (const [name, value] of Object.entries(pdu)) {
-      if (/^(sar_|message_payload|0x)/.test(name) || /^\d+$/.test(name)) tlvs[name] = value;
-    }
-    const { data_coding, esm_class, sm_length, source_addr_ton, source_addr, short_message } = pdu;
-    say({ kind: 'submit_sm', session: number, id, data_coding, esm_class, sm_length, source_addr_ton, source_addr, short_message, tlvs });
+    for (const [name, value] of Object.entries(pdu)) if (/^\d+$/.test(name)) tlvs[name] = value.toString();
+    const text = (field) => (field && field.message !== undefined ? field.message : '');
+    const udh = (pdu.short_message && pdu.short_message.udh) || [];
+    const sar = ['sar_msg_ref_num', 'sar_total_segments', 'sar_segment_seqnum'].map((name) => pdu[name]);
+    say({
+      kind: 'submit_sm',
+      session: number,
+      tlvs,
+      text: text(pdu.short_message),
+      payload: text(pdu.message_payload),
+      udh: udh.map((element) => element.toString('hex')).join(),
+      sar: sar.filter((value) => value !== undefined),
+    });
     session.send(pdu.response({ message_id: id }));
     if (receipts) {
       const text = `id:${id} sub:001 dlvrd:001 submit date:2511220101 done date:2511220102 stat:DELIVRD err:000 text:`;

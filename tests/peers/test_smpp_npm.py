@@ -123,3 +123,22 @@ async def test_pairs_submit_by_one_session_and_hear_by_the_other(modules: Path) 
     assert {outcome.id for _, _, outcome in inbox.outcome_list if isinstance(outcome, CarrierId)} == {
         receipt.carrier_id for receipt in inbox.stored
     }
+
+
+async def test_long_texts_and_tlvs_are_read_as_they_are_meant(modules: Path) -> None:
+    own = {"tlvs": [{"tag": 0x1400, "text": "1101"}, {"tag": 0x1401, "from_tag": "dlt_template"}]}
+    for form, parts in (("udh", 2), ("sar", 2), ("payload", 1)):
+        options: dict[str, Any] = {"long_messages": form, **own}
+        async with meeting(modules, **options) as (peer, connector, inbox):
+            await peer.said()
+            item = submission(7, "A" * 153 + "{B}", tags={"dlt_template": "1107"})
+            await connector.submit([item._replace(segments=1, parts=1)])
+            await connector.submit([item._replace(content=Content(text="A" * 160 + "{B}"), segments=2, parts=3)])
+            await inbox.wait_for(lambda inbox: len(inbox.outcome_list) == 3, 10)
+            single, *long = [await peer.said() for _ in range(1 + parts)]
+
+        text = "".join(one["payload"] if form == "payload" else one["text"] for one in long)
+        assert (single["text"], text) == ("A" * 153 + "{B}", "A" * 160 + "{B}")
+        assert [one["tlvs"] for one in (single, *long)] == [{"5120": "1101", "5121": "1107"}] * (1 + parts)
+        assert [one["sar"] for one in long] == ([[7, 2, 1], [7, 2, 2]] if form == "sar" else [[]] * parts)
+        assert [one["udh"] for one in long] == (["0003070201", "0003070202"] if form == "udh" else [""] * parts)

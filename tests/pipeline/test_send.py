@@ -23,7 +23,7 @@ from sendpool.connectors.base import (
 )
 from sendpool.domain.closure import FIRST_PAUSE
 from sendpool.domain.reasons import Reason
-from sendpool.domain.request import SenderOrigin
+from sendpool.domain.request import Recipient, SenderOrigin
 from sendpool.pipeline import links
 from sendpool.pipeline.conditions import condition
 
@@ -305,6 +305,32 @@ async def test_a_submission_says_all_that_a_carrier_needs_to_know(fresh: Path) -
         assert said.validity is not None
         assert 598 <= said.validity <= 600
         assert said.content.text == LONG_TEXT
+
+
+class Tagged(Carrier):
+    """Reads the tags of messages."""
+
+    reads_tags = True
+
+
+@virtually
+async def test_tags_go_only_to_a_carrier_that_reads_them_filled_in_for_each_message(fresh: Path) -> None:
+    reader, other = Tagged(), Carrier()
+    lines = {"a": Line(reader, {NUMBER: 100}), "b": Line(other, {"+12030000002": 100})}
+    async with world(fresh, **lines) as w:
+        people = [Recipient(f"+4479111111{n:02}", "P", {"kind": f"t{n}"}) for n in range(8)]
+        tags = {"region": "APAC", "dlt_template": "{{ kind }}"}
+        await w.send(*people, tags=tags)
+        await w.send(*everyone(8), tags={"region": "EU"})
+        await w.until_states(DELIVERED=16)
+
+        read = {sent.submission.recipient: dict(sent.submission.tags) for sent in reader.sent}
+        assert read
+        for number, person in enumerate(people):
+            if person.address in read:
+                assert read[person.address] == {"region": "APAC", "dlt_template": f"t{number}"}
+        assert {"region": "EU"} in read.values()
+        assert {len(sent.submission.tags) for sent in other.sent} == {0}
 
 
 @virtually

@@ -263,6 +263,26 @@ def test_a_long_text_is_delivered_when_all_of_its_parts_are(
     alone.close()
 
 
+@pytest.mark.parametrize("told", [R.DELIVERED, R.UNDELIVERED, R.EXPIRED])
+@virtually
+async def test_one_receipt_speaks_of_all_parts_that_the_carrier_has_by_one_id(fresh: Path, told: ReceiptState) -> None:
+    carrier = Carrier()
+    carrier.answer = lambda submission, part: CarrierId(f"whole-{submission.attempt.message_id}")
+    carrier.report = lambda submission, part: ()
+    async with world(fresh, a=Line(carrier, {"+12030000001": 100})) as w:
+        operation = await w.send(*everyone(2), text=LONG_TEXT)
+        await w.until_states(SENT=2)
+        first, second = (f"whole-{operation.operation_id + n}" for n in range(2))
+
+        carrier.say([receipt(first, told), receipt(first, told)])
+        carrier.say([receipt(second, R.DELIVERED)])
+        delivered = 2 if told is R.DELIVERED else 1
+        await w.until_states(DELIVERED=delivered, UNDELIVERED=2 - delivered)
+
+        ends = [number for number in await w.events(operation.operation_id) if number % 16 > 3]
+        assert len(ends) == len(set(ends))
+
+
 # ---------------------------------------------------------------- early, double, late
 
 

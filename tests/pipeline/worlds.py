@@ -233,6 +233,7 @@ class World:
         category: Category = Category.TRANSACTIONAL,
         space: str = "P",
         send_at: Moment | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Accepted:
         """Accept a request, from the pool of all senders where nothing else is said."""
         return await self.engine.accept(
@@ -244,6 +245,7 @@ class World:
                 validity=validity,
                 category=category,
                 send_at=send_at,
+                tags=tags or {},
             )
         )
 

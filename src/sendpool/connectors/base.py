@@ -113,6 +113,8 @@ class Submission(NamedTuple):
     name: str | None = None
     #: The changed form to send it in, since the carrier refused it as it is; only for connectors that repair.
     repair: Repair | None = None
+    #: The message's tags; only for connectors that read them.
+    tags: Mapping[str, str] = {}
 
 
 class CarrierId(NamedTuple):
@@ -340,6 +342,14 @@ class NamesAttempts(Protocol):
         """The carrier id of the attempt that `Submission.public_id` names, whatever became of it, also after a restart:
         its receipts are recognised by it, and one of unknown fate can be taken back.
         """
+
+
+@runtime_checkable
+class ReadsTags(Protocol):
+    """A connector that sends some of a message's tags along, where its settings say so."""
+
+    #: Always true: that it is there says it.
+    reads_tags: bool
 
 
 @runtime_checkable

@@ -96,7 +96,7 @@ class Acceptance(NamedTuple):
         """What sending needs to know of the operation, without reading it again."""
         new = self.operation
         said = (new.id, new.account_id, new.pool_id, new.category, new.deadline, new.validity)
-        return Context(*said, new.uid.hex(), new.at, self.content)
+        return Context.of((*said, new.uid.hex(), new.at), self.content, new.tags)
 
 
 class Due(NamedTuple):

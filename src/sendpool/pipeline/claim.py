@@ -195,7 +195,7 @@ def claim_due(
         yield from claim.limiter.save()
     if claim.channel is Channel.EMAIL:
         started = yield from _named(started)
-    if any(one.context.content.liquid for one in started):
+    if any(one.context.personal for one in started):
         started = yield from _personal(started)
     at = clock.wall()
     yield from start_attempts([_new_attempt(claim, one, at) for one in started])
@@ -250,7 +250,7 @@ def _named(started: Sequence[Started]) -> Script[list[Started]]:
 
 def _personal(started: Sequence[Started]) -> Script[list[Started]]:
     """The same with their variables, where their operations have any use for them."""
-    ids = [one.row.message_id for one in started if one.context.content.liquid]
+    ids = [one.row.message_id for one in started if one.context.personal]
     found = yield from load_variables(ids)
     return [one._replace(variables=found.get(one.row.message_id)) for one in started]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import inf
 from typing import Any
 
-from sendpool.connectors.base import Connector, KnowsCapabilities, NamesAttempts
+from sendpool.connectors.base import Connector, KnowsCapabilities, NamesAttempts, ReadsTags
 from sendpool.domain.closure import Closure
 from sendpool.domain.failures import Repair
 from sendpool.domain.fairness import RoundRobin
@@ -58,6 +58,8 @@ class Link:
         self.asks = isinstance(connector, KnowsCapabilities)
         #: Whether it names attempts itself, so that a repeat is safe.
         self.names = isinstance(connector, NamesAttempts)
+        #: Whether it may send tags of messages along.
+        self.tags = isinstance(connector, ReadsTags)
         #: (message, operation) by the carrier's id: first attempts that were accepted and wait for their receipt.
         self.awaiting: dict[str, tuple[int, int]] = {}
         #: By the carrier's id: messages whose receipt says something about their sender's health.

@@ -12,8 +12,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from math import ceil
+from types import MappingProxyType
 from typing import NamedTuple
 
+import msgspec
 import structlog
 
 from sendpool.connectors.base import (
@@ -50,7 +52,7 @@ from sendpool.pipeline.limiting import Limiter, connection_key, scope_key, sende
 from sendpool.pipeline.links import Flight, Gate, Link
 from sendpool.pipeline.pulse import Pulse, Taken
 from sendpool.pipeline.reach import Reachability
-from sendpool.pipeline.render import EMPTY, Unsayable, say
+from sendpool.pipeline.render import EMPTY, Unsayable, say, say_tags
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.settle import Result
 from sendpool.store.messages import Context
@@ -80,6 +82,9 @@ def _now() -> int:
     return time.time_ns() // 1000
 
 
+_NO_TAGS: Mapping[str, str] = MappingProxyType({})
+
+
 class _Terms(NamedTuple):
     """What submissions of one operation share."""
 
@@ -91,6 +96,8 @@ class _Terms(NamedTuple):
     timed: bool
     #: The connector names attempts itself.
     named: bool
+    #: Of the operation, where the connector reads them; they may be Liquid.
+    tags: Mapping[str, str] = _NO_TAGS
 
 
 class Sending:
@@ -259,6 +266,7 @@ class Sending:
             _public_id(started) if terms.named else "",
             started.name,
             started.repair,
+            _own_tags(terms.tags, started) if terms.tags and started.context.personal else terms.tags,
         )
 
     def _terms(self, started: Started, channel: Channel, link: Link) -> _Terms:
@@ -268,16 +276,17 @@ class Sending:
         if content.modules and not content.liquid:
             content = on_channel(content, channel)
         category = Category(context.category)
+        tags = msgspec.json.decode(context.tags) if link.tags and context.tags != "{}" else _NO_TAGS
         # The deadline of an operation by local clocks is that of its last recipient.
         left = max(1, min((context.deadline - now) // 1_000_000, context.validity))
         budget = self._budget(started, channel, category)
         if budget is None:
-            return _Terms(content, category, left, timed=False, named=link.names)
+            return _Terms(content, category, left, timed=False, named=link.names, tags=tags)
         if started.row.step == 0:
             # The time on the first channel began with the message; what it waited for a sender is gone.
             budget -= max(0.0, (now - context.deadline) / 1e6 + context.validity)
         validity = max(1, min(left, max(SHORTEST_VALIDITY, round(budget))))
-        return _Terms(content, category, validity, timed=True, named=link.names)
+        return _Terms(content, category, validity, timed=True, named=link.names, tags=tags)
 
     def _budget(self, started: Started, channel: Channel, category: Category) -> float | None:
         """Seconds that the policy stays on this channel, where a later step waits behind it."""
@@ -634,6 +643,11 @@ class Sending:
     def _is_drained(self, sender_id: int) -> bool:
         sender = self.roster.senders.get(sender_id)
         return sender is not None and sender.drained
+
+
+def _own_tags(tags: Mapping[str, str], started: Started) -> Mapping[str, str]:
+    """The tags of one message, filled in with its recipient's variables."""
+    return say_tags(tags, started.variables or {}, started.context.created_at)
 
 
 def _is_in(scope: str, gate: Gate) -> bool:

@@ -431,19 +431,23 @@ def _note_closed(found: Sequence[Match], now: int) -> Script[None]:
 def _apply(receipts: Sequence[Receipt], found: Sequence[Match], changes: Changes) -> Script[None]:
     parts: dict[tuple[int, int], Match] = {}
     latest: dict[tuple[int, int], Match] = {}
-    place = -1
+    place, meant, told = -1, (0, 0), False
     for one in found:
-        if one.place == place:
-            continue  # A carrier that uses ids again: the newest message, which comes first, is meant.
-        place = one.place
         key = (one.message_id, one.n)
+        if one.place != place:
+            place, meant, told = one.place, key, False
+        elif key != meant:
+            continue  # A carrier that uses ids again: the newest message, which comes first, is meant.
         # Two receipts of one attempt in one batch: the second sees what the first has done.
         attempt = latest.setdefault(key, one)
         if attempt.segments > 1:
             parts[key] = attempt
             if not _roll_up(attempt, one.part, receipts[place]):
                 continue
-        _receive(attempt, receipts[place], changes)
+        if not told:
+            # One id may stand for several parts, which the carrier got as one: it speaks of all of them, once.
+            told = True
+            _receive(attempt, receipts[place], changes)
     if parts:
         yield from mark_parts([(*key, one.parts_delivered, one.parts_failed) for key, one in parts.items()])
 

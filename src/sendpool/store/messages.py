@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from sendpool.domain.event_types import OPERATION_EVENT
-from sendpool.domain.message import Content
+from sendpool.domain.message import Content, has_markup
 from sendpool.domain.states import MessageState, OperationState
 from sendpool.store.database import Bulk, Query, Script
 from sendpool.store.outbox import write_events
@@ -309,6 +309,15 @@ class Context(NamedTuple):
     #: When it was accepted.
     created_at: int
     content: Content
+    #: JSON by name; they may be Liquid.
+    tags: str = "{}"
+    #: What it says, or its tags, hangs on the recipient's variables.
+    personal: bool = False
+
+    @classmethod
+    def of(cls, operation: Sequence[Any], content: Content, tags: str) -> Context:
+        """One whose first fields, up to `created_at`, are *operation*."""
+        return cls(*operation, content, tags, content.liquid or has_markup(tags))  # type: ignore[call-arg]
 
 
 def load_names(message_ids: Iterable[int]) -> Script[dict[int, str]]:
@@ -341,10 +350,10 @@ def load_contexts(operation_ids: Iterable[int]) -> Script[list[Context]]:
         [(key,) for key in operation_ids],
         (
             *("o.id", "o.account_id", "o.pool_id", "o.category", "o.deadline", "c.validity"),
-            *("hex(o.uid)", "o.created_at", "c.content"),
+            *("hex(o.uid)", "o.created_at", "c.content", "c.tags"),
         ),
     )
-    return [Context(*row[:-1], msgspec.json.decode(row[-1], type=Content)) for row in rows]  # type: ignore[call-arg]
+    return [Context.of(row[:-2], msgspec.json.decode(row[-2], type=Content), row[-1]) for row in rows]
 
 
 class FlowFacts(NamedTuple):

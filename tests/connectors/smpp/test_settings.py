@@ -78,6 +78,23 @@ def test_every_kind_of_option_is_read() -> None:
         ({"reconnect_min": 5, "reconnect_max": 2}, "key 'reconnect_max'"),
         ({"system_id": "x" * 16}, "key 'system_id': expected str of length <= 15"),
         ({"host": "a..b"}, "key 'host': \"a..b\" is no host name"),
+        ({"default_alphabet": "latin1", "packed": True}, "key 'packed': only default_alphabet \"gsm\" has septets"),
+        ({"data_coding": {"ucs2": 3}}, "key 'data_coding': default, latin1 and ucs2 must differ"),
+        ({"data_coding": {"gsm": 0}}, "key 'data_coding.gsm': not a setting here; known are default, latin1, ucs2"),
+        ({"long_messages": "tlv"}, "key 'long_messages': invalid enum value 'tlv'"),
+        ({"tlvs": [{"tag": 0}]}, "key 'tlvs[0].tag': expected int >= 1"),
+        ({"tlvs": [{"tag": 0x1400, "name": "a"}]}, "key 'tlvs[0].name': not a setting here; known are tag, text"),
+        ({"tlvs": [{"tag": 0x1400}]}, "key 'tlvs': tag 0x1400: give it one of text, number, hex and from_tag"),
+        ({"tlvs": [{"tag": 0x1400, "text": "a", "hex": "00"}]}, "key 'tlvs': tag 0x1400: give it one of text"),
+        (
+            {"tlvs": [{"tag": 0x1400, "number": 1, "from_tag": "a"}]},
+            "key 'tlvs': tag 0x1400: beside from_tag only text",
+        ),
+        ({"tlvs": [{"tag": 0x1400, "number": 256}]}, "key 'tlvs': tag 0x1400: number 256 does not fit 1 octets"),
+        ({"tlvs": [{"tag": 0x1400, "hex": "0g"}]}, "key 'tlvs': tag 0x1400: \"0g\" is no hexadecimal text"),
+        ({"tlvs": [{"tag": 0x1400, "text": "a"}] * 2}, "key 'tlvs': tag 0x1400: it stands there twice"),
+        ({"tlvs": [{"tag": 0x0424, "text": "a"}]}, "key 'tlvs': tag 0x0424: Sendpool writes it itself"),
+        ({"tlvs": [{"tag": 0x1400, "text": "a" * 1025}]}, "key 'tlvs': tag 0x1400: its value is longer than 1024"),
         ({"host": ""}, "key 'host': expected str of length >= 1"),
     ],
 )
@@ -96,9 +113,13 @@ def test_missing_option_is_named() -> None:
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (sender("INFO", tno=5), "sender INFO: key 'tno': not a setting here; known are ton, npi"),
+        (sender("INFO", tno=5), "sender INFO: key 'tno': not a setting here; known are ton, npi, tlvs"),
         (sender("INFO", ton=256), "sender INFO: key 'ton': expected int <= 255"),
         (sender("x" * 21), "sender xxxxxxxxxxxxxxxxxxxxx: key 'address': SMPP takes up to 20 ASCII characters"),
+        (
+            sender("INFO", tlvs=[{"tag": 0x1401}]),
+            "sender INFO: key 'tlvs': tag 0x1401: give it one of text, number, hex and from_tag",
+        ),
         (sender("Café"), "sender Café: key 'address': SMPP takes up to 20 ASCII characters"),
     ],
 )

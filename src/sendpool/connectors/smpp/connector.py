@@ -30,6 +30,8 @@ _GRACE = 0.25
 class SmppConnector:
     """A connection of type "smpp". Made from its settings, it does nothing until `open`."""
 
+    reads_tags = True
+
     def __init__(self, settings: ConnectionSettings, *, random: Callable[[], float] = random) -> None:
         """Read the settings; *random* gives the jitter of reconnects. Raises `ValueError` as `check` does."""
         self._options = read_settings(settings)

@@ -30,7 +30,7 @@ _CODECS = {
     13: "euc_jp",
     14: "euc_kr",
 }
-_ALPHABET_CODECS = {Alphabet.LATIN1: "latin-1", Alphabet.ASCII: "ascii"}
+_ALPHABET_CODECS = {Alphabet.LATIN1: "latin-1", Alphabet.ASCII: "ascii", Alphabet.UCS2: _UCS2}
 
 
 class InboundReader:
@@ -38,6 +38,12 @@ class InboundReader:
 
     def __init__(self, settings: SmppSettings, addresses: Iterable[str]) -> None:
         self._alphabet_codec = _ALPHABET_CODECS.get(settings.default_alphabet)
+        # What the carrier wants in submits it writes itself.
+        own = settings.data_coding
+        self._codecs = {**_CODECS, own.latin1: "latin-1", own.ucs2: _UCS2}
+        self._defaults = {_GSM_DEFAULT, own.default} - {own.latin1, own.ucs2}
+        for coding in self._defaults:
+            self._codecs.pop(coding, None)
         self._packed = settings.packed
         # Carriers drop or add the "+" as they like; our sender is found by what is left.
         self._ours = {address.removeprefix("+"): address for address in addresses}
@@ -59,9 +65,10 @@ class InboundReader:
         )
 
     def _decode(self, octets: bytes, data_coding: int, header_octets: int, *, whole: bool) -> str:
-        codec = _CODECS.get(data_coding) or _group_codec(data_coding)
-        if codec is None and data_coding == _GSM_DEFAULT:
+        if data_coding in self._defaults:
             codec = self._alphabet_codec
+        else:
+            codec = self._codecs.get(data_coding) or _group_codec(data_coding)
         if codec == _UCS2 and not whole and len(octets) % 2 == 0:
             # Half of a letter outside the basic plane may be in the next part.
             return octets.decode(codec, "surrogatepass")

@@ -37,7 +37,7 @@ from sendpool.connectors.smpp.refusals import Refusals
 from sendpool.connectors.smpp.settings import SmppSettings, status_overrides
 from sendpool.connectors.smpp.status import Status, describe
 from sendpool.connectors.smpp.tls import refusal_in_words
-from sendpool.connectors.smpp.window import PartKey, Shared, Window
+from sendpool.connectors.smpp.window import PartKey, Shared, Window, parts_of
 from sendpool.failpoints import reach
 
 log = structlog.get_logger(__name__)
@@ -274,9 +274,13 @@ class Session(asyncio.Protocol):
         if status == 0:
             id_ = self._read_id(frame[HEADER_LENGTH:].partition(b"\0")[0])
             # Accepted without a name, as a few carriers do: a name of our own, which no receipt will carry.
-            self._outcomes.append((attempt, part, CarrierId(id_ or f"no-id-{secrets.token_hex(8)}")))
-            return
-        self._outcomes.append((attempt, part, self._refusals.outcome(status, late=late)))
+            outcome: Outcome = CarrierId(id_ or f"no-id-{secrets.token_hex(8)}")
+        else:
+            outcome = self._refusals.outcome(status, late=late)
+        if part > 0:
+            self._outcomes.append((attempt, part, outcome))
+        else:
+            self._outcomes += [(attempt, one, outcome) for one in parts_of(part)]
 
     def _collect(self, frame: bytes, command: int, sequence: int) -> None:
         """Note a receipt or an inbound text of this turn."""
@@ -367,7 +371,7 @@ class Session(asyncio.Protocol):
 
     def _report(self, parts: Sequence[PartKey], outcome: Outcome, *, send: bool = True) -> None:
         """Give the same outcome to many parts; *send* False leaves them for the next report."""
-        self._outcomes.extend((attempt, part, outcome) for attempt, part in parts)
+        self._outcomes.extend((attempt, one, outcome) for attempt, part in parts for one in parts_of(part))
         if send:
             self._hand_over()
 

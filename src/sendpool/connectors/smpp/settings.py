@@ -11,6 +11,8 @@ import msgspec
 from msgspec import Meta
 
 from sendpool.connectors.base import ConnectionSettings, SenderSettings
+from sendpool.connectors.smpp.tlvs import Tlv
+from sendpool.connectors.smpp.tlvs import check as check_tlvs
 from sendpool.domain.failures import ROWS, FailureClass, overrides_from
 
 #: Submits in flight where the configuration says nothing.
@@ -31,6 +33,18 @@ class Alphabet(StrEnum):
     GSM = "gsm"
     LATIN1 = "latin1"
     ASCII = "ascii"
+    UCS2 = "ucs2"
+
+
+class LongMessages(StrEnum):
+    """How the parts of a long text find together again."""
+
+    #: By a user data header in front of each part.
+    UDH = "udh"
+    #: By the TLVs sar_msg_ref_num, sar_total_segments and sar_segment_seqnum.
+    SAR = "sar"
+    #: The carrier gets it whole, in the TLV message_payload, and cuts it itself.
+    PAYLOAD = "payload"
 
 
 class BindAs(StrEnum):
@@ -76,6 +90,15 @@ class IdFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tlv: IdSpelling | None = None
 
 
+class DataCoding(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The data_coding that this carrier wants for each alphabet (SMPP 3.4 §5.2.19)."""
+
+    #: Its default alphabet.
+    default: Octet = 0
+    latin1: Octet = 3
+    ucs2: Octet = 8
+
+
 class SmppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Every option of a `[[connections]]` table of type "smpp", besides those that all types have."""
 
@@ -102,6 +125,10 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     interface_version: Octet = 0x34
     #: The alphabet behind data_coding 0.
     default_alphabet: Alphabet = Alphabet.GSM
+    data_coding: DataCoding = DataCoding()
+    long_messages: LongMessages = LongMessages.UDH
+    #: Sent with every submit.
+    tlvs: tuple[Tlv, ...] = ()
     #: Send GSM text packed, eight septets in seven octets.
     packed: bool = False
     id_format: IdFormat = IdFormat()
@@ -143,11 +170,16 @@ _OF_TLS = ("ca_file", "server_name", "certificate_file", "key_file")
 
 
 class SenderOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a `[[connections.senders]]` table may add: the numbering of this one sender."""
+    """What a `[[connections.senders]]` table may add: the numbering of this one sender, and TLVs of its own."""
 
     ton: Octet | None = None
     npi: Octet | None = None
+    #: In place of the connection's with the same tag.
+    tlvs: tuple[Tlv, ...] = ()
 
+
+#: Tables inside a connection's or a sender's.
+_TABLES: Mapping[str, type[msgspec.Struct]] = {"id_format": IdFormat, "data_coding": DataCoding, "tlvs": Tlv}
 
 _Options = TypeVar("_Options", bound=msgspec.Struct)
 
@@ -163,6 +195,12 @@ def read_settings(settings: ConnectionSettings) -> SmppSettings:
     except UnicodeError:
         raise ValueError(f"key 'host': \"{options.host}\" is no host name or address") from None
     _check_tls(options)
+    check_tlvs(options.tlvs)
+    if options.packed and options.default_alphabet is not Alphabet.GSM:
+        raise ValueError("key 'packed': only default_alphabet \"gsm\" has septets to pack")
+    known = options.data_coding
+    if len({known.default, known.latin1, known.ucs2}) < 3:
+        raise ValueError("key 'data_coding': default, latin1 and ucs2 must differ, or nobody can tell them apart")
     for sender in settings.senders:
         _check_sender(sender)
     _check_failures("receipt_errors", options.receipt_errors)
@@ -207,7 +245,7 @@ def _check_failures(key: str, codes: Mapping[str, str]) -> None:
 
 def _check_sender(sender: SenderSettings) -> None:
     try:
-        sender_options(sender.options)
+        check_tlvs(sender_options(sender.options).tlvs)
     except ValueError as error:
         raise ValueError(f"sender {sender.address}: {error}") from None
     if not (sender.address.isascii() and len(sender.address.removeprefix("+")) <= ADDRESS_OCTETS):
@@ -251,5 +289,5 @@ def _in_words(problem: str, kind: type[msgspec.Struct]) -> str:
     key = f"{path}.{field['name']}" if path else field["name"]
     if field["what"] == "missing required":
         return f"key '{key}': it is missing"
-    known = ", ".join(IdFormat.__struct_fields__ if path else kind.__struct_fields__)
+    known = ", ".join(_TABLES.get(re.split(r"[.\[]", path)[0], kind).__struct_fields__)
     return f"key '{key}': not a setting here; known are {known}"

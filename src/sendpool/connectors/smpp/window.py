@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import takewhile
 
 from sendpool.connectors.base import AttemptKey
@@ -16,10 +16,19 @@ _SUBMIT_SM = int(Command.SUBMIT_SM)
 LATE = 600.0
 
 
-#: A part that waits for room: its attempt, its number from 1 and its submit_sm body. A plain tuple: one per segment.
+#: What waits for room: its attempt, which part it is and its submit_sm body. A plain tuple: one per submit. Parts count
+#: from 1; a long text that goes as one has the bits of its parts there, as a negative number.
 Waiting = tuple[AttemptKey, int, bytes]
-#: An attempt and the number of a part of it.
+#: An attempt and which part of it, in the same way.
 PartKey = tuple[AttemptKey, int]
+
+
+def parts_of(part: int) -> Sequence[int]:
+    """The numbers of the parts that one submit carries."""
+    if part > 0:
+        return (part,)
+    bits = -part
+    return [number for number in range(1, bits.bit_length() + 1) if bits >> number - 1 & 1]
 
 
 #: More submits than are ever unanswered.
