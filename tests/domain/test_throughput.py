@@ -369,3 +369,54 @@ def test_handed_over_bucket_goes_on_where_the_other_stopped(
     assert new.rate(5.0) == pytest.approx(old.rate(100.0 + gap))
     expected = old.free_at(100.0 + gap) - 100.0 - gap
     assert new.free_at(5.0) - 5.0 == pytest.approx(expected, abs=1e-9)
+
+
+# ---------------------------------------------------------------- the carrier's load
+
+
+def test_an_eased_bucket_goes_at_its_share_until_it_is_told_otherwise() -> None:
+    bucket = Bucket(100.0, 1.0)
+    bucket.take(1, 0.0)
+
+    bucket.ease(0.5, 0.0)
+    assert [bucket.take(1, 0.0) for _ in range(3)] == pytest.approx([0.02, 0.04, 0.06])
+    assert bucket.rate(60.0) == 50.0
+    bucket.ease(1.0, 0.06)
+
+    assert bucket.take(1, 0.06) == pytest.approx(0.07)
+    assert bucket.rate(0.07) == 100.0
+
+
+def test_an_eased_bucket_never_stops_for_good() -> None:
+    bucket = Bucket(100.0, 1.0)
+    bucket.ease(0.0, 0.0)
+
+    assert bucket.rate(0.0) == 5.0
+    assert Bucket(None).rate(0.0) == float("inf")
+
+
+def test_load_is_not_handed_over_and_the_ramp_after_a_throttle_goes_on_below_it() -> None:
+    bucket = Bucket(100.0, 1.0)
+    bucket.ease(0.3, 0.0)
+    bucket.pause(0.0)
+    assert bucket.rate(1.0) == pytest.approx(30.0)
+    assert bucket.state(1.0 + 4).share == pytest.approx(0.7)
+
+    bucket.ease(1.0, 5.0)
+
+    assert bucket.rate(5.0) == pytest.approx(70.0)
+
+
+@given(
+    rates,
+    st.lists(st.tuples(waits, costs, st.floats(0.0, 1.0)), min_size=1, max_size=60),
+)
+def test_easing_and_letting_go_never_exceeds_the_rate(mps: float, steps: list[tuple[float, int, float]]) -> None:
+    bucket, now = Bucket(mps), 0.0
+    departures: list[tuple[float, int]] = []
+    for wait, cost, share in steps:
+        now += wait
+        bucket.ease(share, now)
+        departures.append((bucket.take(cost, now), cost))
+
+    assert_never_exceeded(departures, mps, bucket.burst)

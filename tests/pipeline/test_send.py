@@ -307,6 +307,31 @@ async def test_a_submission_says_all_that_a_carrier_needs_to_know(fresh: Path) -
         assert said.content.text == LONG_TEXT
 
 
+@pytest.mark.parametrize(("mps", "senders"), [(20.0, 500), (None, 20)])
+@virtually
+async def test_a_busy_carrier_gets_less_through_the_connection_or_else_its_senders(
+    fresh: Path, mps: float | None, senders: int
+) -> None:
+    carrier = Carrier()
+    async with world(fresh, a=Line(carrier, {NUMBER: senders}, mps=mps)) as w:
+        await w.send(*everyone(200))
+        await w.until(lambda: len(carrier.sent) >= 20)
+        assert carrier.inbox is not None
+        loop = asyncio.get_running_loop()
+
+        carrier.inbox.pace(0.25)
+        eased, began = len(carrier.sent), loop.time()
+        await asyncio.sleep(8)
+        assert (len(carrier.sent) - eased) / (loop.time() - began) == pytest.approx(5, abs=1)
+        carrier.inbox.pace(0.0)
+        await asyncio.sleep(0.1)
+        stopped = len(carrier.sent)
+        await asyncio.sleep(0.8)
+        assert len(carrier.sent) == stopped
+        carrier.inbox.pace(1.0)
+        await w.until_states(DELIVERED=200)
+
+
 class Tagged(Carrier):
     """Reads the tags of messages."""
 

@@ -241,6 +241,13 @@ class Inbox(Protocol):
     def opted_out(self, items: Sequence[OptedOut]) -> Awaitable[None]:
         """Write who has opted out into the account's ledger. Acknowledge when this resolves."""
 
+    def pace(self, share: float) -> None:
+        """Go on at this share (0.0 to 1.0) of the connection's throughput, as the carrier's load asks for.
+
+        0.0: nothing for a moment, then little; say it again for as long as it holds. A link that comes up anew begins
+        at 1.0.
+        """
+
     def link(self, *, up: bool, window: int, detail: str = "") -> None:
         """Say how many segments may be in flight now (0 when down) and, in plain words, why."""
 

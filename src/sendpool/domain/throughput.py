@@ -51,6 +51,7 @@ class Bucket:
     __slots__ = (
         "_burst",
         "_burst_time",
+        "_ceiling",
         "_full",
         "_interval",
         "_last",
@@ -70,6 +71,8 @@ class Bucket:
         #: Pauses in a row; above zero the rate may still be on its way back up, from `_resumed_share`.
         self._pauses = 0
         self._share = self._resumed_share = 1.0
+        #: The share that the carrier's load allows.
+        self._ceiling = 1.0
         self._configure(mps, burst)
 
     def _configure(self, mps: float | None, burst: float | None) -> None:
@@ -83,7 +86,7 @@ class Bucket:
 
     def _apply_rate(self) -> None:
         # No interval marks the unlimited bucket: its messages cost no time.
-        self._interval = 0.0 if self._mps is None else 1.0 / (self._mps * self._share)
+        self._interval = 0.0 if self._mps is None else 1.0 / (self._mps * min(self._share, self._ceiling))
         self._burst_time = self._burst * self._interval
 
     @property
@@ -97,10 +100,12 @@ class Bucket:
         return self._burst
 
     def rate(self, now: float) -> float:
-        """Return the segments a second allowed at *now*: under nominal after a throttle answer, inf if unlimited."""
+        """Return the segments a second allowed at *now*: under nominal after a throttle answer or under load, inf if
+        unlimited.
+        """
         if self._pauses:
             self._regain(now)
-        return inf if self._mps is None else self._mps * self._share
+        return inf if self._mps is None else self._mps * min(self._share, self._ceiling)
 
     def _regain(self, now: float) -> None:
         """Raise the rate for the time since the pause."""
@@ -181,6 +186,17 @@ class Bucket:
         # One segment opens the ramp, not a burst.
         self._full = max(self._full, self.paused_until + self._burst_time - self._interval)
 
+    def ease(self, share: float, now: float) -> None:
+        """Go no faster than at *share* of the nominal rate, but at `LOWEST_SHARE` at least, until told otherwise.
+
+        It is what a carrier says of its load. What is owed stays owed; the ramp after a throttle answer goes on below.
+        """
+        ceiling = min(1.0, max(LOWEST_SHARE, share))
+        if ceiling != self._ceiling:
+            before, self._ceiling = self._interval, ceiling
+            self._apply_rate()
+            self._stretch(before, now)
+
     def _change_share(self, share: float, now: float) -> None:
         """Go on at *share* of the nominal rate; the segments owed stay the same and are paid at the new rate."""
         before = self._interval
@@ -233,7 +249,9 @@ class Bucket:
 
     def state(self, now: float) -> BucketState:
         """Return the condition at *now*, to be handed over to another process."""
-        share = 1.0 if self._mps is None else self.rate(now) / self._mps
+        if self._pauses:
+            self._regain(now)
+        share = 1.0 if self._mps is None else self._share
         return BucketState(
             full_in=max(self._full - now, 0.0),
             paused_for=max(self.paused_until - now, 0.0),

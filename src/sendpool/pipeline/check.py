@@ -94,6 +94,9 @@ class _Listener:
         """Take none."""
         raise _NotOurs("a check takes no opt-outs")
 
+    def pace(self, share: float) -> None:
+        """One message does not go any slower."""
+
     def link(self, *, up: bool, window: int, detail: str = "") -> None:
         """Keep the first word."""
         if not self.link_said.done():

@@ -586,8 +586,20 @@ class Sending:
         link.window = window if up else 0
         link.detail = detail
         if came_up:
+            self.pace(link, 1.0)
             self.limiter.release = True
             self._lift(link)
+        self._wake()
+
+    def pace(self, link: Link, share: float) -> None:
+        """Go on at this share of a connection's throughput. Where it has none of its own, at that of its senders'."""
+        now, key = self._clock(), link.connection_id
+        carried = partial(_is_carried, key)
+        if not share:
+            self._pause_shared(connection_key(key), link.bucket, carried, now, None)
+        link.bucket.ease(share, now)
+        for gate in filter(carried, self.gates.values()):
+            gate.bucket.ease(1.0 if link.bucket.mps is not None else share, now)
         self._wake()
 
     def _lift(self, link: Link) -> None:

@@ -104,6 +104,10 @@ class ConnectionInbox:
         sender = self._engine.roster.sender_by_address.get((self._account_id, item.channel, item.recipient))
         return Arrival(key, self._link.connection_id, item, sender, self._account_id, self._keywords())
 
+    def pace(self, share: float) -> None:
+        """The carrier's load asks for less, or allows more again."""
+        self._engine.sending.pace(self._link, share)
+
     def link(self, *, up: bool, window: int, detail: str = "") -> None:
         """The connection's state changed."""
         log.info("connection up" if up else "connection down", connection=self._link.name, detail=detail, window=window)

@@ -267,7 +267,7 @@ class MessageCentre:
         if fate.receipts and wanted:
             self._report(link, sm, submit, fate)
         if fate.answered and (drop is None or drop.answered):
-            body = b"" if fate.status else message_id_body(submit.message_id)
+            body = b"" if fate.status else message_id_body(submit.message_id, fate.congestion)
             answer = functools.partial(link.answer_submit, fate.status, sequence, body)
             if self._held is not None:
                 self._held.append(answer)

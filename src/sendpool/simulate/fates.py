@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sendpool.connectors.smpp.status import Status
 from sendpool.simulate.script import (
     AnyFault,
+    Congested,
     EarlyReceipt,
     NoAnswer,
     Refuse,
@@ -26,7 +27,16 @@ from sendpool.simulate.script import (
 
 #: Faults that are about links, not about single submits.
 _PER_SUBMIT = (
-    Refuse | Throttle | Silence | Undelivered | NoAnswer | SlowAnswer | SlowReceipt | EarlyReceipt | RepeatReceipt
+    Refuse
+    | Throttle
+    | Silence
+    | Undelivered
+    | NoAnswer
+    | SlowAnswer
+    | SlowReceipt
+    | EarlyReceipt
+    | RepeatReceipt
+    | Congested
 )
 
 
@@ -45,6 +55,8 @@ class Fate(NamedTuple):
     early: bool = False
     stat: str = "DELIVRD"
     err: str = "000"
+    #: What the answer says about the centre's load, in percent; None: nothing.
+    congestion: int | None = None
 
 
 class Fates:
@@ -109,6 +121,8 @@ class Fates:
                 return fate._replace(receipt_after=draws.within(b"slow%d" % index, span(fault.seconds)))
             case EarlyReceipt():
                 return fate._replace(early=True)
+            case Congested():
+                return fate._replace(congestion=fault.state)
             case RepeatReceipt():
                 return fate._replace(receipts=min(fate.receipts, 1) * fault.times)
             case _:

@@ -5,7 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from sendpool.connectors.smpp.bodies import RESPONSE, Bind, BindResp, Command, MessageId, PduError, Sm, Tag
+from sendpool.connectors.smpp.bodies import (
+    NO_TLVS,
+    RESPONSE,
+    Bind,
+    BindResp,
+    Command,
+    MessageId,
+    PduError,
+    Sm,
+    Tag,
+    Tlvs,
+)
 from sendpool.connectors.smpp.pdu import LAST_SEQUENCE, Framer, Pdu, encode, header, parse
 from sendpool.connectors.smpp.status import Status
 
@@ -198,6 +209,7 @@ class Link(asyncio.Protocol):
         return self._sequence
 
 
-def message_id_body(message_id: str) -> bytes:
-    """The body of a submit_sm_resp."""
-    return encode(Pdu(Command.SUBMIT_SM_RESP, 0, 0, MessageId(message_id)))[16:]
+def message_id_body(message_id: str, congestion: int | None = None) -> bytes:
+    """The body of a submit_sm_resp, with a congestion_state where there is one."""
+    tlvs: Tlvs = NO_TLVS if congestion is None else {int(Tag.CONGESTION_STATE): bytes((congestion,))}
+    return encode(Pdu(Command.SUBMIT_SM_RESP, 0, 0, MessageId(message_id, tlvs)))[16:]

@@ -24,6 +24,8 @@ Faults are written as "KIND key=value ..."; each may be given several times:
   slow-receipt seconds=10     report late
   early-receipt               report before the submit is answered
   repeat-receipt times=2      report so many times
+  congested state=90          say in the answer that the centre is so busy, in
+                              percent (SMPP 5)
   drop after=100 times=3      cut a link at its every 100th submit, 3 times in
                               all; answered=false: the 100th is taken, its
                               answer is lost
@@ -126,6 +128,12 @@ class RepeatReceipt(Fault, frozen=True, kw_only=True, tag="repeat-receipt"):
     times: Count = 2
 
 
+class Congested(Fault, frozen=True, kw_only=True, tag="congested"):
+    """Tell in the answer how busy the centre is (congestion_state of SMPP 5)."""
+
+    state: Annotated[int, Meta(ge=0, le=100)]
+
+
 class Drop(Fault, frozen=True, kw_only=True, tag="drop"):
     """Cut a link at its every `after`-th submit, `times` times in all."""
 
@@ -160,6 +168,7 @@ AnyFault = (
     | SlowReceipt
     | EarlyReceipt
     | RepeatReceipt
+    | Congested
     | Drop
     | Outage
     | RefuseBind

@@ -34,6 +34,7 @@ class RecordingInbox:
         self.offered_texts: list[Inbound] = []
         self.opt_outs: list[OptedOut] = []
         self.links: list[Link] = []
+        self.paces: list[float] = []
         #: Storing fails so many times before it works again.
         self.failures = 0
         self._stores = asyncio.Event()
@@ -63,6 +64,11 @@ class RecordingInbox:
         """Record who has opted out, as `receipts` does."""
         await self._store()
         self.opt_outs += items
+        self._changed.set()
+
+    def pace(self, share: float) -> None:
+        """Record how fast to go on."""
+        self.paces.append(share)
         self._changed.set()
 
     def link(self, *, up: bool, window: int, detail: str = "") -> None:

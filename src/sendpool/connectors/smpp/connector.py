@@ -10,6 +10,7 @@ import structlog
 
 from sendpool.connectors.base import AttemptKey, ConnectionSettings, Inbox, Outcome, Submission, Unavailable
 from sendpool.connectors.smpp.backoff import Backoff
+from sendpool.connectors.smpp.congestion import pace_at
 from sendpool.connectors.smpp.inbound import InboundReader
 from sendpool.connectors.smpp.line import Line
 from sendpool.connectors.smpp.receipts import ReceiptReader
@@ -47,6 +48,7 @@ class SmppConnector:
         self._lines: list[Line] = []
         self._turn = 0
         self._closing = False
+        self._pace = 1.0
         self._last_said: tuple[bool, int, str] | None = None
 
     @classmethod
@@ -61,7 +63,7 @@ class SmppConnector:
         self._inbox = inbox
         inbound = InboundReader(self._options, self._addresses)
         carrier = Carrier(self._name, self._options, self._window, inbox, self._receipts, inbound, self._shared)
-        carrier = carrier._replace(stranded=self._stranded)
+        carrier = carrier._replace(congested=self._congested, stranded=self._stranded)
         roles = (Role.TRANSCEIVER,) if self._options.bind is BindAs.TRANSCEIVER else (Role.RECEIVER, Role.TRANSMITTER)
         for role in roles * self._options.binds:
             backoff = Backoff(self._options.reconnect_min, self._options.reconnect_max, self._random)
@@ -132,6 +134,13 @@ class SmppConnector:
             return []
         return self._shared.take_queued()
 
+    def _congested(self) -> None:
+        """The carrier has told its load: the connection goes by the highest of its binds."""
+        pace = pace_at(max(line.congestion for line in self._lines))
+        if self._inbox is not None and (pace != self._pace or not pace):
+            self._pace = pace
+            self._inbox.pace(pace)
+
     def _changed(self) -> None:
         """A bind came up, went down or could not be made."""
         if self._closing:
@@ -151,6 +160,8 @@ class SmppConnector:
         if self._inbox is None or self._last_said == said or self._last_said == (False, 0, "closing"):
             return
         self._last_said = said
+        if not up:
+            self._pace = 1.0  # Whoever is told that the link is down forgets the pace.
         self._log.info("smpp.link", up=up, detail=detail)
         self._inbox.link(up=up, window=said[1], detail=detail)
 

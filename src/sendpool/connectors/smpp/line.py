@@ -53,6 +53,11 @@ class Line:
         """Whether submits may be handed over."""
         return self.role.submits and self.bound
 
+    @property
+    def congestion(self) -> int:
+        """The carrier's congestion_state by its last word on this bind, in percent."""
+        return self._session.congestion if self._session is not None else 0
+
     def push(self, at_most: int) -> None:
         """Write of what waits as much as the window has room for, but no more than *at_most*."""
         if self._session is not None and self._session.bound:

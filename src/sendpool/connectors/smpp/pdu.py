@@ -62,6 +62,7 @@ __all__ = [
     "header",
     "parse",
     "read_header",
+    "read_tlvs",
     "relative_time",
 ]
 
@@ -250,7 +251,8 @@ def _read_address(frame: bytes, at: int) -> tuple[Address, int]:
     return Address(frame[at], frame[at + 1], value), after
 
 
-def _read_tlvs(frame: bytes, at: int) -> Tlvs:
+def read_tlvs(frame: bytes, at: int = 0) -> Tlvs:
+    """The TLVs from *at* to the end. Raises `PduError` RINVTLVSTREAM for one that runs over it."""
     end = len(frame)
     if at >= end:
         return NO_TLVS
@@ -297,7 +299,7 @@ def _read_sm(frame: bytes) -> Sm:
         coding,
         default,
         frame[at : at + length],
-        _read_tlvs(frame, at + length),
+        read_tlvs(frame, at + length),
     )
 
 
@@ -312,7 +314,7 @@ def _read_data_sm(frame: bytes) -> Sm:
         esm_class=frame[at],
         registered_delivery=frame[at + 1],
         data_coding=frame[at + 2],
-        tlvs=_read_tlvs(frame, at + 3),
+        tlvs=read_tlvs(frame, at + 3),
     )
 
 
@@ -334,12 +336,12 @@ def _read_bind(frame: bytes) -> Bind:
 
 def _read_bind_resp(frame: bytes) -> BindResp:
     system_id, at = _text(frame, HEADER_LENGTH)
-    return BindResp(system_id=system_id, tlvs=_read_tlvs(frame, at))
+    return BindResp(system_id=system_id, tlvs=read_tlvs(frame, at))
 
 
 def _read_message_id(frame: bytes) -> MessageId:
     message_id, at = _text(frame, HEADER_LENGTH)
-    return MessageId(message_id, _read_tlvs(frame, at))
+    return MessageId(message_id, read_tlvs(frame, at))
 
 
 def _read_query_sm(frame: bytes) -> QuerySm:

@@ -30,6 +30,7 @@ from sendpool.connectors.base import (
     Uncertain,
 )
 from sendpool.connectors.smpp import pdu
+from sendpool.connectors.smpp.congestion import state_in
 from sendpool.connectors.smpp.inbound import InboundReader
 from sendpool.connectors.smpp.pdu import HEADER, HEADER_LENGTH, RESPONSE, Command, PduError
 from sendpool.connectors.smpp.receipts import ReceiptReader, id_reader
@@ -101,6 +102,10 @@ def _nothing_told(up: bool, detail: str) -> None:
     """Nobody wants to hear of the link."""
 
 
+def _nothing_heard() -> None:
+    """Nobody wants to hear of congestion."""
+
+
 class Carrier(NamedTuple):
     """What sessions of one connection share."""
 
@@ -114,6 +119,8 @@ class Carrier(NamedTuple):
     shared: Shared
     #: Called with (up, detail) when the link changes.
     link: Callable[[bool, str], None] = _nothing_told
+    #: Called when a session's `congestion` was heard anew.
+    congested: Callable[[], None] = _nothing_heard
     #: Asked when a session is lost: the parts that wait and that no other session will submit.
     stranded: Callable[[], Sequence[PartKey]] = tuple
 
@@ -141,6 +148,9 @@ class Session(asyncio.Protocol):
         self._receipt_acks: list[tuple[int, int]] = []
         self._inbounds: list[Inbound] = []
         self._inbound_acks: list[tuple[int, int]] = []
+        #: The carrier's congestion_state as it was told last, in percent.
+        self.congestion = 0
+        self._congestion_heard = False
         self._refusals = Refusals(status_overrides(carrier.settings))
         self._storing: set[asyncio.Future[None]] = set()
         self._drained: asyncio.Future[None] | None = None
@@ -229,6 +239,9 @@ class Session(asyncio.Protocol):
             else:
                 self._converse(command, status, sequence, frame)
         self._hand_over()
+        if self._congestion_heard:
+            self._congestion_heard = False
+            self._carrier.congested()
         if self._framer.broken:
             self._out.append(pdu.header(Command.GENERIC_NACK, Status.RINVCMDLEN, 0))
             self._hang_up("the carrier sent a PDU of an impossible length")
@@ -271,8 +284,11 @@ class Session(asyncio.Protocol):
             log.debug("smpp.unexpected_response", sequence=sequence, status=status)
             return
         attempt, part, late = whose
+        name, _, tlvs = frame[HEADER_LENGTH:].partition(b"\0")
+        if tlvs:
+            self._note_congestion(tlvs)
         if status == 0:
-            id_ = self._read_id(frame[HEADER_LENGTH:].partition(b"\0")[0])
+            id_ = self._read_id(name)
             # Accepted without a name, as a few carriers do: a name of our own, which no receipt will carry.
             outcome: Outcome = CarrierId(id_ or f"no-id-{secrets.token_hex(8)}")
         else:
@@ -281,6 +297,12 @@ class Session(asyncio.Protocol):
             self._outcomes.append((attempt, part, outcome))
         else:
             self._outcomes += [(attempt, one, outcome) for one in parts_of(part)]
+
+    def _note_congestion(self, tlvs: bytes) -> None:
+        """Note what a response says about the carrier's load."""
+        state = state_in(tlvs)
+        if state is not None:
+            self.congestion, self._congestion_heard = state, True
 
     def _collect(self, frame: bytes, command: int, sequence: int) -> None:
         """Note a receipt or an inbound text of this turn."""
@@ -306,6 +328,8 @@ class Session(asyncio.Protocol):
             self._out.append(pdu.header(Command.ENQUIRE_LINK_RESP, 0, sequence))
         elif command == self._bind_command | RESPONSE and self._state is _State.OPEN:
             self._bind_answered(status)
+        elif command == Command.ENQUIRE_LINK_RESP:
+            self._note_congestion(frame[HEADER_LENGTH:])
         elif command == Command.GENERIC_NACK:
             self._nacked(sequence, status, frame)
         elif command == Command.UNBIND:
