@@ -27,12 +27,14 @@ from sendpool.cli.limits import limits
 from sendpool.cli.nodes import nodes
 from sendpool.cli.operations import operations
 from sendpool.cli.options import MISUSED, ConfigPath, DatabaseUrl, failed, load_config
+from sendpool.cli.pools import pools
 from sendpool.cli.profiles import profiles
 from sendpool.cli.quarantine import quarantine
 from sendpool.cli.restored import restored
 from sendpool.cli.send import send
 from sendpool.cli.senders import senders
 from sendpool.cli.templates import templates
+from sendpool.cli.watch import watch
 from sendpool.config import ConfigError, reload
 
 
@@ -62,7 +64,9 @@ app.command(templates)
 app.command(consent)
 app.command(quarantine)
 app.command(operations)
+app.command(pools)
 app.command(send)
+app.command(watch)
 app.command(senders)
 app.command(limits)
 app.command(events)
@@ -161,6 +165,13 @@ def demo() -> int:
     from sendpool.simulate.demo import run
 
     return run()
+
+
+@app.command
+def completion(shell: Literal["bash", "zsh", "fish"]) -> int:
+    """Print what teaches a shell to complete our commands: `sendpool completion bash > ~/.bash_completion`."""
+    print(app.generate_completion(shell=shell))
+    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

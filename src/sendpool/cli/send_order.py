@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from sendpool.cli.api import pool_of
 from sendpool.cli.recipient_file import Mapped, Recipient, WrongLine, read_recipients
 from sendpool.client import Client
 
@@ -92,11 +93,8 @@ def sender_of(client: Client, named: str) -> dict[str, Any]:
         return {"senderPoolId": named}
     if named.startswith("comms_sender_"):
         return {"senderId": named}
-    pools = [pool.id for pool in client.pools.list() if pool.name == named]
-    if len(pools) == 1:
-        return {"senderPoolId": pools[0]}
-    if pools:
-        raise ValueError(f'{len(pools)} pools are called "{named}"; give an id: {", ".join(pools)}')
+    if any(pool.name == named for pool in client.pools.list()):
+        return {"senderPoolId": pool_of(client, named)}
     senders = [sender.id for sender in client.senders.list() if sender.address == named]
     if len(senders) == 1:
         return {"senderId": senders[0]}
