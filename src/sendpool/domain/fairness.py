@@ -220,8 +220,10 @@ class RoundRobin(Generic[Key]):
         *waiting* bounds what a pool can use; what it leaves goes to the others, and it is owed nothing for it.
         Name only pools in which something waits.
         """
-        if len(pools) == 1 and waiting is None:
-            return dict.fromkeys(pools, slots)
+        if len(pools) == 1:
+            # Nobody to be fair to, now; what was owed was owed beside others.
+            self._credit = {}
+            return {key: slots if waiting is None else min(slots, waiting.get(key, 0)) for key in pools}
         given = dict.fromkeys(pools, 0)
         room = {key: slots if waiting is None else waiting.get(key, 0) for key in pools}
         share_of = {key: 1.0 if weights is None else weights[key] for key in pools}

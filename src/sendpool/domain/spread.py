@@ -27,9 +27,13 @@ class Spread:
         """
         return max(self._places.get(sender_id, 0.0), self._virtual)
 
-    def note(self, offers: Iterable[Offer]) -> None:
-        """Keep what a claim has given to those whom it had an offer from."""
+    def note(self, offers: Iterable[Offer], level: float | None = None) -> None:
+        """Keep what a claim has given to those whom it had an offer from.
+
+        *level*: the lowest place among them before the claim, where there are others who were not asked. These keep
+        what they are behind by: their turn comes.
+        """
         for offer in offers:
             if offer.gave_from is not None:
                 self._places[offer.sender_id] = offer.served
-                self._virtual = max(self._virtual, offer.gave_from)
+                self._virtual = max(self._virtual, offer.gave_from if level is None else level)

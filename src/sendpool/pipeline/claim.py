@@ -82,6 +82,8 @@ class Claim(NamedTuple):
     limiter: Limiter | None = None
     #: What the pool decides in place of the policies of categories.
     rules: PoolRules | None = None
+    #: Of a large pool only some are asked: the lowest place of these (`spread.Spread`). None: all are asked.
+    level: float | None = None
     #: Nobody but the offers could take a row of the pool, so that one which limits refuse to them all has to wait.
     all_in: bool = False
 

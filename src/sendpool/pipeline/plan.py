@@ -31,6 +31,9 @@ from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.scene import Detail, Scenes, Standing
 from sendpool.store.queue import QueueKey
 
+#: Senders of a pool that one claim asks at least; where they can take all that can leave, it asks no more.
+HAND = 128
+
 
 class _Room(NamedTuple):
     """What one sender may take from one pool now: segments in flight, and of them at its pace."""
@@ -72,6 +75,8 @@ class Planner:
         self.unexpanded: Callable[[int], int] = lambda _: 0
         self._timer: asyncio.TimerHandle | None = None
         self._turn = 0
+        #: Where the next hand of a large pool begins, by pool and channel.
+        self._hands: dict[tuple[int, Channel], int] = {}
 
     def plan(self) -> list[Claim]:
         """The claims that the next commit should carry out: every pool with due rows and a sender that is free."""
@@ -89,14 +94,16 @@ class Planner:
             for link in self.links.values()
             if link.room(now) > 0
         }
-        rooms = self._share(waiting, links, now)
+        rooms, hands = self._share(waiting, links, now)
         claims = []
         for pool_id, channel, queues in waiting:
             offers = self._offers(pool_id, channel, rooms, links)
             if offers:
                 scene = self.scenes.number(pool_id, channel, self._standings(pool_id, channel, rooms, now))
                 claim = self._claim(pool_id, channel, queues, offers, now)
-                claims.append(claim._replace(scene=scene, **self._bounded(pool_id, channel, offers, now)))
+                level = min([offer.served for offer in offers]) if (pool_id, channel) in hands else None
+                bounded = self._bounded(pool_id, channel, offers, now)
+                claims.append(claim._replace(scene=scene, level=level, **bounded))
         if not claims:
             self._wake_at(now, self._next_free(waiting, now))
         return claims
@@ -208,23 +215,25 @@ class Planner:
                 yield gate, member.weight, number
 
     def _share(
-        self, waiting: Iterable[tuple[int, Channel, list[QueueKey]]], links: Mapping[int, LinkOffer], now: float
-    ) -> dict[tuple[int, int], _Room]:
-        """What each sender may take from each of its pools, by (pool, sender)."""
+        self, waiting: Sequence[tuple[int, Channel, list[QueueKey]]], links: Mapping[int, LinkOffer], now: float
+    ) -> tuple[dict[tuple[int, int], _Room], set[tuple[int, Channel]]]:
+        """What each sender may take from each of its pools, by (pool, sender); and the pools of which not all are
+        asked.
+        """
         pools_of: dict[int, dict[int, tuple[float, int]]] = defaultdict(dict)
+        rooms: dict[tuple[int, int], _Room] = {}
+        pool_ids = {pool_id for pool_id, _, _ in waiting}
+        hands = set()
         for pool_id, channel, queues in waiting:
-            for gate, weight, number in self._takers(pool_id, channel, queues):
-                pools_of[gate.sender.id][pool_id] = (weight, number)
-        rooms = {}
+            alone = self.roster.sharing(pool_id).isdisjoint(pool_ids)
+            if alone and self._deal_hand(pool_id, channel, queues, links, now, rooms):
+                hands.add((pool_id, channel))
+            else:
+                for gate, weight, number in self._takers(pool_id, channel, queues):
+                    pools_of[gate.sender.id][pool_id] = (weight, number)
         for sender_id, pools in pools_of.items():
             gate = self.gates[sender_id]
-            link = links.get(gate.sender.connection_id)
-            if link is None:
-                continue
-            room = min(link.room, gate.flights.room(now, self.links[link.connection_id].window))
-            slots = min(gate.bucket.slots(now, HORIZON), link.bucket.slots(now, HORIZON), room)
-            if gate.bounds is not None and slots > 0:
-                slots = min(slots, self._bounded_slots(gate, now))
+            room, slots = self._room(gate, links, now)
             if slots <= 0:
                 continue
             rows = {pool_id: number for pool_id, (_, number) in pools.items()}
@@ -232,7 +241,57 @@ class Planner:
             for pool_id, (weight, _) in pools.items():
                 if shares.get(pool_id, 0):
                     rooms[pool_id, sender_id] = _Room(gate, room, shares[pool_id], weight)
-        return rooms
+        return rooms, hands
+
+    def _deal_hand(
+        self,
+        pool_id: int,
+        channel: Channel,
+        keys: Sequence[QueueKey],
+        links: Mapping[int, LinkOffer],
+        now: float,
+        rooms: dict[tuple[int, int], _Room],
+    ) -> bool:
+        """Note in *rooms* what some senders of a large pool may take, enough for all that can leave now; the next
+        claim begins behind them. False: all are to be asked, since the pool is small, or they are not all alike.
+        """
+        members, lanes = self.roster.members(pool_id, channel), self.roster.lanes(pool_id, channel)
+        if len(members) <= HAND or len(lanes.tiers) > 1 or self.restraint:
+            return False
+        if not all(lanes.takers(key.lane) is None for key in keys):
+            return False
+        number = sum(self.book.waiting(self.book.number(pool_id, channel, key.lane)) for key in keys)
+        wanted = min(number, sum(link.room for link in links.values()))
+        begin = self._hands.get((pool_id, channel), 0) % len(members)
+        found, given = {}, 0
+        for place in range(begin, begin + len(members)):
+            sender, member = members[place % len(members)]
+            gate = self.gates.get(sender.id)
+            if gate is None or sender.drained:
+                continue
+            if gate.bounds is not None:
+                return False
+            room, slots = self._room(gate, links, now)
+            if slots <= 0:
+                continue
+            found[pool_id, sender.id] = _Room(gate, room, min(slots, number), member.weight)
+            given += slots
+            if len(found) >= HAND and given >= wanted:
+                break
+        self._hands[pool_id, channel] = place + 1
+        rooms.update(found)
+        return True
+
+    def _room(self, gate: Gate, links: Mapping[int, LinkOffer], now: float) -> tuple[int, int]:
+        """Segments that a sender may have in flight more, and those of them that its paces allow within the horizon."""
+        link = links.get(gate.sender.connection_id)
+        if link is None:
+            return 0, 0
+        room = min(link.room, gate.flights.room(now, self.links[link.connection_id].window))
+        slots = min(gate.bucket.slots(now, HORIZON), link.bucket.slots(now, HORIZON), room)
+        if gate.bounds is not None and slots > 0:
+            slots = min(slots, self._bounded_slots(gate, now))
+        return room, slots
 
     def _bounded_slots(self, gate: Gate, now: float) -> int:
         """Segments that named scopes and lasting limits leave to a sender."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ class Roster:
         self._countries = countries or {}
         self._lanes: dict[tuple[int, Channel], Lanes] = {}
         self._channels: dict[int, frozenset[Channel]] = {}
+        self._sharing: dict[int, frozenset[int]] = {}
         self._members: dict[tuple[int, Channel], tuple[tuple[Sender, Member], ...]] = {}
         #: Plans of kinds of requests, as `resolve` finds them.
         self.plans: dict[Hashable, Plans] = {}
@@ -67,6 +69,25 @@ class Roster:
     def hidden_by_account(self) -> dict[int, Pool]:
         """The hidden pool that stands for all senders of an account, by the account's key."""
         return {pool.account_id: pool for pool in self.pools.values() if pool.everyone}
+
+    @cached_property
+    def _pools_of(self) -> dict[int, list[int]]:
+        """The pools that each sender is in, by key."""
+        found: dict[int, list[int]] = defaultdict(list)
+        for pool in self.pools.values():
+            for channel in self.channels(pool.id):
+                for sender, _ in self.members(pool.id, channel):
+                    found[sender.id].append(pool.id)
+        return found
+
+    def sharing(self, pool_id: int) -> frozenset[int]:
+        """The other pools in which a sender of this one is, too."""
+        found = self._sharing.get(pool_id)
+        if found is None:
+            mine = (sender.id for channel in self.channels(pool_id) for sender, _ in self.members(pool_id, channel))
+            found = frozenset(other for sender_id in mine for other in self._pools_of[sender_id]) - {pool_id}
+            self._sharing[pool_id] = found
+        return found
 
     def members(self, pool_id: int, channel: Channel) -> tuple[tuple[Sender, Member], ...]:
         """The active senders of a pool on one channel."""

@@ -215,7 +215,7 @@ class Sending:
         costs: Counter[int] = Counter()
         for started in claimed.started:
             costs[started.sender_id] += started.row.cost
-        self.spreads[claim.pool_id, claim.channel].note(claim.offers)
+        self.spreads[claim.pool_id, claim.channel].note(claim.offers, claim.level)
         for offer in claim.offers:
             cost = costs.get(offer.sender_id, 0)
             if cost:
