@@ -252,6 +252,7 @@ class MessageCentre:
             status=fate.status,
             message_id="" if fate.status else spell_id(self._last_id, self.script.ids),
             answered=fate.answered,
+            tlvs=sm.tlvs,
         )
         self._ledger.enter(submit)
         if self._keep:

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from sendpool.connectors.smpp.bodies import UDHI, Sm, Tag
+from sendpool.connectors.smpp.bodies import NO_TLVS, UDHI, Sm, Tag, Tlvs
 from sendpool.connectors.smpp.status import Status
 from sendpool.domain.segments import decode_gsm
 
@@ -48,6 +48,8 @@ class Submit(NamedTuple):
     message_id: str
     #: False: the answer was kept back.
     answered: bool
+    #: Its optional parameters.
+    tlvs: Tlvs = NO_TLVS
 
     @property
     def text(self) -> str:

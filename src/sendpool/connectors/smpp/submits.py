@@ -70,24 +70,26 @@ class SubmitWriter:
         if number != segments:
             raise UnfitSubmission(UNFIT_TEXT)
         known = self._senders.get(sender)
-        if known is None or known.options is not options:
+        if known is None or known[0] is not options:
             known = self._write_source(sender, options)
+        _, source, tail, by_tag = known
+        if by_tag is not None:
+            tail = by_tag.of(submission.tags)
         if recipient[:1] == "+" and 1 < len(recipient) <= ADDRESS_OCTETS and recipient.isascii():
             destination = self._international + recipient[1:].encode() + b"\0"
         else:
             destination = self._write_destination(recipient)
         until = b"\0" if validity is None else _validity(validity, self._max_validity)
-        tail = known.tail if known.by_tag is None else known.by_tag.of(submission.tags)
         head, before, after = parts[0]
         if after is None:
             # A long text that goes as one: its outcome is that of all parts that are wanted.
             part = 1 if number == 1 else -(wanted & (1 << number) - 1)
-            into.append((attempt, part, b"".join((known.source, destination, head, until, before, tail))))
+            into.append((attempt, part, b"".join((source, destination, head, until, before, tail))))
             return
         mark = bytes((reference & 0xFF,))
         for place, (head, before, after) in enumerate(parts, 1):
             if wanted >> place - 1 & 1:
-                body = (known.source, destination, head, until, before, mark, after or b"", tail)
+                body = (source, destination, head, until, before, mark, after or b"", tail)
                 into.append((attempt, place, b"".join(body)))
 
     def _write_source(self, sender: str, options: Mapping[str, Any]) -> _Source:
