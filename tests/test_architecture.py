@@ -1,4 +1,4 @@
-"""Imports point one way: cli > runtime > admin, api, console > pipeline > store, connectors > domain.
+"""Imports point one way: cli > runtime > console > admin, api > pipeline > store, connectors > domain.
 
 `ALLOWED` is that sentence as a table. Beside it stand: `config`, read by cli and runtime and passed down as values;
 the leaves `failpoints`, `logs` and `metrics`, which know nothing of the rest; `simulate` and `testing`, which may use
@@ -29,7 +29,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "notifying": _BELOW_RUNTIME,
     "admin": _BELOW_API,
     "api": _BELOW_API,
-    "console": _BELOW_API,
+    "console": ("admin", "api", *_BELOW_API),
     "pipeline": ("store", "connectors.base", "connectors.registry", "domain", "failpoints", "logs", "metrics"),
     "store": ("domain",),
     "connectors": ("connectors.base", "connectors.web", "connectors.guard", "connectors.sinks", "domain", "failpoints"),

@@ -30,6 +30,7 @@ from sendpool.api.services import Services
 from sendpool.config import Config, ConfigError
 from sendpool.config.places import command_socket, database_of, secret_key
 from sendpool.connectors.base import SenderSettings
+from sendpool.console.app import console_routes
 from sendpool.failpoints import reach
 from sendpool.metrics import Metrics
 from sendpool.pipeline.cancel import cancel
@@ -194,17 +195,21 @@ class Runtime:
     # ------------------------------------------------------------ parts
 
     def _commands(self, database: Database, key: bytes) -> CommandServer:
-        server = self._config.server
+        changed = partial(self._take_over_changes, key)
+        at = command_socket(self._config.server.database)
+        if self._fleet is not None:
+            at = socket_of(at, os.getpid())
+        return CommandServer(at, database, self._engine.change, self._context(key), changed)
+
+    def _context(self, key: bytes) -> Callable[[], Context]:
+        """What commands get besides their arguments, at the moment at which they run."""
 
         def context() -> Context:
+            server = self._config.server
             token_set, learn = server.auth_token is not None, self._engine.consent.learn
             return Context(self._now(), key, server.account_sid, token_set=token_set, live=self._live, learn=learn)
 
-        changed = partial(self._take_over_changes, key)
-        at = command_socket(server.database)
-        if self._fleet is not None:
-            at = socket_of(at, os.getpid())
-        return CommandServer(at, database, self._engine.change, context, changed)
+        return context
 
     async def _take_over_changes(self, key: bytes) -> None:
         """Accounts or keys are not what they were: somebody has commanded it here, or another node has told so."""
@@ -316,7 +321,7 @@ class Runtime:
             public=server.role != "send",
         )
         return uvicorn.Config(
-            create_app(services),
+            create_app(services, console_routes(services, self._context(key), partial(self._take_over_changes, key))),
             log_config=None,
             access_log=False,
             server_header=False,

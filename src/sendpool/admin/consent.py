@@ -13,7 +13,7 @@ from sendpool.domain import ids
 from sendpool.domain.consent import EVERYTHING, MARKETING, OptOut, Person, fault_of, person
 from sendpool.domain.sender import AddressSpace
 from sendpool.store import consent
-from sendpool.store.admin_log import COMMAND_LINE, record
+from sendpool.store.admin_log import record
 from sendpool.store.database import Script
 
 #: Entries in one command: each command is one commit, and a send may wait for it.
@@ -82,13 +82,15 @@ def add_opt_outs(ask: AddOptOuts, context: Context) -> Script[dict[str, int]]:
     people = _people(ask.entries)
     yield from _check_scopes(account.id, {one.scope for one in ask.entries})
     entries = [
-        OptOut(account.id, *one, given.scope, ask.source, COMMAND_LINE)
+        OptOut(account.id, *one, given.scope, ask.source, context.actor)
         for one, given in zip(people, ask.entries, strict=True)
     ]
     context.learn(entries)
     added = yield from consent.add_opt_outs(entries, context.now)
     if added:
-        yield from record(context.now, COMMAND_LINE, "consent.withdrawn", account.sid, entries=added, source=ask.source)
+        yield from record(
+            context.now, context.actor, "consent.withdrawn", account.sid, entries=added, source=ask.source
+        )
     return {"added": added, "known": len(entries) - added}
 
 
@@ -101,7 +103,7 @@ def remove_opt_outs(ask: RemoveOptOuts, context: Context) -> Script[dict[str, in
         scope = None if ask.every_scope else given.scope
         removed += yield from consent.remove_opt_outs(account.id, [one], scope)
     if removed:
-        yield from record(context.now, COMMAND_LINE, "consent.given", account.sid, entries=removed)
+        yield from record(context.now, context.actor, "consent.given", account.sid, entries=removed)
     return {"removed": removed}
 
 

@@ -11,6 +11,7 @@ import msgspec
 from sendpool.domain.consent import OptOut
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.sight import Sight
+from sendpool.store.admin_log import COMMAND_LINE
 
 
 class Context(NamedTuple):
@@ -28,6 +29,8 @@ class Context(NamedTuple):
     live: Callable[[], tuple[Roster, Sight]] | None = None
     #: Told of entries of the ledger of consent as they are written, so that a running server keeps to them at once.
     learn: Callable[[Iterable[OptOut]], None] = lambda _: None
+    #: Who commands, for the log: the sid of who is signed in to the console, else the command line.
+    actor: str = COMMAND_LINE
 
 
 class Arguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,7 +11,7 @@ from sendpool.admin.context import Arguments, Context, instant
 from sendpool.admin.protocol import CommandRefused
 from sendpool.domain import ids
 from sendpool.store import draining as store
-from sendpool.store.admin_log import COMMAND_LINE, record
+from sendpool.store.admin_log import record
 from sendpool.store.database import Script
 from sendpool.store.draining import ConnectionRow, SenderRow
 
@@ -117,7 +117,7 @@ def _set_connection(ask: OneConnection, context: Context, at: int | None) -> Scr
     if (row.drained_at is None) is not (at is None):
         yield from store.drain_connection(row.id, at)
         action = "connection.drained" if at is not None else "connection.resumed"
-        yield from record(context.now, COMMAND_LINE, action, ask.name, account=row.account_sid)
+        yield from record(context.now, context.actor, action, ask.name, account=row.account_sid)
         row = row._replace(drained_at=at)
     return _connection(row, flying.get(row.id, 0))
 
@@ -148,6 +148,6 @@ def _set_senders(ask: OneSender, context: Context, at: int | None) -> Script[lis
         action = "sender.drained" if at is not None else "sender.resumed"
         for row in changed:
             subject = ids.encode(ids.SENDER, row.uid)
-            yield from record(context.now, COMMAND_LINE, action, subject, account=row.account_sid)
+            yield from record(context.now, context.actor, action, subject, account=row.account_sid)
         found = [row._replace(drained_at=at) if row in changed else row for row in found]
     return [_sender(row, flying.get(row.id, 0)) for row in found]

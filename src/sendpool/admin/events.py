@@ -12,7 +12,7 @@ from sendpool.admin.protocol import CommandRefused
 from sendpool.domain import ids
 from sendpool.domain.event_types import KINDS
 from sendpool.pipeline.notify.tell import Teller
-from sendpool.store.admin_log import COMMAND_LINE, record
+from sendpool.store.admin_log import record
 from sendpool.store.database import Script
 from sendpool.store.deliveries import Run, dead_runs, positions_between, replay, sink_states
 from sendpool.store.feed import feed_page, newest_position, operation_key
@@ -93,7 +93,7 @@ def replay_events(ask: Replay, context: Context) -> Script[dict[str, Any]]:
         only["operation"] = yield from _operation(ask.operation)
     run = Run(sink_id=key, first=first, last=last, only=only or None, since=context.now, next_at=context.now)
     yield from replay(run)
-    yield from record(context.now, COMMAND_LINE, "events.replayed", ask.sink, first=first, last=last)
+    yield from record(context.now, context.actor, "events.replayed", ask.sink, first=first, last=last)
     return {"sink": ask.sink, "first": first, "last": last}
 
 

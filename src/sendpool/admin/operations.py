@@ -11,7 +11,7 @@ from sendpool.admin.context import Arguments, Context, instant
 from sendpool.admin.protocol import CommandRefused
 from sendpool.domain import ids
 from sendpool.store import pauses
-from sendpool.store.admin_log import COMMAND_LINE, record
+from sendpool.store.admin_log import record
 from sendpool.store.database import Script
 
 
@@ -55,5 +55,5 @@ def resume(ask: OneOperation, context: Context) -> Script[dict[str, str]]:
     found = None if uid is None else (yield from pauses.release_operation(None, uid, context.now))
     if found is None:
         raise CommandRefused(f"there is no operation {ask.id[:64]}; `sendpool operations paused` lists those that wait")
-    yield from record(context.now, COMMAND_LINE, "operation.resumed", ask.id)
+    yield from record(context.now, context.actor, "operation.resumed", ask.id)
     return {"operationId": ask.id}

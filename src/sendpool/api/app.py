@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
-from starlette.routing import Route, Router
+from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sendpool.api import (
@@ -119,14 +119,14 @@ class _Below:
         await self._app(scope, receive, send)
 
 
-def create_app(services: Services) -> Hot:
-    """The API as an ASGI app. No middleware: what a request needs is in `Resource`."""
+def create_app(services: Services, further: Sequence[BaseRoute] = ()) -> Hot:
+    """The API as an ASGI app, with *further* routes of others. No middleware: what a request needs is in `Resource`."""
     possible_lengths()  # Now, not in the middle of the first request.
     versions = VERSIONS if services.public else ()
     resources = {
         f"/{version}{path}": Resource(services, version, path, ROUTES[path]) for version in versions for path in ROUTES
     }
-    routes = [Route(path, resource) for path, resource in resources.items()]
+    routes: list[BaseRoute] = [Route(path, resource) for path, resource in resources.items()]
     routes += [
         Route("/healthz", monitoring.readable(monitoring.health)),
         Route("/readyz", monitoring.readable(monitoring.readiness(services))),
@@ -136,6 +136,7 @@ def create_app(services: Services) -> Hot:
     if services.public:
         routes.append(Route(types.RAW_PATH, types.raw_schema))
         routes += [Route(path, monitoring.readable(answer)) for path, answer in reference.pages().items()]
+        routes += further
     router = Router(routes, redirect_slashes=False, default=nowhere)
     prefix = urlsplit(services.public_url or "").path.rstrip("/")
     hot = {path.encode(): resources[path] for path in (f"/{version}{_HOT}" for version in versions)}

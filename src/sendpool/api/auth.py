@@ -62,11 +62,22 @@ class Accounts:
 
     def replace(self, accounts: Iterable[Account], keys: Iterable[ApiKey] = ()) -> None:
         """Know these accounts and keys from now on, and no others."""
+        accounts = list(accounts)
         known = [*map(self._of_account, accounts), *map(self._of_key, keys)]
         self._by_sid = {one.caller.sid.encode(): one for one in known}
         # Whole headers as nearly every client spells them, once they have been right, so that a request costs no
         # base64: at most two for each user name.
         self._by_header: dict[bytes, _Known] = {}
+        self._sids = {one.id: one.sid for one in accounts}
+
+    def standing(self, sid: bytes) -> tuple[Caller, bytes] | None:
+        """Whom a user name stands for, and the digest of its present secret; None: it opens nothing."""
+        found = self._by_sid.get(sid)
+        return None if found is None else (found.caller, found.digest)
+
+    def sid_of(self, account_id: int) -> str:
+        """The sid of an open account."""
+        return self._sids[account_id]
 
     def _of_account(self, one: Account) -> _Credential:
         old = self._nothing if one.old_auth_token is None else digest_of(one.old_auth_token.encode())

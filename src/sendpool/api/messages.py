@@ -59,7 +59,8 @@ async def read_request(request: Request, body: bytes) -> SendRequest:
             templates[missing.sid] = None if found is None else content_of(found)
 
 
-def _message_filter(query: Query) -> MessageFilter:
+def message_filter(query: Query) -> MessageFilter:
+    """Which messages a query asks for."""
     operation_uid = query.operation("operationId", "operation_id")
     session = query.session()
     profile = query.reference("profile", PROFILE)
@@ -80,7 +81,7 @@ def _message_filter(query: Query) -> MessageFilter:
 async def get_messages(request: Request) -> Reply:
     """List messages. A page under a rare filter may be short, or empty, and still name a next one."""
     query = Query(request.scope["query_string"])
-    wanted = _message_filter(query)
+    wanted = message_filter(query)
     found, pagination = await kinds.find(
         request, "/Messages", query, lambda part: history.list_messages(request.account_id, wanted, part)
     )

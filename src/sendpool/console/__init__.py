@@ -1,0 +1,1 @@
+"""The web console: what an account has and does, in a browser."""
