@@ -19,10 +19,10 @@ export async function senders(page, { here, leaving }) {
     const [{ senders: rows, health }, { connections }] = await Promise.all([get("SendersNow"), get("ConnectionsNow")]);
     if (!here()) return;
     links.replaceChildren(connections.length ? table("Connections", ["Connection", "State", "#In flight", ""], connections.map((one) => h("tr", null,
-      td(null, h("b", null, one.name), h("span.sub", null, one.type)), td(null, h("span.tag", { class: WORDS[one.status] }, one.status)), h("td.num", { "data-label": "In flight" }, count(one.inFlight)), h("td", { class: "num" }, turn(one, "connection", one.name, { name: one.name })))))
+      td(null, h("b", null, one.name), h("span.sub", null, one.type)), td(null, tag(one.status, WORDS[one.status])), h("td.num", { "data-label": "In flight" }, count(one.inFlight)), h("td", { class: "num" }, turn(one, "connection", one.name, { name: one.name })))))
       : empty("No connections", "Declare one under [[connections]] in sendpool.toml, for example of type \"sandbox\", and send the server a SIGHUP. `sendpool connections check` tries it out."));
     list.replaceChildren(rows.length ? table("Senders", ["Sender", "State", "Just now", "#Limit", "#In flight", ""], rows.map((one) => h("tr", null,
-      td(null, h("b", null, one.address), h("span.sub", null, `${one.channel}, ${one.connection}`)), td(null, h("span.tag", { class: WORDS[one.status] }, one.status)),
+      td(null, h("b", null, one.address), h("span.sub", null, `${one.channel}, ${one.connection}`)), td(null, tag(one.status, WORDS[one.status])),
       h("td", { class: "wide small" }, one.now ? one.now.reason === "ready" ? "Ready." : one.now.text : "–"), h("td.num", { "data-label": "Limit" }, one.mps == null ? "–" : `${count(one.mps)} /s`),
       h("td.num", { "data-label": "In flight" }, count(one.inFlight)), h("td", { class: "num" }, turn(one, "sender", one.address, { address: one.address, channel: one.channel })))))
       : empty("No senders", "Senders stand below their connection in sendpool.toml; they appear here by themselves."));
