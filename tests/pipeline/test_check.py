@@ -19,6 +19,7 @@ from tests.connectors.smtp.relay import EXTENSIONS, Relay
 from sendpool.connectors.base import ConnectionSettings, SenderSettings
 from sendpool.domain.sender import Channel
 from sendpool.pipeline.check import Finding, check_connection
+from sendpool.pipeline.remedies import remedy_of
 from sendpool.simulate.centre import MessageCentre
 from sendpool.simulate.rcs import RcsPlatform
 from sendpool.simulate.rcs_script import RcsScript
@@ -162,6 +163,17 @@ async def test_a_certificate_that_nobody_trusts(tmp_path: Path) -> None:
 
     assert "not trusted" in found.says
     assert "ca_file" in found.remedy
+
+
+async def test_a_centre_that_wants_our_certificate(tmp_path: Path) -> None:
+    made, ours = make_certificate(tmp_path), make_certificate(tmp_path, "sendpool.example")
+    strict = Script(port=0, certificate_file=str(made.file), key_file=str(made.key), client_ca_file=str(ours.file))
+    async with MessageCentre(strict) as centre:
+        without = await fault(smpp(centre.port, tls=True, ca_file=str(made.file)))
+
+    assert without.remedy == "set certificate_file and key_file to what the carrier has issued"
+    refused = remedy_of("the link was lost: the carrier does not trust our client certificate")
+    assert refused.startswith("ask the carrier whom it trusts")
 
 
 async def _tls_relay(certificate: Path, key: Path) -> Relay:

@@ -18,6 +18,7 @@ _REMEDIES = (
         "nobody answers: check host and port, and whether the carrier has this machine's address on its list",
     ),
     (r"wants a client certificate", "set certificate_file and key_file to what the carrier has issued"),
+    (r"our client certificate", "ask the carrier whom it trusts; set certificate_file and key_file to what it wants"),
     (
         r"certificate",
         "name the carrier's authority in ca_file, or the name in its certificate in server_name; leave the check on",
