@@ -22,7 +22,7 @@ ifneq ($(shell cat .venv/.made-in 2>/dev/null),$(CURDIR))
 .PHONY: .venv/.made-in
 endif
 
-.PHONY: help setup demo test quick lint peers fuzz chaos bench simulation show-main-job show-rcs show-contract show-pools show-events show-nothing-lost show-speed
+.PHONY: help setup demo test quick lint peers fuzz chaos bench simulation sbom show-main-job show-rcs show-contract show-pools show-events show-nothing-lost show-speed
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -82,6 +82,11 @@ show-speed: .venv/.dev build/smsc ## print the figures of speed, beside Kannel, 
 	@./bench/need-kannel
 	@$(BIN)/python -m bench.show_speed $(ARGS)
 
+sbom: .venv/.tools ## write what is installed with the server as CycloneDX, to build/sbom.cdx.json
+	@mkdir -p build
+	$(BIN)/cyclonedx-py requirements requirements/runtime.txt --pyproject pyproject.toml \
+		--output-reproducible --output-file build/sbom.cdx.json
+
 .venv/.made-in:
 	@./requirements/make-venv '$(PYTHON)'
 	@printf '%s\n' '$(CURDIR)' > $@
@@ -95,6 +100,11 @@ show-speed: .venv/.dev build/smsc ## print the figures of speed, beside Kannel, 
 .venv/.dev: .venv/.runtime requirements/dev.txt
 	@echo 'Installing what the tests need ...'
 	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+.venv/.tools: .venv/.runtime requirements/tools.txt
+	@echo 'Installing what makes the pages and the release ...'
+	@$(PIP) install --require-hashes --requirement requirements/tools.txt
 	@touch $@
 
 build/smsc: bench/smsc.c
