@@ -1,8 +1,8 @@
 """Imports point one way: cli > runtime > console > admin, api > pipeline > store, connectors > domain.
 
 `ALLOWED` is that sentence as a table. Beside it stand: `config`, read by cli and runtime and passed down as values;
-the leaves `failpoints`, `logs` and `metrics`, which know nothing of the rest; `simulate` and `testing`, which may use
-what is below runtime and which nothing but the command line uses.
+the leaves `failpoints`, `logs`, `metrics` and `tracing`, which know nothing of the rest; `simulate` and `testing`,
+which may use what is below runtime and which nothing but the command line uses.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src"
 
-_BELOW_API = ("pipeline", "store", "connectors.base", "domain", "failpoints", "logs", "metrics")
+_LEAVES = ("failpoints", "logs", "metrics", "tracing")
+_BELOW_API = ("pipeline", "store", "connectors.base", "domain", *_LEAVES)
 _BELOW_RUNTIME = ("admin", "api", "console", "config", "connectors", *_BELOW_API)
 
 #: What a part may import, besides itself and the package's version. The longest name that fits a module counts.
@@ -30,7 +31,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "admin": _BELOW_API,
     "api": _BELOW_API,
     "console": ("admin", "api", *_BELOW_API),
-    "pipeline": ("store", "connectors.base", "connectors.registry", "domain", "failpoints", "logs", "metrics"),
+    "pipeline": ("store", "connectors.base", "connectors.registry", "domain", *_LEAVES),
     "store": ("domain",),
     "connectors": ("connectors.base", "connectors.web", "connectors.guard", "connectors.sinks", "domain", "failpoints"),
     "connectors.base": ("domain",),
@@ -41,6 +42,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "logs": (),
     "metrics": ("request_metrics",),
     "request_metrics": (),
+    "tracing": (),
     "simulate": _BELOW_RUNTIME,
     "testing": _BELOW_RUNTIME,
 }

@@ -58,6 +58,7 @@ from sendpool.store.declared_pools import UnknownMember
 from sendpool.store.keys import load_keys
 from sendpool.store.opening import open_database
 from sendpool.store.senders import SenderDeclaredTwice
+from sendpool.tracing import TRACING
 
 log = structlog.get_logger()
 
@@ -413,6 +414,7 @@ def _configure_logs(config: Config) -> None:
 def serve(config: Config, reload: Callable[[], Config]) -> int:
     """Run the server until it is told to stop; returns the exit status. Raises `ConfigError` for what cannot work."""
     _configure_logs(config)
+    TRACING.configure(os.environ)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_main(config, reload))
 

@@ -74,6 +74,7 @@ from sendpool.store.idempotency import Key
 from sendpool.store.numbers import take_block
 from sendpool.store.queue import QueueRow, insert_queues
 from sendpool.store.scenes import insert_scenes
+from sendpool.tracing import TRACING, Trace
 
 T = TypeVar("T")
 
@@ -341,10 +342,12 @@ class Engine:
     async def _commit(self, batch: Batch) -> bool:
         """False: it failed."""
         began = time.monotonic()
+        trace = TRACING.batch("commit")
         try:
             with self._watched(batch):
-                brought = await self.database.write(partial(self._apply, batch))
+                brought = await self.database.write(partial(self._apply, batch, trace))
         except Exception as error:  # noqa: BLE001 - whatever the database says, nobody may wait for ever
+            trace.ends(type(error).__name__)
             self._note_failure(error)
             if isinstance(error, FateUnknown):
                 self._doubt(error.result)
@@ -354,6 +357,12 @@ class Engine:
         if self._failures and (batch.accepts or batch.told or batch.claims):
             log.info("commits succeed again", failures=self._failures)
             self._failures = 0
+        trace.ends(
+            accepted=len(batch.accepts) + len(batch.keyed),
+            results=len(batch.results),
+            reported=len(batch.told),
+            started=sum([len(one.started) for one in brought.claimed]),
+        )
         self.metrics.commit(time.monotonic() - began, len(batch.results) + len(batch.told) + len(batch.accepts))
         if ARMED:
             _reach_all(batch, brought.claimed, "committed")
@@ -406,9 +415,10 @@ class Engine:
             self._said_at = now
             log.error("commit failed", error=str(error), failures=self._failures)
 
-    def _apply(self, batch: Batch) -> Script[Brought]:
+    def _apply(self, batch: Batch, trace: Trace) -> Script[Brought]:
         """The whole commit, in an order in which each part sees what the earlier ones wrote."""
         now = self.clock.wall()
+        trace.begins("accept")
         if batch.queues:
             yield from insert_queues(batch.queues)
         if batch.scenes:
@@ -429,13 +439,16 @@ class Engine:
         due: list[QueueRow] = []
         claims = batch.claims if self.fence.shared else ()
         held = yield from self.fence.held(used(batch.said, claims))
+        trace.begins("settle")
         unmatched = yield from self._settle_all(batch, held, bench, due)
+        trace.begins("expand")
         expanded = []
         for expansion in batch.expansions:
             expanded.append((expansion, *(yield from expand_chunk(expansion, now))))
         claims = usable(batch.claims, held) if self.fence.shared else batch.claims
         self._note_entered(batch, due, expanded)
         before = len(due)
+        trace.begins("claim")
         claimed = yield from self._claim_all(claims, bench, due)
         self.book.heads.entered(due[before:])
         yield from count(bench.tally, now)
@@ -446,7 +459,9 @@ class Engine:
             yield from insert_queues(opened)
         if ARMED:
             _reach_all(batch, claimed, "applied")
+        trace.begins("tell")
         yield from self._tell(batch, due, bench.revokes, expanded)
+        trace.begins("store")
         told = (bench.revokes, block, bench.filtered, bench.unreached, bench.tally)
         return Brought(units, keyed, roster, expanded, claimed, due, unmatched, *told)
 
