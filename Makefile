@@ -22,7 +22,7 @@ ifneq ($(shell cat .venv/.made-in 2>/dev/null),$(CURDIR))
 .PHONY: .venv/.made-in
 endif
 
-.PHONY: help setup demo test quick lint peers fuzz chaos bench simulation sbom show-main-job show-rcs show-contract show-pools show-events show-nothing-lost show-speed
+.PHONY: help setup demo test quick lint peers fuzz chaos bench simulation docs sbom show-main-job show-rcs show-contract show-pools show-events show-nothing-lost show-speed
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -81,6 +81,9 @@ show-nothing-lost: .venv/.dev build/smsc ## print the figures of breaking everyt
 show-speed: .venv/.dev build/smsc ## print the figures of speed, beside Kannel, as JSON; as root it installs Kannel
 	@./bench/need-kannel
 	@$(BIN)/python -m bench.show_speed $(ARGS)
+
+docs: .venv/.tools ## make the pages of docs/ a site, in build/site
+	$(BIN)/mkdocs build --strict --site-dir build/site $(ARGS)
 
 sbom: .venv/.tools ## write what is installed with the server as CycloneDX, to build/sbom.cdx.json
 	@mkdir -p build
