@@ -129,6 +129,17 @@ def test_migrate_makes_the_database_and_says_so_and_is_calm_the_second_time(run:
     assert first.out.endswith("before none\n")
     assert second.out.endswith(" already\n")
     assert (tmp_path / "new.db").exists()
+    newest = json.loads(run("migrate", "--database", "sqlite:///new.db", "--json").out)
+    assert newest == {"before": newest["now"], "now": first.out.split()[3].rstrip(",")}
+
+
+def test_a_restored_copy_is_told_as_json(run: Run, tmp_path: Path) -> None:
+    run("migrate", "--database", "sqlite:///copy.db")
+    told = json.loads(run("restored", "--database", "sqlite:///copy.db", "--json").out)
+    marked = json.loads(run("restored", "--mark", "--database", "sqlite:///copy.db", "--json").out)
+
+    assert told == {"knownUntil": None, "due": 0}
+    assert marked == {"knownUntil": None, "due": 0, "inDoubt": 0, "waitOn": 0}
 
 
 def test_migrate_leaves_a_database_in_use_alone(run: Run, tmp_path: Path) -> None:

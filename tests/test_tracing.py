@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 import structlog
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -23,7 +26,7 @@ STAGES = ("accept", "settle", "expand", "claim", "tell", "store")
 
 
 class Collector(ThreadingHTTPServer):
-    """Keeps the spans that it is sent by OTLP over HTTP."""
+    """Keeps the spans that it is sent by OTLP over HTTP; any other path is a sink that takes all."""
 
     daemon_threads = True
 
@@ -37,7 +40,8 @@ class _Handler(BaseHTTPRequestHandler):
     server: Collector
 
     def do_POST(self) -> None:
-        said = ExportTraceServiceRequest.FromString(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        said = ExportTraceServiceRequest.FromString(body if self.path == "/v1/traces" else b"")
         for resource in said.resource_spans:
             named = {one.key: one.value.string_value for one in resource.resource.attributes}
             self.server.services.add(named["service.name"])
@@ -90,6 +94,44 @@ def test_a_campaign_makes_spans_by_batches_and_stages_that_name_nobody(collector
         f"sendpool.{name}" for name in ("accepted", "results", "reported", "started")
     }
     assert not any(span.attributes for span in stages)
+
+
+def test_events_that_are_handed_over_make_a_span_for_each_batch(collector: Collector, tmp_path: Path) -> None:
+    endpoint = f"http://127.0.0.1:{collector.server_address[1]}"
+    variables = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+        "OTEL_BSP_SCHEDULE_DELAY": "50",
+        "SENDPOOL_ALLOW_PRIVATE_NETWORKS": "127.0.0.0/8",
+    }
+    with (
+        running_server(tmp_path, **variables) as url,
+        Client(base_url=url, account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN) as client,
+    ):
+        configuration = {"destination": f"{endpoint}/sink", "method": "POST"}
+        sink = form(url, "Sinks", Description="x", SinkType="webhook", SinkConfiguration=json.dumps(configuration))
+        types = json.dumps([{"type": "com.twilio.comms-api.message.delivered"}])
+        form(url, "Subscriptions", Description="x", SinkSid=sink["sid"], Types=types)
+        sent = client.messages.send([f"+4477009{i:05d}" for i in range(200)], "Hi")
+        client.operations.wait(sent.operation_id, within=30)
+        end = time.monotonic() + 20
+        while sum(delivered(collector)) < 200:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+    assert sum(delivered(collector)) == 200
+    assert len(delivered(collector)) < 200
+
+
+def delivered(collector: Collector) -> list[int]:
+    """Events of each batch that was handed over."""
+    return [span.attributes[0].value.int_value for span in list(collector.spans) if span.name == "deliver"]
+
+
+def form(url: str, path: str, **fields: str) -> dict[str, Any]:
+    answer = httpx2.post(f"{url}/v1/{path}", data=fields, auth=(ACCOUNT_SID, AUTH_TOKEN))
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
 
 
 def test_without_an_endpoint_nothing_is_imported_and_nothing_kept() -> None:

@@ -35,6 +35,7 @@ from sendpool.pipeline.notify.tell import ToldEvent
 from sendpool.store.deliveries import Progress
 from sendpool.store.reading import open_reader
 from sendpool.store.sinks import WantedEvents
+from sendpool.tracing import TRACING
 
 log = structlog.get_logger()
 
@@ -102,7 +103,9 @@ class _Handover:
         """None: the sink took the batch."""
         target = Target(sink.sid, sink.configuration, sink.token, sink.secrets)
         batch_id = f"{sink.sid}.{batch[0].position}.{batch[-1].position}"
+        trace = TRACING.batch("deliver")
         why = await self._connectors[sink.type].hand_over(target, [event.body for event in batch], batch_id)
+        trace.ends("" if why is None else "refused", events=len(batch))
         self._counts()[sink.sid]["taken" if why is None else "refused"] += len(batch)
         return why
 
@@ -129,6 +132,7 @@ async def _main() -> None:
     writer = asyncio.StreamWriter(transport, protocol, None, loop)
     order = msgspec.json.decode(await reader.readline(), type=Order)
     logs.configure(order.log_level, json=order.log_json, secrets=())
+    TRACING.configure(os.environ)
     lines = _Lines(reader, writer)
     listening = loop.create_task(lines.listen())
     listening.add_done_callback(lambda _: _end_soon())

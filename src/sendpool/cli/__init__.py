@@ -14,6 +14,7 @@ from rich.console import Console
 
 from sendpool import __version__
 from sendpool.cli.accounts import accounts
+from sendpool.cli.asking import show_json
 from sendpool.cli.audit import audit
 from sendpool.cli.changes import log
 from sendpool.cli.classes import classes
@@ -26,7 +27,7 @@ from sendpool.cli.keys import keys
 from sendpool.cli.limits import limits
 from sendpool.cli.nodes import nodes
 from sendpool.cli.operations import operations
-from sendpool.cli.options import MISUSED, ConfigPath, DatabaseUrl, failed, load_config
+from sendpool.cli.options import MISUSED, AsJson, ConfigPath, DatabaseUrl, failed, load_config
 from sendpool.cli.pools import pools
 from sendpool.cli.profiles import profiles
 from sendpool.cli.quarantine import quarantine
@@ -99,7 +100,7 @@ def serve(
 
 
 @app.command
-def migrate(*, config: ConfigPath = None, database: DatabaseUrl = None) -> int:
+def migrate(*, json: AsJson = False, config: ConfigPath = None, database: DatabaseUrl = None) -> int:
     """Bring the database to the schema of this version. `serve` does so by itself; the server must not be running."""
     settings = load_config(config, database=database)
     from sendpool.config.places import database_of
@@ -112,6 +113,9 @@ def migrate(*, config: ConfigPath = None, database: DatabaseUrl = None) -> int:
         before, now = asyncio.run(migrate_database(where))
     except (DatabaseInUse, SchemaTooNew, OSError) as error:
         return failed(error)
+    if json:
+        show_json({"before": before, "now": now})
+        return 0
     what = where if isinstance(where, Path) else "the database"
     print(f"{what} has schema {now}" + (" already" if before == now else f", before {before or 'none'}"))
     return 0

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from sendpool.cli.options import ConfigPath, DatabaseUrl, failed, load_config
+from sendpool.cli.asking import show_json
+from sendpool.cli.options import AsJson, ConfigPath, DatabaseUrl, failed, load_config
 
 if TYPE_CHECKING:
     from sendpool.store.restoring import Copy
@@ -20,6 +21,7 @@ def restored(
     mark: Annotated[
         bool, Parameter(negative=(), help="Mark what waits as perhaps sent. Without it, only say how much that is.")
     ] = False,
+    json: AsJson = False,
     config: ConfigPath = None,
     database: DatabaseUrl = None,
 ) -> int:
@@ -39,7 +41,10 @@ def restored(
         copy, marked = asyncio.run(_restore(where, time.time_ns() // 1000, mark=mark))
     except (DatabaseInUse, SchemaTooNew, OSError) as error:
         return failed(error)
-    print("\n".join(_words(copy, marked)))
+    if json:
+        show_json(_as_told(copy, marked))
+    else:
+        print("\n".join(_words(copy, marked)))
     return 0
 
 
@@ -54,6 +59,13 @@ async def _restore(where: Path | str, now: int, *, mark: bool) -> tuple[Copy, tu
         return copy, await Restorer(database, now).run() if mark else None
     finally:
         await database.close()
+
+
+def _as_told(copy: Copy, marked: tuple[int, int] | None) -> dict[str, Any]:
+    from sendpool.admin.context import instant
+
+    told: dict[str, Any] = {"knownUntil": instant(copy.known_until), "due": copy.rows + copy.unexpanded}
+    return told if marked is None else {**told, "inDoubt": marked[0], "waitOn": marked[1]}
 
 
 def _words(copy: Copy, marked: tuple[int, int] | None) -> list[str]:
