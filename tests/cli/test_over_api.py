@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from rich.console import Console
 from tests.cli.conftest import Run
 from tests.running import ACCOUNT_SID, AUTH_TOKEN, running_server
 
@@ -105,6 +107,21 @@ def test_the_shell_can_be_taught_the_commands(run: Run, shell: str) -> None:
     assert done.status == 0
     for command in ("send", "watch", "quarantine", "connections"):
         assert command in done.out
+
+
+def test_a_terminal_shows_what_is_under_way_before_the_rest() -> None:
+    watch_module = sys.modules["sendpool.cli.watch"]
+    none = dict.fromkeys(watch_module._COUNTERS, 0) | {"ends": None}
+    operations = {f"done-{i}": {**none, "status": "COMPLETED"} for i in range(50)}
+    operations["last"] = {**none, "status": "PROCESSING"}
+    console = Console(width=200, record=True, file=io.StringIO())
+
+    console.print(watch_module._table(watch_module.Look("p", 10.0, 1, 2, operations, 0.0, 0.0)))
+
+    shown = console.export_text().splitlines()
+    assert shown[0].startswith("1 of 2 senders; nothing was sent; 0.0 left")
+    assert shown[2].startswith("last ")
+    assert len(shown) == 2 + watch_module._SHOWN
 
 
 def test_speed_is_of_what_both_looks_have_seen() -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Operations that are looked at: the latest of the account.
 _LATEST = 50
+#: Operations that a terminal shows: those that are under way before the rest.
+_SHOWN = 12
 #: Seconds between looks at who is in the pool.
 _MEMBERS_EVERY = 10.0
 _COUNTERS = ("total", "scheduled", "queued", "sent", "delivered", "read", "undelivered", "failed", "canceled")
@@ -53,7 +55,10 @@ def watch(
     url: ApiUrl = None,
     json: AsJson = False,
 ) -> int:
-    """Show live what a pool's operations have come to and how fast they leave; with --json a line for each look."""
+    """Show live what a pool's operations have come to and how fast they leave; with --json a line for each look.
+
+    It looks at the latest 50 operations of the account.
+    """
     from sendpool.client import ClientError
 
     try:
@@ -177,6 +182,7 @@ def _table(look: Look) -> RenderableType:
     table = Table(title=_in_words(look), title_justify="left", box=None, pad_edge=False, header_style="bold")
     for title in ("Operation", "Status", *(name.capitalize() for name in _COUNTERS), "Ends"):
         table.add_column(title, justify="right" if title.lower() in _COUNTERS else "left")
-    for operation, found in look.operations.items():
+    under_way_first = sorted(look.operations.items(), key=lambda one: one[1]["status"] != "PROCESSING")
+    for operation, found in under_way_first[:_SHOWN]:
         table.add_row(operation, found["status"], *(f"{found[name]:,}" for name in _COUNTERS), found["ends"] or "")
     return table
