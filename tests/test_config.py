@@ -204,8 +204,9 @@ def test_whole_file_is_read(read: Read) -> None:
             'connections[0].name: it is missing; write for example name = "carrier-a"',
         ),
         (
-            "[[connections]]\nname = 'a'\ntype = 'twilio'",
-            'connections[0].type: type "twilio" is not available yet; available: smpp, whatsapp, rcs, smtp, sandbox',
+            "[[connections]]\nname = 'a'\ntype = 'kannel'",
+            'connections[0].type: type "kannel" is not available yet;'
+            " available: smpp, whatsapp, rcs, smtp, twilio, sandbox",
         ),
         (
             SANDBOX + SANDBOX,

@@ -4,9 +4,13 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import select
 
 from sendpool.domain import ids
 from sendpool.domain.states import AttemptState, MessageState
+from sendpool.store.database import Script
+from sendpool.store.receipts import insert_segments
+from sendpool.store.tables import attempt, operation
 
 PHONE = {"address": "+19143188062", "channel": "PHONE"}
 WHATSAPP = {"address": "+19143188063", "channel": "WHATSAPP"}
@@ -36,6 +40,26 @@ async def test_an_attempts_id_leads_to_its_message(version: str, world: Any) -> 
     followed = await world.client.get(f"/{version}/Messages/{message['id']}")
     assert followed.json["attempts"][0]["id"] == named
     assert followed.json["attempts"][0]["infoUrl"] == f"{BASE}/{version}/Messages/Seek/{named}"
+
+
+async def test_the_id_that_a_carrier_gave_an_attempt_leads_its_own_account_to_the_message(world: Any) -> None:
+    operation_id = await world.client.sent()
+    await world.tried(operation_id, 1, "+12034458910", AttemptState.DELIVERED)
+    (message,) = await world.client.listed()
+    carriers = "SM0123456789abcdef0123456789abcdef"
+    await world.write(_named(operation_id, carriers))
+
+    found = await world.client.get(f"/v1/Messages/Seek/{carriers}")
+
+    assert found.headers["location"] == f"{BASE}/v1/Messages/{message['id']}"
+    assert (await world.other.get(f"/v1/Messages/Seek/{carriers}")).status == 404
+
+
+def _named(operation_id: str, carrier_id: str) -> Script[None]:
+    found = select(operation.c.id).where(operation.c.uid == ids.parse_operation(operation_id))
+    ((key,),) = yield found
+    ((connection_id,),) = yield select(attempt.c.connection_id).where(attempt.c.id == key * 64 + 1)
+    yield from insert_segments([(connection_id, carrier_id, key, 1, 1)])
 
 
 async def test_a_withdrawn_attempt_still_leads_to_its_message(world: Any) -> None:

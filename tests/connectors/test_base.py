@@ -138,8 +138,8 @@ async def test_each_wanted_part_has_the_outcome_of_the_whole() -> None:
     await inbox.wait_for(lambda i: len(i.outcome_list) == 2)
 
     assert [(part, outcome) for _, part, outcome in inbox.outcome_list] == [
-        (1, CarrierId("id-1")),
-        (3, CarrierId("id-1")),
+        (1, CarrierId("id-1", whole=True)),
+        (3, CarrierId("id-1", whole=True)),
     ]
 
 

@@ -168,7 +168,7 @@ EXPECTED = {
 SCOPE = {
     "connection": "smpp/0x04 smpp/0x05 smpp/0x0d smpp/0x0e smpp/0x0f smpp/0x14 smpp/0x15 smpp/0x53 smpp/0x58"
     " smpp.session/down sendpool/unavailable http/refused rcs/401 whatsapp/0 whatsapp/190 smtp/530 smtp/535 smtp/538"
-    " smtp/5.7.8 smtp/5.7.10 smtp/5.7.11 smtp/5.7.30",
+    " smtp/5.7.8 smtp/5.7.10 smtp/5.7.11 smtp/5.7.30 twilio/401 twilio/10001 twilio/20003 twilio/20005",
     "pair": "smpp/0x45 rcs/429/user whatsapp/131049 whatsapp/131056 twilio/21612 twilio/63049 smtp/4.2.1",
     "sender_country": "whatsapp/130497 twilio/21408 twilio/30040 twilio/30041 twilio/30042 twilio/30043"
     " sendpool/destination sendpool/country sendpool/campaign",
@@ -487,7 +487,7 @@ def test_unexplained_code_is_still_answered() -> None:
 
 
 def test_table_cannot_be_changed_by_accident() -> None:
-    assert TABLE_VERSION == 5
+    assert TABLE_VERSION == 6
     with pytest.raises(TypeError):
         ROWS["smpp"]["0x0a"] = of_class(F.OK)  # type: ignore[index]
     with pytest.raises(AttributeError):

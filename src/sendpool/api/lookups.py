@@ -23,20 +23,25 @@ from sendpool.domain import ids
 from sendpool.domain.failures import api_code
 from sendpool.domain.request import Problem, Refused
 from sendpool.store.history import MessagePlace, fetch_message
-from sendpool.store.lookups import ErrorPlace, ErrorRow, attempt_exists, list_errors
+from sendpool.store.lookups import ErrorPlace, ErrorRow, attempt_exists, attempt_of_carrier, list_errors
 
 #: A place in a list of errors: one byte for its part, four for the position.
 _PLACE_SIZE = 5
 
 
 async def seek_message(request: Request) -> Reply:
-    """Redirect from an attempt's id to its message."""
-    named = ids.parse_attempt(request.path("message_sid"))
+    """Redirect from an attempt's id, or the one that a Twilio account behind us gave it, to its message."""
+    sid = request.path("message_sid")
+    named = ids.parse_attempt(sid)
     if named is None:
         raise Refused(Problem(INVALID, "this is not the id of an attempt; one is SM or MM and 32 hex digits"))
     uid, position, n = named
-    if not await request.services.database.read(attempt_exists(request.account_id, MessagePlace(uid, position), n)):
-        raise not_found("attempt")
+    database = request.services.database
+    if not await database.read(attempt_exists(request.account_id, MessagePlace(uid, position), n)):
+        carried = await database.read(attempt_of_carrier(request.account_id, sid))
+        if carried is None:
+            raise not_found("attempt")
+        uid, position = carried
     message_id = ids.message_id(uid, position)
     location = f"{request.base}/Messages/{message_id}"
     body = encode(ResourceReference(resource_id=message_id, resource_location=location))

@@ -121,6 +121,10 @@ class CarrierId(NamedTuple):
     """The carrier took the segment and calls it so (normalised as receipts will name it)."""
 
     id: str
+    #: Another name that the carrier has for it: the one that it made, where `id` is ours. Receipts may come under both.
+    also: str = ""
+    #: It names the whole message, which has several parts by our count: one receipt speaks of all of them.
+    whole: bool = False
 
 
 class Rejected(NamedTuple):
@@ -479,6 +483,8 @@ class OneByOne(ABC):
 
     def _answer(self, submissions: Iterable[Submission], outcome: Outcome) -> None:
         for submission in submissions:
+            if submission.segments > 1 and isinstance(outcome, CarrierId):
+                outcome = outcome._replace(whole=True)
             for part in range(1, submission.segments + 1):
                 if submission.parts >> part - 1 & 1:
                     self.outcome(submission.attempt, part, outcome)

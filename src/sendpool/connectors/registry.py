@@ -17,6 +17,7 @@ BUILT_IN = {
     "whatsapp": "sendpool.connectors.whatsapp.connector:WhatsAppConnector",
     "rcs": "sendpool.connectors.rcs.connector:RcsConnector",
     "smtp": "sendpool.connectors.smtp.connector:SmtpConnector",
+    "twilio": "sendpool.connectors.twilio.connector:TwilioConnector",
     "sandbox": "sendpool.connectors.sandbox.connector:SandboxConnector",
 }
 

@@ -7,18 +7,30 @@ import os
 import re
 import socket
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from random import random
 from time import time
 from typing import NamedTuple, Protocol, TypeVar
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 import msgspec
 import structlog
 from yarl import URL
 
-from sendpool.connectors.base import Inbox, OneByOne
+from sendpool.connectors.base import (
+    CallbackAnswer,
+    Inbound,
+    Inbox,
+    OneByOne,
+    Outcome,
+    Receipt,
+    Rejected,
+    Throttled,
+    Uncertain,
+)
+from sendpool.domain.failures import Classified, FailureClass
 
 log = structlog.get_logger(__name__)
 
@@ -231,6 +243,9 @@ class WebConnector(WatchedConnector):
         """As `WatchedConnector` has it."""
         super().__init__(window=window, watch=watch, patience=patience, random=random)
         self._client: WebClient | None = None
+        #: Callbacks whose signature was missing or wrong, and what said nothing for us.
+        self.forged = 0
+        self.ignored = 0
 
     async def open(self, inbox: Inbox) -> None:
         """Start looking for the carrier and return at once."""
@@ -257,6 +272,66 @@ class WebConnector(WatchedConnector):
             raise
         self.heard()
         return reply
+
+    async def store(self, receipts: Sequence[Receipt], inbound: Sequence[Inbound]) -> None:
+        """Have what a callback said stored. Raises where it was not."""
+        if self._inbox is None or self._closing:
+            raise ConnectionError("not open")
+        if receipts:
+            await self._inbox.receipts(receipts)
+        if inbound:
+            await self._inbox.inbound(inbound)
+
+    async def answer_when_stored(
+        self, receipts: Sequence[Receipt], inbound: Sequence[Inbound], good: CallbackAnswer
+    ) -> CallbackAnswer:
+        """Answer *good* once all is stored, 503 where it could not be. Never raises."""
+        try:
+            await self.store(receipts, inbound)
+        except Exception as error:  # noqa: BLE001  # whatever the store raises, it means "not stored"
+            log.warning("callback.not_stored", error=type(error).__name__)
+            return CallbackAnswer(503)
+        return good
+
+    def count_forged(self, event: str, **about: object) -> None:
+        """A callback was not the carrier's. Logs the 1st, 2nd, 4th, 8th ...: enough to be noticed."""
+        self.forged += 1
+        if self.forged & (self.forged - 1) == 0:
+            log.warning(event, so_far=self.forged, **about)
+
+
+#: What the tables call "account" pauses the connection, since it has one; what is about no more than the message, the
+#: sender.
+_PAUSED = {"account": "connection", "message": "sender"}
+
+
+def refusal(found: Classified, code: str, wait: float | None, status: int) -> Outcome:
+    """The outcome of a message that its carrier did not take: *found* is what *code* means, *status* that of HTTP.
+
+    *wait*: seconds that the carrier asks for, or None.
+    """
+    if found.failure is FailureClass.AMBIGUOUS:
+        return Uncertain(f"the carrier answers {status}")
+    if found.failure is FailureClass.THROTTLED:
+        return Throttled(_PAUSED.get(found.scope, found.scope), wait, code)
+    return Rejected(found.failure, code, found.scope, found.rule)
+
+
+def callback_url(public_url: str, connection: str, path: str) -> str:
+    """Where the carrier of a connection reports, as it sees us."""
+    return f"{public_url.rstrip('/')}/callbacks/{quote(connection, safe='')}{path}"
+
+
+def is_base_url(base_url: str) -> bool:
+    """Whether it names a host, and perhaps a port and a path, and nothing more."""
+    try:
+        url = urlsplit(base_url)
+        host = (url.hostname or "").encode("idna")
+        usable = url.port is None or url.port > 0
+    except ValueError:  # UnicodeError is one
+        return False
+    more = url.query or url.fragment or url.username or url.password
+    return bool(url.scheme in ("https", "http") and host and usable and not more)
 
 
 def retry_after(headers: Mapping[str, str], wall: Callable[[], float] = time) -> float | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from math import ceil
 from types import MappingProxyType
@@ -56,6 +56,7 @@ from sendpool.pipeline.render import EMPTY, Unsayable, say, say_tags
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.settle import Result
 from sendpool.store.messages import Context
+from sendpool.store.receipts import WHOLE, SegmentRow
 
 #: What an attempt's failure is called when a part's fate is unknown.
 UNKNOWN_CODE = "unknown"
@@ -342,10 +343,10 @@ class Sending:
         sample: list[Taken] = []
         step = self.pulse.step(len(items))
         skip = 0
+        segments += _names(connection_id, items)
         for key, part, outcome in items:
             flight = flights.get(key)
             if type(outcome) is CarrierId:
-                segments.append((connection_id, outcome.id, key[0], key[1], part))
                 if flight is None:
                     # A late answer: the attempt was of unknown fate, now it is known.
                     self.results.append(Result(key[0], key[1], AttemptState.ACCEPTED, epoch=epoch))
@@ -467,7 +468,7 @@ class Sending:
         link, started = flight.link, flight.started
         name = link.name_of(_public_id(started)) if link.names else ""
         if name:
-            self.said.of(started.epoch)[0].append((link.connection_id, name, key[0], key[1], 1))
+            self.said.of(started.epoch)[0].append((link.connection_id, name, key[0], key[1], WHOLE))
         return _ambiguous(started)._replace(carrier_id=name, expires_at=flight.expires_at)
 
     def _pause(self, flight: Flight, throttled: Throttled, now: float) -> None:
@@ -668,6 +669,16 @@ def _is_in(scope: str, gate: Gate) -> bool:
 
 def _is_carried(connection_id: int, gate: Gate) -> bool:
     return gate.sender.connection_id == connection_id
+
+
+def _names(connection_id: int, items: Sequence[tuple[AttemptKey, int, Outcome]]) -> Iterator[SegmentRow]:
+    """By which ids receipts will name what was taken."""
+    for key, part, outcome in items:
+        if type(outcome) is CarrierId:
+            named = WHOLE if outcome.whole else part
+            yield (connection_id, outcome.id, key[0], key[1], named)
+            if outcome.also:
+                yield (connection_id, outcome.also, key[0], key[1], named)
 
 
 def _public_id(started: Started) -> str:

@@ -43,6 +43,7 @@ from sendpool.store.messages import COUNTER, MessageChange, Standing, change_mes
 from sendpool.store.outbox import EventRow, write_events
 from sendpool.store.queue import QueueRow, enqueue, note_withdrawn, postpone, take_step
 from sendpool.store.receipts import (
+    WHOLE,
     Match,
     ParkedRow,
     SegmentRow,
@@ -453,8 +454,8 @@ def _apply(receipts: Sequence[Receipt], found: Sequence[Match], changes: Changes
 
 
 def _roll_up(attempt: Match, part: int, receipt: Receipt) -> bool:
-    """Note one part's receipt. True: the attempt has its answer now, as all are delivered or one has failed."""
-    bit = 1 << part - 1
+    """Note one part's receipt, or that of all. True: it has its answer, as all are delivered or one has failed."""
+    bit = 1 << part - 1 if part != WHOLE else (1 << attempt.segments) - 1
     if receipt.state in (ReceiptState.DELIVERED, ReceiptState.READ):
         attempt.parts_delivered |= bit
         return attempt.parts_delivered.bit_count() >= attempt.segments

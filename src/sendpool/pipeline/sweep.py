@@ -49,7 +49,7 @@ from sendpool.store.queue import (
     remove,
     remove_later,
 )
-from sendpool.store.receipts import insert_segments, unpark
+from sendpool.store.receipts import WHOLE, insert_segments, unpark
 from sendpool.store.schedule import (
     Beginning,
     begin_messages,
@@ -107,7 +107,7 @@ def rescue(changes: Changes, name: Name, connections: Sequence[int] | None = Non
     begun = yield from started_attempts(AT_ONCE, connections, before)
     doubt = (AttemptState.AMBIGUOUS, FailureClass.AMBIGUOUS, CRASHED)
     named = [(one, name(one.kind, _public_id(one))) for one in begun]
-    yield from insert_segments([(one.connection_id, key, one.message_id, one.n, 1) for one, key in named if key])
+    yield from insert_segments([(one.connection_id, key, one.message_id, one.n, WHOLE) for one, key in named if key])
     yield from settle_results([Result(one.message_id, one.n, *doubt, carrier_id=key) for one, key in named], changes)
     if begun:
         reach("rescue.applied")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 
 import aiohttp
+from yarl import URL
 
 #: Seconds between repeats at most, and for which an event is repeated at all (RBM and WhatsApp guides on webhooks).
 LONGEST_WAIT = 600.0
@@ -66,10 +67,7 @@ class Poster:
 
     def _keep_posting(self, envelope: Envelope) -> asyncio.Task[int]:
         """Post until it is acknowledged; the task returns the status of the first answer (0: none)."""
-        task = asyncio.get_running_loop().create_task(self._until_acknowledged(envelope))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        return self._spawn(self._until_acknowledged(envelope))
 
     async def _until_acknowledged(self, envelope: Envelope) -> int:
         first: int | None = None
@@ -85,17 +83,24 @@ class Poster:
             waited += wait
             wait = min(wait * 2, LONGEST_WAIT)
 
-    async def _post(self, body: bytes, headers: dict[str, str]) -> int:
+    async def _post(self, body: bytes, headers: dict[str, str], url: str | None = None) -> int:
         self.posts += 1
         status = 0
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
-            async with self._client().post(self.url, data=body, headers=headers) as response:
+            target = URL(url or self.url, encoded=True)  # As it stands: it is signed.
+            async with self._client().post(target, data=body, headers=headers) as response:
                 status = response.status
         if status == 200:
             self.acknowledged += 1
         else:
             self.failed += 1
         return status
+
+    def _spawn(self, work: Coroutine[None, None, int]) -> asyncio.Task[int]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -19,6 +19,18 @@ def attempt_exists(account_id: int, place: MessagePlace, n: int) -> Script[bool]
     return bool(rows)
 
 
+def attempt_of_carrier(account_id: int, carrier_id: str) -> Script[tuple[bytes, int] | None]:
+    """The operation's uid and the position of the message that a carrier of an account calls so; or None."""
+    rows = yield Query(
+        "SELECT o.uid, m.id - o.id FROM connection c JOIN segment s ON s.connection_id = c.id AND s.carrier_id = ?"
+        " JOIN message m ON m.id = s.attempt_id >> 6 JOIN operation o ON o.id = m.operation_id"
+        " WHERE c.account_id = ? AND o.account_id = c.account_id AND o.kind <> 'email'"
+        " ORDER BY s.attempt_id DESC LIMIT 1",
+        (carrier_id, account_id),
+    )
+    return (bytes(rows[0][0]), int(rows[0][1])) if rows else None
+
+
 class ErrorPlace(NamedTuple):
     """A place in an operation's errors: recipients without a message come first, then messages that failed."""
 

@@ -9,8 +9,9 @@ import msgspec
 
 from sendpool.store.database import Bulk, Query, Script
 
-#: (connection, carrier id, message, n, part)
+#: (connection, carrier id, message, n, part); part 0 (`WHOLE`): the id names all parts.
 SegmentRow = tuple[int, str, int, int, int]
+WHOLE = 0
 
 
 class Match(msgspec.Struct, array_like=True, gc=False):

@@ -65,6 +65,7 @@ class RcsConnector(WebConnector):
             random=random,
         )
         self._wall = wall
+        self._name = settings.name
         self._log = log.bind(connection=settings.name)
         self._agents = tuple(sender.address for sender in settings.senders)
         self._requests = Requests(options)
@@ -76,8 +77,6 @@ class RcsConnector(WebConnector):
             many_within=options.bulk_lookup_timeout,
         )
         self._doubts = Doubts()
-        self.forged = 0
-        self.ignored = 0
 
     @classmethod
     def check(cls, settings: ConnectionSettings) -> None:
@@ -257,7 +256,7 @@ class RcsConnector(WebConnector):
         try:
             said = events.read(headers, body, self._options.client_token)
         except events.Forged as forged:
-            self._count_forged()
+            self.count_forged("rcs.forged_event", connection=self._name)
             return CallbackAnswer(400 if isinstance(forged, events.WrongHandshake) else 401)
         except events.Unreadable as error:
             self.ignored += 1
@@ -303,9 +302,3 @@ class RcsConnector(WebConnector):
         if agent_id in self._agents or not name:
             return agent_id or (self._agents[0] if len(self._agents) == 1 else "")
         return next((agent for agent in self._agents if agent.partition("@")[0] == name), agent_id)
-
-    def _count_forged(self) -> None:
-        self.forged += 1
-        # The 1st, 2nd, 4th, 8th ...: enough to be noticed, too few to fill a log.
-        if self.forged & (self.forged - 1) == 0:
-            self._log.warning("rcs.forged_event", so_far=self.forged)

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from sendpool.connectors.base import ConnectionSettings, SenderSettings
 from sendpool.connectors.rcs.access import read_account
-from sendpool.connectors.web import read_options
+from sendpool.connectors.web import is_base_url, read_options
 from sendpool.domain.sender import Channel
 
 #: Messages unanswered at a time, where the configuration says nothing: at 0.25 s an answer, 400 a second.
@@ -123,14 +123,7 @@ def _check_address(options: RcsSettings) -> None:
 
 def _is_root(base_url: str) -> bool:
     """Whether it names a host, and perhaps a port, and nothing else."""
-    try:
-        url = urlsplit(base_url)
-        host = (url.hostname or "").encode("idna")
-        usable = url.port is None or url.port > 0
-    except ValueError:  # UnicodeError is one
-        return False
-    more = url.path.strip("/") or url.query or url.fragment or url.username or url.password
-    return bool(url.scheme in ("https", "http") and host and usable and not more)
+    return is_base_url(base_url) and not urlsplit(base_url).path.strip("/")
 
 
 def _check_credentials(options: RcsSettings) -> None:

@@ -71,6 +71,7 @@ class WhatsAppConnector(WebConnector):
             random=random,
         )
         self._wall = wall
+        self._name = settings.name
         self._log = log.bind(connection=settings.name)
         #: Our senders' addresses by the ids of their numbers.
         given = {one.address: number_options(one.options).phone_number_id for one in settings.senders}
@@ -81,8 +82,6 @@ class WhatsAppConnector(WebConnector):
         self._asks_account = options.business_account_id is not None
         self._requests = Requests(options)
         self._headers = {"Authorization": f"Bearer {options.access_token}", "Content-Type": "application/json"}
-        self.forged = 0
-        self.ignored = 0
 
     @classmethod
     def check(cls, settings: ConnectionSettings) -> None:
@@ -228,7 +227,7 @@ class WhatsAppConnector(WebConnector):
     async def _verify(self, request: CallbackRequest) -> CallbackAnswer:
         challenge = webhooks.challenge_of(request.url, self._options.verify_token)
         if challenge is None:
-            self._count_forged()
+            self.count_forged("whatsapp.forged_event", connection=self._name)
             return CallbackAnswer(403)
         return CallbackAnswer(200, challenge.encode())
 
@@ -244,7 +243,7 @@ class WhatsAppConnector(WebConnector):
         try:
             said = webhooks.read(headers, body, self._options.app_secret, self._senders)
         except webhooks.Forged:
-            self._count_forged()
+            self.count_forged("whatsapp.forged_event", connection=self._name)
             return CallbackAnswer(401)
         except webhooks.Unreadable as error:
             self.ignored += 1
@@ -270,9 +269,3 @@ class WhatsAppConnector(WebConnector):
             await self._inbox.receipts(said.receipts)
         if said.inbound:
             await self._inbox.inbound(said.inbound)
-
-    def _count_forged(self) -> None:
-        self.forged += 1
-        # The 1st, 2nd, 4th, 8th ...: enough to be noticed, too few to fill a log.
-        if self.forged & (self.forged - 1) == 0:
-            self._log.warning("whatsapp.forged_event", so_far=self.forged)

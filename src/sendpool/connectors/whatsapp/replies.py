@@ -8,17 +8,14 @@ from typing import Any
 
 import msgspec
 
-from sendpool.connectors.base import CarrierId, Outcome, Rejected, Throttled, Uncertain
-from sendpool.connectors.web import LONGEST_RETRY_AFTER, Reply, retry_after
+from sendpool.connectors.base import CarrierId, Outcome, Uncertain
+from sendpool.connectors.web import LONGEST_RETRY_AFTER, Reply, refusal, retry_after
 from sendpool.domain.failures import ROWS, Classified, FailureClass, classify, of_class
 
 #: The table of codes; the same codes come in answers and by webhook.
 TABLE = "whatsapp"
 #: Says for how long calls of a business are refused, in minutes (Graph API, rate limits).
 USAGE = "X-Business-Use-Case-Usage"
-#: What the table calls "account" pauses the connection: a connection has one.
-_SCOPES = {"account": "connection", "message": "sender"}
-
 _PASSING = (FailureClass.TRANSIENT, FailureClass.THROTTLED)
 
 
@@ -46,11 +43,7 @@ def judge(reply: Reply, name: str, wall: Callable[[], float] = time) -> Outcome:
             return Uncertain("the answer is none of the Cloud API; check base_url")
         return CarrierId(name)
     code, found = classify_reply(reply)
-    if found.failure is FailureClass.AMBIGUOUS:
-        return Uncertain(f"the platform answers {reply.status}")
-    if found.failure is FailureClass.THROTTLED:
-        return Throttled(_SCOPES.get(found.scope, found.scope), _wait(reply.headers, wall), code)
-    return Rejected(found.failure, code, found.scope, found.rule)
+    return refusal(found, code, _wait(reply.headers, wall), reply.status)
 
 
 def classify_reply(reply: Reply) -> tuple[str, Classified]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
 from sendpool.connectors.base import ConnectionSettings, SenderSettings
-from sendpool.connectors.web import read_options
+from sendpool.connectors.web import is_base_url, read_options
 from sendpool.domain.sender import Channel
 from sendpool.domain.whatsapp_content import Name
 
@@ -95,7 +94,7 @@ def read_settings(settings: ConnectionSettings) -> WhatsAppSettings:
     Raises `ValueError` that begins with the key ("key 'access_token': ...").
     """
     options = read_options(settings.options, WhatsAppSettings)
-    if not _is_base(options.base_url):
+    if not is_base_url(options.base_url):
         raise ValueError(f"key 'base_url': expected a URL without query, such as \"{HOST}\"")
     if not re.fullmatch(r"[\x21-\x7e]+", options.access_token):
         raise ValueError("key 'access_token': expected a text of printable ASCII characters without blanks")
@@ -113,18 +112,6 @@ def read_settings(settings: ConnectionSettings) -> WhatsAppSettings:
 def number_options(options: Mapping[str, object]) -> NumberOptions:
     """Read the options of one sender. Raises `ValueError` that begins with the key."""
     return read_options(options, NumberOptions)
-
-
-def _is_base(base_url: str) -> bool:
-    """Whether it names a host, and perhaps a port and a path."""
-    try:
-        url = urlsplit(base_url)
-        host = (url.hostname or "").encode("idna")
-        usable = url.port is None or url.port > 0
-    except ValueError:  # UnicodeError is one
-        return False
-    more = url.query or url.fragment or url.username or url.password
-    return bool(url.scheme in ("https", "http") and host and usable and not more)
 
 
 def _check_sender(sender: SenderSettings, connection: WhatsAppSettings) -> None:
