@@ -22,7 +22,7 @@ ifneq ($(shell cat .venv/.made-in 2>/dev/null),$(CURDIR))
 .PHONY: .venv/.made-in
 endif
 
-.PHONY: help setup demo test quick lint peers fuzz chaos bench simulation docs sbom show-main-job show-rcs show-contract show-pools show-events show-nothing-lost show-speed
+.PHONY: help setup demo test quick lint peers console-tests fuzz chaos bench simulation docs sbom show-main-job show-rcs show-contract show-pools show-events show-nothing-lost show-speed show-console
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -34,10 +34,10 @@ demo: setup ## run the main job: RCS first, then SMS over two carriers, with tro
 	@$(BIN)/sendpool demo
 
 test: .venv/.dev ## run every test that needs Python alone
-	$(PYTEST) --ignore=tests/peers --ignore=tests/chaos --ignore=tests/journeys/test_every_point.py $(ARGS)
+	$(PYTEST) --ignore=tests/peers --ignore=tests/browser --ignore=tests/chaos --ignore=tests/journeys/test_every_point.py $(ARGS)
 
 quick: .venv/.dev ## run the tests without the journeys, which start whole servers
-	$(PYTEST) --ignore=tests/peers --ignore=tests/chaos --ignore=tests/journeys $(ARGS)
+	$(PYTEST) --ignore=tests/peers --ignore=tests/browser --ignore=tests/chaos --ignore=tests/journeys $(ARGS)
 
 lint: .venv/.dev ## check style, layout and types
 	$(BIN)/ruff check
@@ -46,6 +46,10 @@ lint: .venv/.dev ## check style, layout and types
 
 peers: .venv/.dev build/smsc ## test against the compiled SMPP message centre of bench/ and npm's smtp-server and smpp
 	$(BIN)/python -m pytest tests/peers $(ARGS)
+
+console-tests: .venv/.dev ## test the console in Chromium (as root it installs it); pictures of each page go to build/console
+	@./bench/need-chromium
+	$(BIN)/python -m pytest tests/browser $(ARGS)
 
 fuzz: .venv/.dev ## ask a server everything that the contract's document allows, and what it does not
 	$(BIN)/python -m bench.fuzz $(ARGS)
@@ -68,6 +72,10 @@ show-rcs: .venv/.dev build/smsc ## print the figures of RCS first as JSON
 
 show-events: .venv/.dev build/smsc ## print the figures of events as JSON
 	@$(BIN)/python -m bench.show_events $(ARGS)
+
+show-console: .venv/.dev build/smsc ## print the figures of the console as JSON, measured in Chromium
+	@./bench/need-chromium
+	@$(BIN)/python -m bench.show_console $(ARGS)
 
 show-contract: .venv/.dev ## print the figures of the whole contract as JSON
 	@$(BIN)/python -m bench.show_contract $(ARGS)

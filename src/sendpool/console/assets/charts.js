@@ -84,7 +84,7 @@ export function flows(rows, name) {
   });
   const nodes = (map, x, anchor, tx) => [...map].flatMap(([id, one]) => [
     s("rect.node", { x, y: one.y, width: 4, height: one.tall, rx: 2 }),
-    s("text", { x: tx, y: one.y + one.tall / 2 + 4, "text-anchor": anchor }, `${name(id)} (${count(one.n)})`),
+    s("text.name", { x: tx, y: one.y + one.tall / 2 + 4, "text-anchor": anchor }, `${name(id)} (${count(one.n)})`),
   ]);
   const said = rows.map((row) => `${name(row.from)} to ${name(row.to)}: ${row.n} (${share(row.n, total)})`).join("; ");
   const deep = Math.max(...[...a.values(), ...b.values()].map((one) => one.y + one.tall)) + 12;

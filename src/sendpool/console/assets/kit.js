@@ -103,7 +103,7 @@ export function empty(title, about, ...actions) {
 }
 export function table(caption, heads, rows) {
   return h("div.scroll", { tabIndex: -1 }, h("table.cards", null, h("caption.sr", null, caption),
-    h("thead", null, h("tr", null, heads.map((one) => h("th", { scope: "col", class: one.startsWith("#") ? "num" : "" }, one.replace("#", ""))))),
+    h("thead", null, h("tr", null, heads.map((one) => h("th", { scope: "col", class: one.startsWith("#") ? "num" : "" }, one.replace("#", "") || h("span.sr", null, "What to do"))))),
     h("tbody", null, rows)));
 }
 export const td = (label, ...children) => h("td", label ? { "data-label": label } : null, children);

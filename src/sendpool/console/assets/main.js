@@ -34,7 +34,7 @@ function frame() {
   const out = h("button.plain.tiny", { type: "button", onclick: async () => { await call("DELETE", "session"); start(); } }, "Sign out");
   main = h("main", { id: "main", tabIndex: -1 });
   app.replaceChildren(h("div.frame", null,
-    h("div.side", null, brand(), nav, h("div.foot", null, h("div.whose", null, "Signed in as", h("span.mono", null, state.sid.length > 16 ? `${state.sid.slice(0, 8)}…${state.sid.slice(-4)}` : state.sid)), h("div.row", null, themeSwitch(), out))),
+    h("header.side", null, brand(), nav, h("div.foot", null, h("div.whose", null, "Signed in as", h("span.mono", null, state.sid.length > 16 ? `${state.sid.slice(0, 8)}…${state.sid.slice(-4)}` : state.sid)), h("div.row", null, themeSwitch(), out))),
     main), h("div", { id: "toast" }));
 }
 

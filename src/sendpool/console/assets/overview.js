@@ -26,8 +26,8 @@ export async function overview(page, { leaving, here }) {
     h("dl.figures", null, figure("Sent now", pace), figure("Delivered of what ended", won), figure("In the queue", queue), figure("Time to finish", finish)),
     h("div.grid", null,
       wide(card("Throughput", "messages a second, last minute", chart), "s8"), wide(card("Delivery", "last 15 minutes", funnel), "s4"),
-      wide(listCard("By sender", "last minute", bySender), "s6"), wide(card("Time to delivery", "from acceptance, last 15 minutes", waits), "s6"),
-      wide(card("Failover", "who failed, and who took over; last 15 minutes", flow), "s6"), wide(listCard("Latest operations", null, latest), "s6")));
+      h("div.stack.s6", null, listCard("By sender", "last minute", bySender), card("Failover", "who failed, and who took over; last 15 minutes", flow), listCard("Latest operations", null, latest)),
+      wide(card("Time to delivery", "from acceptance, last 15 minutes", waits), "s6")));
 
   function draw(it) {
     if (status.textContent !== "Live") { status.textContent = "Live"; status.className = "live on"; }
@@ -87,7 +87,7 @@ export async function overview(page, { leaving, here }) {
     frame ||= requestAnimationFrame(() => { frame = 0; if (here()) draw(JSON.parse(waiting)); });
   };
   source.onerror = () => { status.textContent = source.readyState === 2 ? "Not live: reload the page" : "Connecting again"; status.className = "live off"; };
-  const timer = setInterval(async () => { try { const found = await get("v1/Messages/Operations?pageSize=6"); if (here()) drawOperations(found.operations); } catch { /* The stream says it. */ } }, 5000);
+  const timer = setInterval(async () => { try { const found = await get("v1/Messages/Operations?pageSize=6"); if (here()) drawOperations(found.operations); } catch { /* The stream says it. */ } }, 3000);
   leaving(() => { source.close(); clearInterval(timer); cancelAnimationFrame(frame); });
 }
 
