@@ -162,6 +162,8 @@ def test_a_sender_is_drained_and_resumed(signed_in: Window) -> None:
     row = page.locator("tr", has_text="+12034458911")
     expect(row).to_contain_text("Drained")
     expect(row).to_contain_text("is being drained and takes nothing new")
+    # The carrier's codes of the campaign, by the sender that met them.
+    expect(page.get_by_role("table", name="Senders").get_by_role("link").first).to_have_text(re.compile(r"\d{5}"))
     signed_in.shoot("senders")
     page.get_by_role("button", name="Resume +12034458911").click()
     expect(row).to_contain_text("Active")

@@ -14,9 +14,16 @@ NOW = 1_800_000_000
 SENT, DELIVERED = int(MessageState.SENT), int(MessageState.DELIVERED)
 
 
-def event(number: int, at: float, sender: int | None = None, earlier: int | None = None, wait: float = 0.0) -> PulseRow:
+def event(
+    number: int,
+    at: float,
+    sender: int | None = None,
+    earlier: int | None = None,
+    wait: float = 0.0,
+    error: int | None = None,
+) -> PulseRow:
     when = int(at * 1e6)
-    return PulseRow(1, number, when, 1, when - int(wait * 1e6), sender, earlier)
+    return PulseRow(1, number, when, 1, when - int(wait * 1e6), sender, earlier, error)
 
 
 def test_pace_is_that_of_the_last_whole_seconds() -> None:
@@ -44,6 +51,18 @@ def test_who_took_over_is_told_and_the_message_counts_once() -> None:
     assert shown["flows"] == [{"from": 7, "to": 8, "n": 1}]
     assert (shown["funnel"]["sent"], shown["funnel"]["more"], shown["funnel"]["delivered"]) == (0, 1, 1)
     assert shown["funnel"]["retried"] == 1
+
+
+def test_errors_are_told_of_the_sender_that_met_them() -> None:
+    tally = Tally()
+    for sender in (7, 7, 8):
+        tally.add([event(16 + ATTEMPT_ENDED, NOW - 3, sender, error=30003)])
+    tally.add([event(16 + SENT, NOW - 1, 9)])
+
+    shown = tally.shown(NOW)
+
+    assert shown["errors"] == [{"id": 7, "code": 30003, "n": 2}, {"id": 8, "code": 30003, "n": 1}]
+    assert shown["counts"] == {9: 1}
 
 
 def test_a_try_by_the_same_sender_is_no_failover() -> None:

@@ -16,6 +16,8 @@ KEPT, SHOWN = 900, 60
 _PACE = 5
 #: Senders and pairs of senders that are shown: those with most.
 MOST_SENDERS, MOST_FLOWS = 12, 12
+#: Senders whose counts alone are told, and their errors.
+MOST_COUNTED = 200
 #: Seconds from acceptance to delivery: upper bounds of what is counted together; the last has none.
 WAITS = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 
@@ -72,6 +74,7 @@ class Tally:
         seconds = [self._seconds.get(second, _NOTHING) for second in range(now - SHOWN, now)]
         recent = seconds[-_PACE:]
         senders = Counter({key[1]: n for key, n in self._totals.items() if key[0] == "sender"})
+        errors = Counter({key[1:]: n for key, n in self._totals.items() if key[0] == "error"})
         flows = Counter({key[1:]: n for key, n in self._totals.items() if key[0] == "flow"})
         return {
             "pace": sum(one[_SENT_KEY] for one in recent) / _PACE,
@@ -82,6 +85,8 @@ class Tally:
                 {"id": sender, "sent": n, "series": [one["sender", sender, 0] for one in seconds]}
                 for sender, n in senders.most_common(MOST_SENDERS)
             ],
+            "counts": dict(senders.most_common(MOST_COUNTED)),
+            "errors": [{"id": one, "code": code, "n": n} for (one, code), n in errors.most_common(MOST_COUNTED)],
             "flows": [{"from": one, "to": other, "n": n} for (one, other), n in flows.most_common(MOST_FLOWS)],
         }
 
@@ -98,6 +103,8 @@ def _keys(row: PulseRow, name: str) -> Iterable[_Key]:
         yield "sender", row.sender_id, 0
         if row.earlier_id is not None and row.earlier_id != row.sender_id:
             yield "flow", row.earlier_id, row.sender_id
+    if row.error_code is not None and row.sender_id is not None:
+        yield "error", row.sender_id, row.error_code
     if name == "delivered":
         wait = (row.at - row.accepted_at) / 1e6
         yield "wait", next((place for place, most in enumerate(WAITS) if wait <= most), len(WAITS)), 0

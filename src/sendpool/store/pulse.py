@@ -27,6 +27,8 @@ class PulseRow(msgspec.Struct, array_like=True, gc=False):
     #: Who made the attempt that it is about, and who the one before.
     sender_id: int | None
     earlier_id: int | None
+    #: The wire code of how that attempt, or the message, failed.
+    error_code: int | None = None
 
 
 class Waiting(NamedTuple):
@@ -57,6 +59,7 @@ def pulse_page(after: int, limit: int) -> Script[list[PulseRow]]:
             "coalesce(o.created_at, 0)",
             "a.sender_id",
             "b.sender_id",
+            "e.error_code",
         ),
         PulseRow,
     )
