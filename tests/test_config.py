@@ -206,7 +206,7 @@ def test_whole_file_is_read(read: Read) -> None:
         (
             "[[connections]]\nname = 'a'\ntype = 'kannel'",
             'connections[0].type: type "kannel" is not available yet;'
-            " available: smpp, whatsapp, rcs, smtp, twilio, sandbox",
+            " available: smpp, whatsapp, rcs, smtp, twilio, http, sandbox",
         ),
         (
             SANDBOX + SANDBOX,

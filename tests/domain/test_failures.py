@@ -157,7 +157,8 @@ EXPECTED = {
         F.CONTENT: "40009",
     },
     "http": {
-        F.CONTENT: "400..428 430..499",
+        F.CONTENT: "400 402..428 430..499",
+        F.ACCOUNT: "401",
         F.THROTTLED: "429",
         F.TRANSIENT: "500 501 503 refused",
         F.AMBIGUOUS: "502 504 timeout",
@@ -168,7 +169,7 @@ EXPECTED = {
 SCOPE = {
     "connection": "smpp/0x04 smpp/0x05 smpp/0x0d smpp/0x0e smpp/0x0f smpp/0x14 smpp/0x15 smpp/0x53 smpp/0x58"
     " smpp.session/down sendpool/unavailable http/refused rcs/401 whatsapp/0 whatsapp/190 smtp/530 smtp/535 smtp/538"
-    " smtp/5.7.8 smtp/5.7.10 smtp/5.7.11 smtp/5.7.30 twilio/401 twilio/10001 twilio/20003 twilio/20005",
+    " smtp/5.7.8 smtp/5.7.10 smtp/5.7.11 smtp/5.7.30 twilio/401 twilio/10001 twilio/20003 twilio/20005 http/401",
     "pair": "smpp/0x45 rcs/429/user whatsapp/131049 whatsapp/131056 twilio/21612 twilio/63049 smtp/4.2.1",
     "sender_country": "whatsapp/130497 twilio/21408 twilio/30040 twilio/30041 twilio/30042 twilio/30043"
     " sendpool/destination sendpool/country sendpool/campaign",

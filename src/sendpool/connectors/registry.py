@@ -18,6 +18,7 @@ BUILT_IN = {
     "rcs": "sendpool.connectors.rcs.connector:RcsConnector",
     "smtp": "sendpool.connectors.smtp.connector:SmtpConnector",
     "twilio": "sendpool.connectors.twilio.connector:TwilioConnector",
+    "http": "sendpool.connectors.http.connector:HttpConnector",
     "sandbox": "sendpool.connectors.sandbox.connector:SandboxConnector",
 }
 

@@ -372,7 +372,7 @@ def _in_words(error: aiohttp.ClientConnectorError) -> str:
 
 
 _Options = TypeVar("_Options", bound=msgspec.Struct)
-_PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
+_PATH = re.compile(r" - at (?:`key` in )?`(?:key in )?\$\.?(?P<path>[^`]*)`$")
 _FIELD = re.compile(r"Object (?P<what>contains unknown|missing required) field `(?P<name>[^`]*)`.*")
 
 
@@ -395,4 +395,6 @@ def _wrong_option(problem: str, kind: type[msgspec.Struct]) -> str:
     key = f"{path}.{field['name']}" if path else field["name"]
     if field["what"] == "missing required":
         return f"key '{key}': it is missing"
+    if path:
+        return f"key '{key}': not a setting here; leave it out, or look for its name in the connector's README"
     return f"key '{key}': not a setting here; known are {', '.join(kind.__struct_fields__)}"

@@ -65,17 +65,17 @@ class Poster:
             await self._session.close()
             self._session = None
 
-    def _keep_posting(self, envelope: Envelope) -> asyncio.Task[int]:
+    def _keep_posting(self, envelope: Envelope, url: str | None = None) -> asyncio.Task[int]:
         """Post until it is acknowledged; the task returns the status of the first answer (0: none)."""
-        return self._spawn(self._until_acknowledged(envelope))
+        return self._spawn(self._until_acknowledged(envelope, url))
 
-    async def _until_acknowledged(self, envelope: Envelope) -> int:
+    async def _until_acknowledged(self, envelope: Envelope, url: str | None) -> int:
         first: int | None = None
         wait, waited = self._resend_after, 0.0
         while True:
             await self._speaks.wait()
             async with self._room:
-                status = await self._post(*envelope)
+                status = await self._post(*envelope, url)
             first = status if first is None else first
             if status == 200 or waited >= GIVE_UP_AFTER:
                 return first
