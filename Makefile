@@ -22,7 +22,7 @@ ifneq ($(shell cat .venv/.made-in 2>/dev/null),$(CURDIR))
 .PHONY: .venv/.made-in
 endif
 
-.PHONY: help setup demo test quick lint peers console-tests fuzz chaos bench simulation docs sbom show-main-job show-rcs show-contract show-pools show-events show-nothing-lost show-speed show-console
+.PHONY: help setup demo test quick lint peers console-tests fuzz chaos bench simulation docs sbom show-main-job show-rcs show-contract show-pools show-events show-nothing-lost show-speed show-console show-connectors
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r target text; do \
@@ -72,6 +72,9 @@ show-rcs: .venv/.dev build/smsc ## print the figures of RCS first as JSON
 
 show-events: .venv/.dev build/smsc ## print the figures of events as JSON
 	@$(BIN)/python -m bench.show_events $(ARGS)
+
+show-connectors: .venv/.dev build/smsc ## print the figures of connectors as JSON
+	@$(BIN)/python -m bench.show_connectors $(ARGS)
 
 show-console: .venv/.dev build/smsc ## print the figures of the console as JSON, measured in Chromium
 	@./bench/need-chromium
