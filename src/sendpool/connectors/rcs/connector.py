@@ -21,6 +21,7 @@ from sendpool.connectors.base import (
     Unavailable,
     Uncertain,
 )
+from sendpool.connectors.media import MediaCheck
 from sendpool.connectors.rcs import events
 from sendpool.connectors.rcs.access import Access, AccountTokens, FixedToken, NoToken
 from sendpool.connectors.rcs.capability import Capability, LookUps
@@ -32,6 +33,14 @@ from sendpool.connectors.web import LinkDown, NoAnswer, NotSent, Reply, Watch, W
 
 log = structlog.get_logger(__name__)
 
+#: Octets of files that the platform takes, by type (RCS for Business, media in messages).
+MEDIA_LIMITS = {
+    "image/jpeg": 100_000_000,
+    "image/png": 100_000_000,
+    "image/gif": 100_000_000,
+    "video/": 100_000_000,
+    "application/pdf": 100_000_000,
+}
 #: Seconds before each repeat of a message whose fate is unknown; the platform drops what it has already.
 REPEATS = (0.5, 1.0, 2.0)
 #: What follows /callbacks/<connection name> in the webhook's address.
@@ -67,6 +76,7 @@ class RcsConnector(WebConnector):
         self._wall = wall
         self._name = settings.name
         self._log = log.bind(connection=settings.name)
+        self._media = MediaCheck(MEDIA_LIMITS, options.media_networks, on=options.check_media)
         self._agents = tuple(sender.address for sender in settings.senders)
         self._requests = Requests(options)
         self._access = self._access_of(options)
@@ -89,6 +99,11 @@ class RcsConnector(WebConnector):
             self._log.warning("rcs.no_client_token", remedy="set client_token: without it every event is refused")
         await super().open(inbox)
 
+    async def close(self) -> None:
+        """Wait for answers to what is in flight (bounded by the response timer), then disconnect."""
+        await super().close()
+        await self._media.close()
+
     async def probe(self) -> None:
         """Get a token where one is missing, and see whether the host answers, whatever it says. Raises `LinkDown`."""
         within = self._options.response_timeout
@@ -104,6 +119,8 @@ class RcsConnector(WebConnector):
 
     async def send(self, submission: Submission) -> Outcome:
         """Post the message; while its fate is unknown post it again with the same id, up to three times."""
+        if refused := await self._media.refusal(submission):
+            return refused
         try:
             message = self._requests.message(submission)
         except UnfitSubmission as unfit:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from sendpool.connectors.base import ConnectionSettings, SenderSettings
+from sendpool.connectors.media import check_networks
 from sendpool.connectors.rcs.access import read_account
 from sendpool.connectors.web import is_base_url, read_options
 from sendpool.domain.sender import Channel
@@ -57,6 +58,10 @@ class RcsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     client_token: str = ""
     #: What messages are for, where their sender says nothing.
     traffic_type: Traffic = Traffic.TRANSACTION
+    #: Look at the files that messages name by URL, and send none that the channel does not take for its type or size.
+    check_media: bool = False
+    #: Private networks in which such files may be.
+    media_networks: tuple[str, ...] = ()
     connect_timeout: Seconds = 5.0
     #: Seconds for one request to send or to revoke.
     response_timeout: Seconds = 15.0
@@ -96,6 +101,7 @@ def read_settings(settings: ConnectionSettings) -> RcsSettings:
     Raises `ValueError` that begins with the key ("key 'token': ...").
     """
     options = read_options(settings.options, RcsSettings)
+    check_networks(options.media_networks)
     _check_address(options)
     _check_credentials(options)
     if options.reconnect_max < options.reconnect_min:

@@ -25,6 +25,7 @@ from sendpool.connectors.base import (
     Unavailable,
     Uncertain,
 )
+from sendpool.connectors.media import MediaCheck
 from sendpool.connectors.twilio import callbacks
 from sendpool.connectors.twilio.inventory import MOST_PAGES, distinct, lists_of, read_page
 from sendpool.connectors.twilio.replies import classify_reply, judge
@@ -43,6 +44,8 @@ from sendpool.domain.message import Content
 
 log = structlog.get_logger(__name__)
 
+#: Octets of files that Twilio takes: images, and any other type (provider page, MediaUrl).
+MEDIA_LIMITS = {"image/": 5_000_000, "": 500_000}
 #: Seconds between looks for a message whose answer is missing: a list may lag behind.
 SEARCH_EVERY = 2.0
 #: Seconds by which Twilio's clock may be behind ours.
@@ -81,6 +84,7 @@ class TwilioConnector(WebConnector):
         self._wall = wall
         self._name = settings.name
         self._log = log.bind(connection=settings.name)
+        self._media = MediaCheck(MEDIA_LIMITS, options.media_networks, on=options.check_media)
         self._requests = Requests(options, settings.name)
         self._secrets = callbacks.Secrets(options.auth_token, options.signing_keys)
         self._sids: dict[str, None] = {}
@@ -101,6 +105,11 @@ class TwilioConnector(WebConnector):
         if not self._secrets.known:
             self._log.warning("twilio.no_auth_token", remedy="set auth_token: without it every callback is refused")
         await super().open(inbox)
+
+    async def close(self) -> None:
+        """Wait for answers to what is in flight (bounded by the response timer), then disconnect."""
+        await super().close()
+        await self._media.close()
 
     async def probe(self) -> None:
         """See whether the host answers, whatever it says. Raises `LinkDown`."""
@@ -154,6 +163,8 @@ class TwilioConnector(WebConnector):
 
     async def send(self, submission: Submission) -> Outcome:
         """Post the message, once: Twilio knows no repeats. One without an answer is looked for, then stays in doubt."""
+        if refused := await self._media.refusal(submission):
+            return refused
         try:
             form = encoded(self._requests.form(submission))
         except UnfitSubmission as unfit:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from sendpool.connectors.base import ConnectionSettings, SenderSettings
+from sendpool.connectors.media import check_networks
 from sendpool.connectors.web import is_base_url, read_options
 from sendpool.domain.sender import Channel
 
@@ -47,6 +48,10 @@ class TwilioSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     messaging_service_sid: ServiceSid | None = None
     #: Every number of the account that can send is a sender, also where nobody declares it.
     all_numbers: bool = True
+    #: Look at the files that messages name by URL, and send none that the channel does not take for its type or size.
+    check_media: bool = False
+    #: Private networks in which such files may be.
+    media_networks: tuple[str, ...] = ()
     connect_timeout: Seconds = 5.0
     #: Seconds for one request.
     response_timeout: Seconds = 15.0
@@ -90,6 +95,7 @@ def read_settings(settings: ConnectionSettings) -> TwilioSettings:
     Raises `ValueError` that begins with the key ("key 'account_sid': ...").
     """
     options = read_options(settings.options, TwilioSettings)
+    check_networks(options.media_networks)
     if not _ACCOUNT.fullmatch(options.account_sid):
         raise ValueError("key 'account_sid': expected AC and 32 hex digits, as the console shows it")
     if bool(options.api_key_sid) != bool(options.api_key_secret):

@@ -20,6 +20,7 @@ from sendpool.connectors.base import (
     Unavailable,
     Uncertain,
 )
+from sendpool.connectors.media import MediaCheck
 from sendpool.connectors.web import LinkDown, NoAnswer, NotSent, Reply, Watch, WebConnector
 from sendpool.connectors.whatsapp import webhooks
 from sendpool.connectors.whatsapp.content import UnfitSubmission
@@ -31,6 +32,17 @@ from sendpool.domain.failures import Repair
 
 log = structlog.get_logger(__name__)
 
+#: Octets of files that the platform takes, by type (Cloud API, supported media types).
+MEDIA_LIMITS = {
+    "image/jpeg": 5_000_000,
+    "image/png": 5_000_000,
+    "image/webp": 500_000,
+    "audio/": 16_000_000,
+    "video/mp4": 16_000_000,
+    "video/3gpp": 16_000_000,
+    "application/": 100_000_000,
+    "text/": 100_000_000,
+}
 #: What follows /callbacks/<connection name> in the webhook's address.
 EVENTS_PATH = "/events"
 #: News after which the business account is asked for its numbers again.
@@ -73,6 +85,7 @@ class WhatsAppConnector(WebConnector):
         self._wall = wall
         self._name = settings.name
         self._log = log.bind(connection=settings.name)
+        self._media = MediaCheck(MEDIA_LIMITS, options.media_networks, on=options.check_media)
         #: Our senders' addresses by the ids of their numbers.
         given = {one.address: number_options(one.options).phone_number_id for one in settings.senders}
         self._senders = {str(number_id): address for address, number_id in given.items() if number_id is not None}
@@ -93,6 +106,11 @@ class WhatsAppConnector(WebConnector):
         if not self._options.app_secret:
             self._log.warning("whatsapp.no_app_secret", remedy="set app_secret: without it every event is refused")
         await super().open(inbox)
+
+    async def close(self) -> None:
+        """Wait for answers to what is in flight (bounded by the response timer), then disconnect."""
+        await super().close()
+        await self._media.close()
 
     async def probe(self) -> None:
         """See whether the host answers, whatever it says. Raises `LinkDown`."""
@@ -199,6 +217,8 @@ class WhatsAppConnector(WebConnector):
 
     async def send(self, submission: Submission) -> Outcome:
         """Post the message, once: the platform knows no repeats, so one without an answer stays in doubt."""
+        if refused := await self._media.refusal(submission):
+            return refused
         try:
             post = self._requests.message(submission)
         except UnfitSubmission as unfit:

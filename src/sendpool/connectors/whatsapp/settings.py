@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from sendpool.connectors.base import ConnectionSettings, SenderSettings
+from sendpool.connectors.media import check_networks
 from sendpool.connectors.web import is_base_url, read_options
 from sendpool.domain.sender import Channel
 from sendpool.domain.whatsapp_content import Name
@@ -58,6 +59,10 @@ class WhatsAppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     preview_urls: bool = False
     #: What a free text becomes that the platform refuses because the person has not written to us; None: nothing.
     window_template: WindowTemplate | None = None
+    #: Look at the files that messages name by URL, and send none that the channel does not take for its type or size.
+    check_media: bool = False
+    #: Private networks in which such files may be.
+    media_networks: tuple[str, ...] = ()
     connect_timeout: Seconds = 5.0
     #: Seconds for one request.
     response_timeout: Seconds = 30.0
@@ -94,6 +99,7 @@ def read_settings(settings: ConnectionSettings) -> WhatsAppSettings:
     Raises `ValueError` that begins with the key ("key 'access_token': ...").
     """
     options = read_options(settings.options, WhatsAppSettings)
+    check_networks(options.media_networks)
     if not is_base_url(options.base_url):
         raise ValueError(f"key 'base_url': expected a URL without query, such as \"{HOST}\"")
     if not re.fullmatch(r"[\x21-\x7e]+", options.access_token):
