@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from sendpool.cli.accounts import to_seconds
-from sendpool.cli.options import ConfigPath, DatabaseUrl, failed, load_config
+from sendpool.cli.options import AsJson, ConfigPath, DatabaseUrl, failed, load_config
 
 
 def drain(
@@ -19,13 +20,14 @@ def drain(
         int,
         Parameter(converter=to_seconds, help="How long to wait until it has ended: 90s, 2m. It goes on after that."),
     ] = 120,
+    json: AsJson = False,
     config: ConfigPath = None,
     database: DatabaseUrl = None,
 ) -> int:
     """Let the server of this machine end as SIGTERM does, and say how far it is until it has.
 
     It starts nothing new and ends what is in flight; what waits is sent after the next start. Exits 1 if it has not
-    ended in time.
+    ended in time. With --json each line of progress is an object, and the last one says whether it has ended.
     """
     settings = load_config(config, database=database)
     from sendpool.admin.client import NoServer, drain_server
@@ -34,23 +36,31 @@ def drain(
 
     url = settings.server.database
     try:
-        ended = drain_server(command_socket(url), within, partial(_tell, database_of(url)))
+        ended = drain_server(command_socket(url), within, partial(_tell, database_of(url), json))
     except NoServer:
         return failed(RuntimeError(f"no server takes commands at {command_socket(url)}; there is nothing to drain"))
     except (CommandRefused, OSError) as error:
         return failed(error)
-    print("The server has ended." if ended else f"The server has not ended within {within} s; it goes on.")
+    if json:
+        print(dumps({"ended": ended}))
+    else:
+        print("The server has ended." if ended else f"The server has not ended within {within} s; it goes on.")
     return 0 if ended else 1
 
 
-def _tell(where: Path | str, passed: float) -> None:
+def _tell(where: Path | str, as_json: bool, passed: float) -> None:
     from sendpool.store.database import DatabaseAway
     from sendpool.store.reading import WrongSchema
 
+    in_flight, why = None, ""
     try:
-        left = f"{asyncio.run(_in_flight(where))} attempts in flight"
+        in_flight = asyncio.run(_in_flight(where))
     except (DatabaseAway, WrongSchema, OSError) as error:
-        left = f"attempts in flight are not known: {error}"
+        why = str(error)
+    if as_json:
+        print(dumps({"seconds": round(passed), "inFlight": in_flight}), flush=True)
+        return
+    left = f"attempts in flight are not known: {why}" if in_flight is None else f"{in_flight} attempts in flight"
     print(f"{passed:.0f} s: {left}", flush=True)
 
 
