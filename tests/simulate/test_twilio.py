@@ -176,7 +176,8 @@ async def test_faults_of_the_script_befall_messages(rehearse: Rehearse) -> None:
         await rig.send()
 
     assert refused.value.code == 21610
-    assert (rig.told[1]["MessageStatus"], rig.told[1]["ErrorCode"]) == ("undelivered", "30003")
+    # Two callbacks in a row may overtake each other.
+    assert {one["MessageStatus"]: one.get("ErrorCode") for one in rig.told} == {"sent": None, "undelivered": "30003"}
     assert (too_fast.value.code, too_fast.value.status) == (20429, 429)
 
 

@@ -108,7 +108,8 @@ def _connected(path: Path) -> Iterator[socket.socket]:
 def drain_server(path: Path, within: float, tell: Callable[[float], None]) -> bool:
     """Ask the server at *path* to drain and end, as SIGTERM does, and wait; False: it has not ended *within* seconds.
 
-    *tell* is called about once a second with how many have passed. Raises NoServer, CommandRefused, or OSError.
+    *tell* is called at once and then about once a second with how many have passed. Raises NoServer, CommandRefused,
+    or OSError.
     """
     processes = dict.fromkeys(_processes(path))
     if not processes:
@@ -128,12 +129,11 @@ def drain_server(path: Path, within: float, tell: Callable[[float], None]) -> bo
         signal.pidfd_send_signal(handle, signal.SIGTERM)
         ended = select.poll()
         ended.register(handle, select.POLLIN)
-        while not ended.poll(1000.0):
-            passed = time.monotonic() - began
-            if passed > within:
-                return False
+        while (passed := time.monotonic() - began) <= within:
             tell(passed)
-        return True
+            if ended.poll(1000.0):
+                return True
+        return False
     finally:
         os.close(handle)
 
