@@ -139,7 +139,9 @@ def _check(rig: Rig, name: str) -> str:
     environment = {"PYTHONPATH": str(ROOT / "src"), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     if "no connection" not in done.stdout + done.stderr:
-        raise RigFailed(f"connections check {name} does not say that nobody is there: {(done.stdout + done.stderr)[:200]}")
+        raise RigFailed(
+            f"connections check {name} does not say that nobody is there: {(done.stdout + done.stderr)[:200]}"
+        )
     return done.stdout + done.stderr
 
 
