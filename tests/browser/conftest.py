@@ -128,6 +128,17 @@ class Window(NamedTuple):
         self.page.get_by_role("button", name="Sign in").click()
         self.page.wait_for_selector("main h1")
 
+    def write(self, name: str, value: str) -> None:
+        """Fill in a text. Just after the address has changed the browser may still move the focus between the driver's
+        two steps, to focus and to insert, and what it inserts goes nowhere: then once more, as a person would.
+        """
+        box = self.page.get_by_role("textbox", name=name)
+        for _ in range(3):
+            box.fill(value)
+            if box.input_value() == value:
+                return
+        raise AssertionError(f"{name} does not keep what is written into it")
+
     def shoot(self, name: str) -> None:
         """Keep a picture, in both schemes and on a phone; each is checked by axe and for what hangs over the edge."""
         SHOTS.mkdir(parents=True, exist_ok=True)

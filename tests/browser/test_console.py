@@ -42,7 +42,7 @@ def test_a_newcomer_makes_a_pool_and_sees_a_first_message_delivered(signed_in: W
     signed_in.shoot("first-steps")
 
     page.get_by_role("link", name="Make a pool").click()
-    page.get_by_label("Name").fill("Alerts")
+    signed_in.write("Name", "Alerts")
     page.get_by_role("button", name="Make the pool").click()
     expect(page.get_by_text("Nobody is in this pool")).to_be_visible()
     for _ in range(3):
@@ -50,8 +50,8 @@ def test_a_newcomer_makes_a_pool_and_sees_a_first_message_delivered(signed_in: W
         page.get_by_role("button", name="Add to the pool").click()
         expect(page.locator("tbody tr")).to_have_count(before + 1)
     page.get_by_role("link", name="Send from it").click()
-    page.get_by_role("textbox", name="To Numbers").fill(NUMBER)
-    page.get_by_role("textbox", name="Text").fill("Hello, World!")
+    signed_in.write("To Numbers", NUMBER)
+    signed_in.write("Text", "Hello, World!")
     signed_in.shoot("send")
     page.get_by_role("button", name="Send", exact=True).click()
 
@@ -145,7 +145,7 @@ def test_members_of_a_pool_are_weighed_and_a_send_is_rehearsed(signed_in: Window
     weight.fill("3")
     page.get_by_role("button", name="Save weight and tier of +12034458920").click()
     expect(page.locator("tr", has_text="+12034458920")).to_contain_text("60 %")
-    page.get_by_role("textbox", name="To Numbers").fill(NUMBER)
+    signed_in.write("To Numbers", NUMBER)
     page.get_by_role("button", name="Rehearse").click()
     expect(page.get_by_text("1 message, 1 segment")).to_be_visible()
     signed_in.shoot("pool")
@@ -172,8 +172,8 @@ def test_a_sender_is_drained_and_resumed(signed_in: Window) -> None:
 def test_a_webhook_is_made_and_events_are_replayed(signed_in: Window) -> None:
     page = signed_in.page
     signed_in.go("events")
-    page.get_by_label("Name").fill("Orders")
-    page.get_by_label("URL").fill("https://hooks.example.com/sendpool")
+    signed_in.write("Name", "Orders")
+    signed_in.write("URL", "https://hooks.example.com/sendpool")
     page.get_by_role("button", name="Make the webhook").click()
     expect(page.get_by_role("table", name="Sinks")).to_contain_text("hooks.example.com")
     page.get_by_role("button", name="Replay").click()
@@ -184,7 +184,7 @@ def test_a_webhook_is_made_and_events_are_replayed(signed_in: Window) -> None:
 def test_who_opted_out_is_entered_and_let_in_again(signed_in: Window) -> None:
     page = signed_in.page
     signed_in.go("consent")
-    page.get_by_label("Address").fill("+447700900001")
+    signed_in.write("Address", "+447700900001")
     page.get_by_role("button", name="Enter").click()
     expect(page.get_by_role("table", name="Opted out")).to_contain_text("+447700900001")
     signed_in.shoot("consent")
