@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from aiohttp import web
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from sendpool.connectors.base import AttemptKey, CallbackRequest, CarrierId, ConnectionSettings, SenderSettings
+from sendpool.connectors.base import AttemptKey, CarrierId, ConnectionSettings, SenderSettings
 from sendpool.connectors.base import Submission as Sent
 from sendpool.connectors.rcs.connector import RcsConnector
 from sendpool.connectors.whatsapp.connector import WhatsAppConnector
 from sendpool.domain.message import Content
 from sendpool.domain.sender import Channel
+from sendpool.testing.callbacks import Callbacks
 from sendpool.testing.inbox import RecordingInbox
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,23 +34,6 @@ SECRET, TOKEN = "bench-secret", "bench-token"
 WINDOW = 100
 TEXT = Content(text="Hello")
 
-#: The platform as a process: it is given the webhook's URL and says where it listens, and at the end what came.
-_PLATFORM = """
-import asyncio, json, sys, uvloop
-sys.path.insert(0, sys.argv[2])
-from sendpool.simulate.{module} import {platform}
-from sendpool.simulate.{module}_script import {script}
-async def main():
-    async with {platform}({script}(**json.loads(sys.argv[1]))) as platform:
-        print(platform.port, flush=True)
-        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
-        print(json.dumps({{"connections": platform.connections_made}}), flush=True)
-uvloop.run(main())
-"""
-_NAMES = {
-    "rcs": {"module": "rcs", "platform": "RcsPlatform", "script": "RcsScript"},
-    "whatsapp": {"module": "whatsapp", "platform": "WhatsAppPlatform", "script": "WhatsAppScript"},
-}
 _SECRET_OF = {"rcs": "client_token", "whatsapp": "app_secret"}
 
 
@@ -93,32 +76,18 @@ async def _send(connector: RcsConnector | WhatsAppConnector, rate: int, seconds:
 
 async def run(kind: str, rate: int, seconds: int) -> dict[str, Any]:
     """One load; what came of it."""
-    made: list[RcsConnector | WhatsAppConnector] = []
-
-    async def callback(request: web.BaseRequest) -> web.Response:
-        for route in made[0].routes():
-            if (route.method, f"/callbacks{route.path}") == (request.method, request.path):
-                asked = CallbackRequest(str(request.url), request.headers, await request.read())
-                answer = await route.handle(asked)
-                return web.Response(status=answer.status, body=answer.body)
-        return web.Response(status=404)
-
     loop = asyncio.get_running_loop()
-    listener = await loop.create_server(web.Server(callback, access_log=None), "127.0.0.1", 0)
-    path = "/callbacks/events"
-    script = {
-        "port": 0,
-        "webhook": f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}{path}",
-        _SECRET_OF[kind]: SECRET,
-    }
-    words = [sys.executable, "-c", _PLATFORM.format(**_NAMES[kind]), json.dumps(script), str(ROOT / "src")]
+    callbacks = Callbacks()
+    await callbacks.listen()
+    script = {"port": 0, "webhook": f"{callbacks.url}/callbacks/{kind}/events", _SECRET_OF[kind]: SECRET}
+    words = [sys.executable, str(ROOT / "bench" / "web_platform.py"), kind, json.dumps(script)]
     pipe = asyncio.subprocess.PIPE
     platform = await asyncio.create_subprocess_exec(*words, stdin=pipe, stdout=pipe)
     assert platform.stdin is not None
     assert platform.stdout is not None
     try:
         connector, inbox = _connector(kind, int(await platform.stdout.readline())), RecordingInbox()
-        made.append(connector)
+        callbacks.mount(kind, connector)
         await connector.open(inbox)
         await inbox.wait_for(lambda inbox: inbox.is_up, 10.0)
         worst = [0.0]
@@ -133,17 +102,17 @@ async def run(kind: str, rate: int, seconds: int) -> dict[str, Any]:
         watching.cancel()
         await connector.close()
         platform.stdin.write(b"\n")
-        said = json.loads(await platform.stdout.readline())
+        connections = int(await platform.stdout.readline())
     finally:
         platform.stdin.close()
         await platform.wait()
-    listener.close()
+    await callbacks.stop()
     return {
         "rate": round(rate * seconds / took),
         "accepted": sum(isinstance(outcome, CarrierId) for _, _, outcome in inbox.outcome_list),
         "reported": len({one.carrier_id for one in inbox.stored}),
         "stall_ms": round(worst[0] * 1000, 1),
-        **said,
+        "connections": connections,
     }
 
 

@@ -36,6 +36,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "connectors": (
         "connectors.base",
         "connectors.web",
+        "connectors.one_by_one",
         "connectors.guard",
         "connectors.media",
         "connectors.sinks",

@@ -15,13 +15,13 @@ from sendpool.connectors.base import (
     Inbox,
     KnowsCapabilities,
     NamesAttempts,
-    OneByOne,
     Outcome,
     Submission,
     TakesCallbacks,
     Unavailable,
     Uncertain,
 )
+from sendpool.connectors.one_by_one import OneByOne
 from sendpool.connectors.rcs.connector import RcsConnector
 from sendpool.connectors.sandbox.connector import SandboxConnector
 from sendpool.domain.message import Content

@@ -15,20 +15,20 @@ def test_a_text_belongs_to_the_session_of_the_last_one_unless_a_day_has_passed(g
     now = 1_000_000_000
     for number, gap in enumerate(gaps):
         now += gap
-        before, session = session, heard(session, f"s{number}", now)
+        before, session = session, heard(session, bytes([number] * 16), now)
         new = before is None or gap >= SILENCE
-        assert session.id == (f"s{number}" if new or before is None else before.id)
+        assert session.uid == (bytes([number] * 16) if new or before is None else before.uid)
         assert session.last_at == now
 
 
 def test_a_clock_that_goes_back_ends_no_session() -> None:
-    session = heard(None, "a", 5_000)
+    session = heard(None, b"a" * 16, 5_000)
 
-    assert heard(session, "b", 1_000) == session
+    assert heard(session, b"b" * 16, 1_000) == session
 
 
 def test_stop_and_start_are_answered_when_they_change_something_and_help_once_an_hour() -> None:
-    session = Session("a", 0, 0, helped_at=10_000)
+    session = Session(b"a" * 16, 0, 0, helped_at=10_000)
 
     assert owes_reply(Wish.STOP, session, 10_001, changed=True)
     assert not owes_reply(Wish.STOP, session, 10_001, changed=False)

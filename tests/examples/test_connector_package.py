@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from aiohttp import web
 from tests.examples.elks import Elks
 from tests.journeys.conftest import Rig, rig  # noqa: F401 - a fixture
 
 from sendpool.connectors.base import (
     AttemptKey,
-    CallbackRequest,
     ConnectionSettings,
     Connector,
     Rejected,
@@ -30,6 +27,7 @@ from sendpool.domain.failures import FailureClass
 from sendpool.domain.message import Content
 from sendpool.domain.sender import Channel
 from sendpool.testing import connector_suite as suite
+from sendpool.testing.callbacks import Callbacks
 from sendpool.testing.inbox import RecordingInbox
 
 PACKAGE = Path(__file__).parents[2] / "examples" / "connector"
@@ -50,32 +48,6 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     sys.modules.pop("sendpool_46elks", None)
 
 
-class Callbacks:
-    """The server's callback endpoints."""
-
-    def __init__(self) -> None:
-        self.connector: Any = None
-        self.url = ""
-        self._server: asyncio.Server | None = None
-        self._web = web.Server(self._answer, access_log=None)
-
-    async def listen(self) -> None:
-        self._server = await asyncio.get_running_loop().create_server(self._web, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/callbacks/elks"
-
-    async def stop(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        await self._web.shutdown(1.0)
-
-    async def _answer(self, request: web.BaseRequest) -> web.Response:
-        for route in self.connector.routes():
-            if f"/callbacks/elks{route.path}" == request.path:
-                answer = await route.handle(CallbackRequest(str(request.url), request.headers, await request.read()))
-                return web.Response(status=answer.status)
-        return web.Response(status=404)
-
-
 class ElksRig:
     """What the suite asks for: connectors, and the carrier's side."""
 
@@ -94,7 +66,7 @@ class ElksRig:
             "base_url": f"http://127.0.0.1:{self.elks.port}",
             "username": "u1",
             "password": "secret",
-            "callback_url": self.callbacks.url,
+            "callback_url": f"{self.callbacks.url}/callbacks/elks",
             "callback_key": KEY,
             "response_timeout": 2.0,
             "idle": 1.0,
@@ -105,9 +77,9 @@ class ElksRig:
         return ConnectionSettings(name="elks", type="46elks", window=self.window, senders=(sender,), options=given)
 
     def connector(self, **options: Any) -> Connector:
-        made = connector_type("46elks")(self.settings(**options))
-        self.callbacks.connector = made
-        return made
+        made: Any = connector_type("46elks")(self.settings(**options))
+        self.callbacks.mount("elks", made)
+        return cast(Connector, made)
 
     @staticmethod
     def submission(number: int, *, segments: int = 1) -> Submission:
@@ -139,7 +111,7 @@ class ElksRig:
         return len(self.elks.reports)
 
     async def send_text(self, sender: str, recipient: str, text: str) -> bool:
-        self.elks.sms_url = f"{self.callbacks.url}/texts?key={KEY}"
+        self.elks.sms_url = f"{self.callbacks.url}/callbacks/elks/texts?key={KEY}"
         return await self.elks.send_text(sender, NUMBER, text) == 204
 
 
@@ -197,7 +169,7 @@ async def test_a_callback_without_the_key_is_refused_and_counted(elks_rig: ElksR
     connector: Any = elks_rig.connector()
     inbox = RecordingInbox()
     await connector.open(inbox)
-    elks_rig.elks.sms_url = f"{elks_rig.callbacks.url}/texts?key=guessed-16-chars!"
+    elks_rig.elks.sms_url = f"{elks_rig.callbacks.url}/callbacks/elks/texts?key=guessed-16-chars!"
 
     assert await elks_rig.elks.send_text("+46700000000", NUMBER, "hello") == 403
     await connector.close()

@@ -18,7 +18,8 @@ from sendpool.domain.message import LETTER_CHANNEL, Category, Content
 from sendpool.domain.pool import Choice, Member, Pool
 from sendpool.domain.request import PoolOrigin, Recipient, SendRequest
 from sendpool.domain.sender import Channel, Sender
-from sendpool.pipeline.accept import Acceptance, Acceptor
+from sendpool.pipeline.accept import Acceptor
+from sendpool.pipeline.acceptance import Acceptance
 from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.expand import Expander, Gone
 from sendpool.pipeline.roster import Roster

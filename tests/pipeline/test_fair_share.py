@@ -10,7 +10,7 @@ from tests.pipeline.pools_in_memory import PoolInMemory, by_channel, channel_of,
 from sendpool.domain.destinations import ANYWHERE, Countries, Destinations
 from sendpool.domain.message import Category
 from sendpool.domain.sender import Channel
-from sendpool.pipeline.accept import Acceptance
+from sendpool.pipeline.acceptance import Acceptance
 
 RCS, SMS, WHATSAPP = Channel.RCS, Channel.SMS, Channel.WHATSAPP
 

@@ -68,7 +68,7 @@ async def test_parts_that_come_at_the_same_moment_know_of_each_other(database: D
 
 
 async def test_the_last_session_of_each_talk_is_kept(database: Database) -> None:
-    first, second = Session("a", 10, 20, 0), Session("b", 30, 40, 35)
+    first, second = Session(b"a" * 16, 10, 20, 0), Session(b"b" * 16, 30, 40, 35)
     await database.write(write_sessions([(ANN, first), (BOB, first)]))
     await database.write(write_sessions([(ANN, second)]))
 

@@ -64,18 +64,13 @@ def send(
 
     A run that was interrupted is run again, with the same words: nobody is sent to twice, nobody is left out.
     """
-    from sendpool.cli.recipient_file import CHANNELS, Mapped, WrongFile
+    from sendpool.cli.recipient_file import Mapped, WrongFile
     from sendpool.cli.send_order import Source, body_of, pairs, said, sender_of
     from sendpool.cli.sending import Run
     from sendpool.client import ClientError
 
     try:
-        if channel.upper() not in CHANNELS:
-            raise ValueError(f'channel "{channel}" is none of {", ".join(CHANNELS)}')
-        if not 1 <= at_once <= 10_000:
-            raise ValueError(f"--at-once {at_once} is not between 1 and 10,000")
-        if file is None and not to:
-            raise ValueError("name a file of recipients, or say --to +447700900123")
+        _check(channel, at_once, somebody=file is not None or bool(to))
         more = {"category": category, "priority": priority, "validity": validity}
         body = body_of(said(text, text_file), content_id, media, pairs(tag), send_at, more)
         mapped = Mapped(address, channel.upper(), pairs(variable))
@@ -99,6 +94,18 @@ def send(
         return failed(error, MISUSED)
     except (ClientError, OSError) as error:
         return failed(error)
+
+
+def _check(channel: str, at_once: int, *, somebody: bool) -> None:
+    """Raises ValueError for options that cannot be."""
+    from sendpool.cli.recipient_file import CHANNELS
+
+    if channel.upper() not in CHANNELS:
+        raise ValueError(f'channel "{channel}" is none of {", ".join(CHANNELS)}')
+    if not 1 <= at_once <= 10_000:
+        raise ValueError(f"--at-once {at_once} is not between 1 and 10,000")
+    if not somebody:
+        raise ValueError("name a file of recipients, or say --to +447700900123")
 
 
 def _show_wrong(wrong: Sequence[WrongLine]) -> None:

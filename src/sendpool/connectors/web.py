@@ -23,13 +23,13 @@ from sendpool.connectors.base import (
     CallbackAnswer,
     Inbound,
     Inbox,
-    OneByOne,
     Outcome,
     Receipt,
     Rejected,
     Throttled,
     Uncertain,
 )
+from sendpool.connectors.one_by_one import OneByOne
 from sendpool.domain.failures import Classified, FailureClass
 
 log = structlog.get_logger(__name__)

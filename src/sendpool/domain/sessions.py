@@ -15,19 +15,19 @@ HELP_AGAIN = 3_600 * 1_000_000
 
 
 class Session(NamedTuple):
-    """One session: its public id, and when (microseconds since 1970) it began and was last heard of."""
+    """One session: its public id's bytes, and when (microseconds since 1970) it began and was last heard of."""
 
-    id: str
+    uid: bytes
     began_at: int
     last_at: int
     #: When help was last answered, or 0.
     helped_at: int = 0
 
 
-def heard(session: Session | None, new_id: str, now: int) -> Session:
-    """The session that a text belongs to that comes *now*; *new_id* is for a new one."""
+def heard(session: Session | None, uid: bytes, now: int) -> Session:
+    """The session that a text belongs to that comes *now*; *uid* is for a new one."""
     if session is None or now - session.last_at >= SILENCE:
-        return Session(new_id, now, now)
+        return Session(uid, now, now)
     return session._replace(last_at=max(session.last_at, now))
 
 

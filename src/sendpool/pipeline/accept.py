@@ -16,8 +16,7 @@ from sendpool.domain import ids
 from sendpool.domain.consent import Person
 from sendpool.domain.dealing import step_cost
 from sendpool.domain.fairness import FairClock, flow_of, step_of
-from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, Content, at_step
-from sendpool.domain.outlook import Queued
+from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, at_step
 from sendpool.domain.pool import Pool
 from sendpool.domain.request import (
     Accepted,
@@ -28,75 +27,26 @@ from sendpool.domain.request import (
     SendRequest,
 )
 from sendpool.domain.sender import Channel
-from sendpool.domain.states import MessageState, OperationState
+from sendpool.domain.states import OperationState
+from sendpool.pipeline.acceptance import Acceptance
 from sendpool.pipeline.book import ANYONE, ASKING, QueueBook
 from sendpool.pipeline.consent import OPTED_OUT, SAID, Willing, everybody, without
 from sendpool.pipeline.lanes import Lanes, common_entry, entry
 from sendpool.pipeline.numbers import Numbers
 from sendpool.pipeline.render import Readings
-from sendpool.pipeline.resolve import Addressed, Plans, resolve
+from sendpool.pipeline.resolve import Addressed, Plans, Resolved, resolve
 from sendpool.pipeline.roster import Roster
-from sendpool.store.chunks import NewChunk, Share, insert_chunks, mix_text
-from sendpool.store.database import Script
-from sendpool.store.idempotency import Key, keep_key
+from sendpool.store.chunks import NewChunk, Share, mix_text
 from sendpool.store.messages import (
-    Context,
     NewMessage,
     NewOperation,
-    insert_errors,
-    insert_failed,
-    insert_messages,
-    insert_operations,
-    note_own,
 )
-from sendpool.store.queue import QueueRow, enqueue
-from sendpool.store.schedule import Beginning, ScheduledRow, schedule_messages
+from sendpool.store.queue import QueueRow
+from sendpool.store.schedule import Beginning, ScheduledRow
 
 #: Recipients up to which a request becomes rows at once; a larger one is kept in chunks and expanded when near.
 AT_ONCE = 500
 CHUNK = 1_000
-
-
-class Acceptance(NamedTuple):
-    """What one request adds to a commit, and who waits for it."""
-
-    operation: NewOperation
-    messages: Sequence[NewMessage]
-    rows: Sequence[QueueRow]
-    chunks: Sequence[NewChunk]
-    errors: Sequence[tuple[int, int, str, str, int, str, int]]
-    #: First letters of the plans.
-    letters: frozenset[str]
-    content: Content
-    done: asyncio.Future[Accepted]
-    #: Messages that are not due yet, and their rows.
-    scheduled: Sequence[NewMessage] = ()
-    later: Sequence[ScheduledRow] = ()
-    #: (message, variables as JSON, name) of those messages whose recipients bring any.
-    own: Sequence[tuple[int, str | None, str | None]] = ()
-    #: Messages that end where they begin, each with its error.
-    born_failed: Sequence[tuple[NewMessage, int]] = ()
-
-    def firsts(self) -> Iterator[tuple[str, int]]:
-        """The letter of the first step, and what an attempt at it costs, of each message that is not born failed."""
-        for message in (*self.messages, *self.scheduled):
-            yield message.plan[0], step_cost(message.plan[0], message.segments)
-        for body in [chunk.body for chunk in self.chunks]:
-            for recipient in msgspec.json.decode(body):
-                yield recipient[2][0], step_cost(recipient[2][0], recipient[3])
-
-    def accepted(self) -> Accepted:
-        """What the client may rely on."""
-        new = self.operation
-        queued = new.total - new.scheduled - new.failed
-        waits = (new.total, queued, new.scheduled, new.scheduled_for)
-        return Accepted(new.uid, new.id, Queued(new.id, new.pool_id, new.category, new.priority, *waits))
-
-    def context(self) -> Context:
-        """What sending needs to know of the operation, without reading it again."""
-        new = self.operation
-        said = (new.id, new.account_id, new.pool_id, new.category, new.deadline, new.validity)
-        return Context.of((*said, new.uid.hex(), new.at), self.content, new.tags)
 
 
 class Due(NamedTuple):
@@ -195,41 +145,19 @@ class Acceptor:
         """
         at = self._now() if readings is None else readings.at
         willing = without(request, readings, opted_out) if opted_out else everybody(request, readings)
-        pool, plans, category, validity, addressed, dues, failed = resolve(
-            willing.request, self.roster, at, willing.readings
-        )
+        found = resolve(willing.request, self.roster, at, willing.readings)
         if willing.left_out and request.kind == "email":
             # Emails count no recipients without a message: theirs ends where it begins.
-            failed = [*failed, *((_mail(recipient), OPTED_OUT) for _, recipient in willing.left_out)]
+            ended = [(_mail(recipient), OPTED_OUT) for _, recipient in willing.left_out]
+            found = found._replace(failed=[*found.failed, *ended])
+        pool, plans, _, _, addressed, dues, failed = found
         content = request.content
         alive = len(addressed)
         total = alive + len(failed)
         operation_id = self.take_ids(total)
         chunked = alive > AT_ONCE
         not_yet = [due for due in dues if due]
-        operation = NewOperation(
-            operation_id,
-            ids.clear(uuid_utils.uuid7().bytes),
-            request.account_id,
-            request.kind,
-            _first_state(alive, len(not_yet)),
-            pool.id,
-            category.value,
-            total,
-            alive if chunked else 0,
-            len(request.recipients),
-            len(request.recipients) - total,
-            max(not_yet, default=at) + validity * 1_000_000,
-            at,
-            msgspec.json.encode(content).decode(),
-            msgspec.json.encode(request.tags).decode(),
-            _origin(request, pool),
-            validity,
-            len(not_yet),
-            min(not_yet, default=None),
-            len(failed),
-            request.priority,
-        )
+        operation = _new_operation(operation_id, request, found, at)
         errors = _errors(willing, plans, operation_id, at) if total < len(request.recipients) else ()
         letters_used = frozenset(recipient[2][0] for recipient in addressed)
         # Behind all others, so that what is kept in chunks has its keys in a row.
@@ -353,6 +281,36 @@ class Acceptor:
         return rows
 
 
+def _new_operation(operation_id: int, request: SendRequest, found: Resolved, at: int) -> NewOperation:
+    """The operation that a request becomes, by what it comes to."""
+    alive = len(found.addressed)
+    total = alive + len(found.failed)
+    not_yet = [due for due in found.dues if due]
+    return NewOperation(
+        operation_id,
+        ids.clear(uuid_utils.uuid7().bytes),
+        request.account_id,
+        request.kind,
+        _first_state(alive, len(not_yet)),
+        found.pool.id,
+        found.category.value,
+        total,
+        alive if alive > AT_ONCE else 0,
+        len(request.recipients),
+        len(request.recipients) - total,
+        max(not_yet, default=at) + found.validity * 1_000_000,
+        at,
+        msgspec.json.encode(request.content).decode(),
+        msgspec.json.encode(request.tags).decode(),
+        _origin(request, found.pool),
+        found.validity,
+        len(not_yet),
+        min(not_yet, default=None),
+        len(found.failed),
+        request.priority,
+    )
+
+
 def _own(operation_id: int, addressed: Sequence[Addressed]) -> list[tuple[int, str | None, str | None]]:
     """(message, variables as JSON, name) of those that have any."""
     if not addressed or len(addressed[0]) == 4:
@@ -417,30 +375,3 @@ def _errors(
 def _mail(recipient: Recipient) -> Addressed:
     letter = STEP_LETTER[Channel.EMAIL]
     return recipient.address, recipient.space, letter, 1, recipient.variables, recipient.name
-
-
-def insert_acceptances(acceptances: Sequence[Acceptance]) -> Script[None]:
-    """Write everything that accepted requests add, in a few statements for all of them together."""
-    yield from insert_operations([one.operation for one in acceptances])
-    messages = [message for one in acceptances for message in one.messages]
-    if messages:
-        yield from insert_messages(messages)
-        yield from enqueue([row for one in acceptances for row in one.rows])
-    scheduled = [message for one in acceptances for message in one.scheduled]
-    if scheduled:
-        yield from insert_messages(scheduled, MessageState.SCHEDULED)
-        yield from schedule_messages([row for one in acceptances for row in one.later])
-    yield from insert_failed([failed for one in acceptances for failed in one.born_failed])
-    yield from note_own([own for one in acceptances for own in one.own])
-    chunks = [chunk for one in acceptances for chunk in one.chunks]
-    if chunks:
-        yield from insert_chunks(chunks)
-    errors = [error for one in acceptances for error in one.errors]
-    if errors:
-        yield from insert_errors(errors)
-
-
-def insert_keyed(acceptance: Acceptance, key: Key, now: int) -> Script[None]:
-    """Write one accepted request with its key. Raises `KeyTaken`, which must undo it."""
-    yield from keep_key(key, acceptance.operation.uid, now)
-    yield from insert_acceptances([acceptance])

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from sendpool.connectors.base import Receipt
-from sendpool.pipeline.accept import Acceptance
+from sendpool.pipeline.acceptance import Acceptance
 from sendpool.pipeline.claim import Claim, Claimed
 from sendpool.pipeline.fence import WriteBacks
 from sendpool.pipeline.receive import Arrival

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import ceil
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -12,20 +11,18 @@ from sendpool.domain.bounded import hold as hold_back
 from sendpool.domain.dealing import Dealt, Offer, References, deal
 from sendpool.domain.failures import Repair
 from sendpool.domain.low_water import LowWater, Passed
-from sendpool.domain.message import Category, at_step
-from sendpool.domain.policy import PoolRules, policy_for
+from sendpool.domain.message import at_step
+from sendpool.domain.policy import PoolRules
 from sendpool.domain.quarantine import Place
 from sendpool.domain.quiet import QuietHours
 from sendpool.domain.scopes import Moment
 from sendpool.domain.sender import Channel
-from sendpool.domain.states import AttemptState
 from sendpool.pipeline.countries import country_of
+from sendpool.pipeline.holding import hold_limited
 from sendpool.pipeline.limiting import Limiter
-from sendpool.pipeline.repair import repair_of
+from sendpool.pipeline.repair import repair_of, repeated
 from sendpool.pipeline.sieve import Guards, Sieved, sieve
-from sendpool.store.attempts import PastAttempt
 from sendpool.store.database import Script
-from sendpool.store.limits import hold
 from sendpool.store.messages import Context, load_contexts, load_names, load_variables
 from sendpool.store.pauses import hold_rows
 from sendpool.store.quarantine import note_trials
@@ -39,9 +36,6 @@ LOOK = 100
 LOOK_PAST = 500
 #: Rows that a claim looks at behind those that there is room for where one sender has many lanes beside it.
 LOOK_IN_LANE = 10
-#: Microseconds after which a row that a limit holds and whose time on the channel is over is looked at again: nobody of
-#: the next channel was there.
-NEXT_CHANNEL_AGAIN = 5_000_000
 
 
 class Queue(NamedTuple):
@@ -343,7 +337,7 @@ def _start(
             references.next(one.offer.sender_id, at_step(row.address, row.step), row.message_id) if row.cost > 1 else 0,
             one.departure,
             contexts[row.operation_id],
-            _repeated(past.get(row.message_id, ()), one.offer.sender_id) or row.attempts + 1,
+            repeated(past.get(row.message_id, ()), one.offer.sender_id) or row.attempts + 1,
             epoch=one.offer.link.epoch,
             repair=repair_of(past.get(row.message_id, ()), row.step),
         )
@@ -356,7 +350,8 @@ def _start(
     yield from _take_out(queue_id, rows, leaving)
     # Without a rank: it would be before all others when the window opens, however urgent they are.
     yield from postpone([(opens, row.message_id, queue_id, None, row.cost) for opens, row in sieved.quiet])
-    yield from _hold(live, held, claim, contexts, clock)
+    moment = Moment(clock.monotonic(), clock.wall())
+    yield from hold_limited(live, held, claim.channel, claim.rules, contexts, moment)
     paused = sieved.paused
     yield from hold_rows([(contexts[row.operation_id].deadline, row.message_id, queue_id, row.cost) for row in paused])
     later = [*paused, *(row for _, row in sieved.quiet), *limited]
@@ -398,34 +393,3 @@ def _due_below(live: Sequence[DueRow], left: Sequence[int], spare: float, old: i
 
 def _country(row: DueRow) -> str:
     return country_of(at_step(row.address, row.step))
-
-
-def _hold(
-    rows: Sequence[DueRow], held: Sequence[Held], claim: Claim, contexts: Mapping[int, Context], clock: Clock
-) -> Script[None]:
-    """Keep what limits refuse until its time comes, or its time on the channel is over, at its rank."""
-    now, wall = clock.monotonic(), clock.wall()
-    found = []
-    for one in held:
-        row = rows[one.place]
-        # Up: a microsecond early, the limit would refuse it again.
-        due = wall + 1 + ceil((one.until - now) * 1e6)
-        over = _over_at(row, claim, contexts[row.operation_id])
-        if over is not None:
-            due = min(due, over if over > wall else wall + NEXT_CHANNEL_AGAIN)
-        found.append((due, row.message_id, row.queue_id, row.rank, row.cost, one.reason.value, row.due))
-    yield from hold(found)
-
-
-def _over_at(row: DueRow, claim: Claim, context: Context) -> int | None:
-    """When a row's time on its channel is over, in microseconds since 1970; None where it stays."""
-    if row.step + 1 >= len(row.plan):
-        return None
-    budget = policy_for(Category(context.category), claim.rules).budget(claim.channel)
-    return None if budget is None else row.due + int(budget * 1e6)
-
-
-def _repeated(past: Sequence[PastAttempt], sender_id: int) -> int | None:
-    """The first attempt by a sender of which nobody knows what became: a carrier that drops repeats has to know one."""
-    unknown = (one.n for one in past if one.sender_id == sender_id and one.state == AttemptState.AMBIGUOUS)
-    return next(unknown, None)

@@ -29,7 +29,8 @@ from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.states import AttemptState
 from sendpool.failpoints import ARMED, reach
 from sendpool.metrics import Metrics
-from sendpool.pipeline.accept import Acceptance, Acceptor, insert_acceptances, insert_keyed
+from sendpool.pipeline.accept import Acceptor
+from sendpool.pipeline.acceptance import Acceptance, insert_acceptances, insert_keyed
 from sendpool.pipeline.backlog import Backlog
 from sendpool.pipeline.batch import Batch, Brought, Waiting
 from sendpool.pipeline.book import QueueBook

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, at_step
 from sendpool.domain.sender import Channel
-from sendpool.pipeline.accept import Acceptance, Acceptor
+from sendpool.pipeline.accept import Acceptor
+from sendpool.pipeline.acceptance import Acceptance
 from sendpool.pipeline.book import ANYONE
 from sendpool.pipeline.claim import Claimed
 from sendpool.pipeline.expanding import Class, Expanding, Group, groups_of, waiting_for

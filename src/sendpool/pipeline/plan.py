@@ -122,19 +122,11 @@ class Planner:
             for key in keys
         ]
         choice = lanes.choice
+        claim = Claim(pool_id, channel, queues, offers, quiet=choice.quiet, rules=self._rules(pool_id))
         if len(lanes.tiers) < 2:
-            return Claim(pool_id, channel, queues, offers, quiet=choice.quiet, rules=self._rules(pool_id))
+            return claim
         tiers = self._tiers(pool_id, channel, lanes, keys, now)
-        return Claim(
-            pool_id,
-            channel,
-            queues,
-            offers,
-            quiet=choice.quiet,
-            tiers=tiers,
-            grace=int(choice.grace * 1_000_000),
-            rules=self._rules(pool_id),
-        )
+        return claim._replace(tiers=tiers, grace=int(choice.grace * 1_000_000))
 
     def _rules(self, pool_id: int) -> PoolRules | None:
         pool = self.roster.pools.get(pool_id)

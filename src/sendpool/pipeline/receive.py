@@ -105,7 +105,7 @@ def store_arrivals(arrivals: Sequence[Arrival], now: int, keep: Keep) -> Script[
     operations = []
     for text in texts:
         talk = text.arrival.talk
-        session = sessions[talk] = heard(sessions.get(talk), ids.encode(ids.SESSION, uuid_utils.uuid7().bytes), now)
+        session = sessions[talk] = heard(sessions.get(talk), uuid_utils.uuid7().bytes, now)
         operations.append(_operation(text, session, now))
         said = _keyword(text.arrival)
         if said is not None and (reply := (yield from _heed(text.arrival, said, session, now, keep))) is not None:
@@ -226,7 +226,7 @@ def _operation(text: _Text, session: Session, now: int) -> NewOperation:
 
 def _origin(inbound: Inbound, session: Session, missing: int) -> Mapping[str, str | int]:
     more = {"postback": inbound.postback, "missing": missing}
-    told = {"kind": "inbound", "to": inbound.recipient, "session": session.id}
+    told = {"kind": "inbound", "to": inbound.recipient, "session": ids.encode(ids.SESSION, session.uid)}
     return {**told, **{name: value for name, value in more.items() if value}}
 
 

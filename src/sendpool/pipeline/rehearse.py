@@ -23,7 +23,8 @@ from sendpool.domain.rehearsal import (
     Unaddressable,
 )
 from sendpool.domain.request import SendRequest
-from sendpool.pipeline.accept import Acceptance, Acceptor
+from sendpool.pipeline.accept import Acceptor
+from sendpool.pipeline.acceptance import Acceptance
 from sendpool.pipeline.explain_choice import choice_now
 from sendpool.pipeline.sight import LiveSight
 from sendpool.store.messages import NewMessage

@@ -1,4 +1,6 @@
-"""Repair: what a carrier refused as it was goes out once more in another form (failover rule 15)."""
+"""Repair: what a carrier refused as it was goes out once more in another form (failover rule 15), and what nobody knows
+of once more under the same name.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from sendpool.connectors.base import ConnectionSettings, RepairsContent, SenderS
 from sendpool.connectors.registry import UnknownConnector, connector_type
 from sendpool.domain.failures import Repair, by_rule
 from sendpool.domain.routing import REPAIR_RULE
+from sendpool.domain.states import AttemptState
 from sendpool.store.attempts import PastAttempt
 
 #: What was decided after an attempt whose message is to go in another form.
@@ -22,6 +25,12 @@ def repair_of(past: Sequence[PastAttempt], step: int) -> Repair | None:
     """
     decided = (one for one in past if one.step == step and one.next == DECIDED)
     return next((by_rule(one.rule).repair for one in decided if one.rule), None)
+
+
+def repeated(past: Sequence[PastAttempt], sender_id: int) -> int | None:
+    """The first attempt by a sender of which nobody knows what became: a carrier that drops repeats has to know one."""
+    unknown = (one.n for one in past if one.sender_id == sender_id and one.state == AttemptState.AMBIGUOUS)
+    return next(unknown, None)
 
 
 def repairs_of(settings: ConnectionSettings, sender: SenderSettings) -> frozenset[Repair]:

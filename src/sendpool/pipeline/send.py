@@ -370,10 +370,7 @@ class Sending:
                 flight.accepted += 1
                 flight.carrier_id = outcome.id
                 flight.missing &= ~(1 << part - 1)
-                if not flight.missing:
-                    del flights[key]
-                    self._land(key, flight)
-                    self._feel(link, flight, now)
+                self._land_whole(link, key, flight, now)
                 continue
             if flight is None:
                 self._late(key, outcome, epoch)
@@ -384,14 +381,18 @@ class Sending:
             if faulty and isinstance(outcome, Rejected) and is_firm(outcome.failure):
                 firm.add(flight.started.sender_id)
             (bad if faulty else rest)[flight.started.sender_id] += 1
-            if not flight.missing:
-                del flights[key]
-                self._land(key, flight)
-                self._feel(link, flight, now)
+            self._land_whole(link, key, flight, now)
         self.pulse.taken(link, sample, step, now)
         link.in_flight -= sum(good.values()) + sum(bad.values()) + sum(rest.values())
         self._count_flights(good, bad, rest, firm, now)
         self._wake()
+
+    def _land_whole(self, link: Link, key: AttemptKey, flight: Flight, now: float) -> None:
+        """An attempt that has heard of all its parts is over."""
+        if not flight.missing:
+            del self.flights[key]
+            self._land(key, flight)
+            self._feel(link, flight, now)
 
     def _feel(self, link: Link, flight: Flight, now: float) -> None:
         """Count a message that did not go the usual way: once, whatever its parts met."""

@@ -58,7 +58,7 @@ _LONG = (
 )
 _LONG_NAMES = tuple(name for name, _ in _LONG)
 _SAME = " AND ".join(f"p.{name} = v.{name}" for name in _LONG_NAMES)
-_SESSION = (("session_id", "text"), ("began_at", "bigint"), ("last_at", "bigint"), ("helped_at", "bigint"))
+_SESSION = (("uid", "bytea"), ("began_at", "bigint"), ("last_at", "bigint"), ("helped_at", "bigint"))
 _SESSION_FIELDS = tuple(name for name, _ in _SESSION)
 _TALK = (("account_id", "bigint"), ("space", "text"), ("address", "text"), ("sender_id", "bigint"))
 _REPLY = tuple((name, "text" if name in ("space", "address", "text") else "bigint") for name in OwedReply._fields)
@@ -135,9 +135,9 @@ def load_sessions(talks: Iterable[Talk]) -> Script[dict[Talk, Session]]:
         " /*shared FOR UPDATE OF s*/",
         _TALK,
         sorted(set(talks)),
-        tuple(f"s.{name}" for name in (*Talk._fields, *_SESSION_FIELDS)),
+        (*(f"s.{name}" for name in Talk._fields), "hex(s.uid)", *(f"s.{name}" for name in _SESSION_FIELDS[1:])),
     )
-    return {Talk(*row[:4]): Session(*row[4:]) for row in rows}
+    return {Talk(*row[:4]): Session(bytes.fromhex(row[4]), *row[5:]) for row in rows}
 
 
 def write_sessions(sessions: Iterable[tuple[Talk, Session]]) -> Script[None]:

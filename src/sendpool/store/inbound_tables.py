@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Integer, SmallInteger, Table, Text
+from sqlalchemy import Column, Index, Integer, LargeBinary, SmallInteger, Table, Text
 
 from sendpool.store.columns import Json, Key, Time, metadata, required
 
@@ -32,8 +32,7 @@ session = Table(
     Column("space", Text, primary_key=True),
     Column("address", Text, primary_key=True),
     Column("sender_id", Key, primary_key=True, autoincrement=False),
-    #: Its public id.
-    required("session_id", Text),
+    required("uid", LargeBinary),
     required("began_at", Time),
     required("last_at", Time),
     #: When a request for help was last answered, or 0.

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import tomllib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from sendpool.config.connections import read_connections
 from sendpool.config.setting import substitute
-from sendpool.connectors.base import AttemptKey, CallbackRequest, ConnectionSettings, Submission
+from sendpool.connectors.base import AttemptKey, ConnectionSettings, Submission
 from sendpool.connectors.http.connector import HttpConnector
 from sendpool.domain.message import Content
 from sendpool.domain.sender import Channel
@@ -21,6 +19,7 @@ from sendpool.simulate.sms_api import SmsApi, SmsApiScript
 from sendpool.simulate.telnyx import TelnyxApi
 from sendpool.simulate.vonage import VonageApi
 from sendpool.simulate.web_faults import parse_web_fault
+from sendpool.testing.callbacks import Callbacks
 from sendpool.testing.clock import VirtualTimeLoop
 from sendpool.testing.inbox import RecordingInbox
 
@@ -57,33 +56,6 @@ def example(name: str, api: SmsApi, **settings: Any) -> ConnectionSettings:
     return connection
 
 
-class Callbacks:
-    """The server's callback endpoints, as it would mount them."""
-
-    def __init__(self) -> None:
-        self.connector: HttpConnector | None = None
-        self._server: asyncio.Server | None = None
-        self._web = web.Server(self._answer, access_log=None)
-        self.url = ""
-
-    async def listen(self) -> None:
-        self._server = await asyncio.get_running_loop().create_server(self._web, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    async def stop(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        await self._web.shutdown(1.0)
-
-    async def _answer(self, request: web.BaseRequest) -> web.Response:
-        for route in self.connector.routes() if self.connector else ():
-            if route.method == request.method and request.path.endswith(route.path):
-                asked = CallbackRequest(str(request.url), request.headers, await request.read())
-                answer = await route.handle(asked)
-                return web.Response(status=answer.status, body=answer.body, content_type=answer.media_type)
-        return web.Response(status=404)
-
-
 class Rig:
     """A connector, what it says, and the API at its other end."""
 
@@ -99,7 +71,7 @@ class Rig:
             given["window"] = window
         made = HttpConnector(example(self.name, self.api, **given), random=lambda: 1.0)
         self._connectors.append(made)
-        self.callbacks.connector = made
+        self.callbacks.mount(self.name, made)
         return made
 
     def submission(self, number: int = 1, n: int = 1, **changes: Any) -> Submission:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
-from sendpool.connectors.base import AttemptKey, CallbackRequest, ConnectionSettings, SenderSettings, Submission
+from sendpool.connectors.base import AttemptKey, ConnectionSettings, SenderSettings, Submission
 from sendpool.connectors.rcs.connector import RcsConnector
 from sendpool.domain.message import Content
 from sendpool.domain.sender import Channel
 from sendpool.simulate.rcs import RcsPlatform
 from sendpool.simulate.rcs_script import RcsScript, parse_rcs_fault
+from sendpool.testing.callbacks import Callbacks
 from sendpool.testing.clock import VirtualTimeLoop
 from sendpool.testing.inbox import RecordingInbox
 
@@ -30,40 +29,6 @@ TEXT = Content(text="Hello")
 def anyio_backend() -> tuple[str, dict[str, Any]]:
     """Asynchronous tests here run in virtual time: waiting takes none."""
     return "asyncio", {"loop_factory": VirtualTimeLoop}
-
-
-class Callbacks:
-    """The server's callback endpoints, as it would mount them."""
-
-    def __init__(self) -> None:
-        self._connectors: dict[str, RcsConnector] = {}
-        self._server: asyncio.Server | None = None
-        self._web: web.Server | None = None
-        self.port = 0
-
-    async def listen(self) -> None:
-        self._web = web.Server(self._answer, access_log=None)
-        self._server = await asyncio.get_running_loop().create_server(self._web, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def stop(self) -> None:
-        assert self._server is not None
-        assert self._web is not None
-        self._server.close()
-        await self._web.shutdown(1.0)
-
-    def mount(self, name: str, connector: RcsConnector) -> None:
-        self._connectors[name] = connector
-
-    async def _answer(self, request: web.BaseRequest) -> web.Response:
-        _, _, name, suffix = request.path.split("/", 3)
-        connector = self._connectors.get(name)
-        for route in connector.routes() if connector else ():
-            if (route.method, route.path) == (request.method, f"/{suffix}"):
-                asked = CallbackRequest(str(request.url), request.headers, await request.read())
-                answer = await route.handle(asked)
-                return web.Response(status=answer.status, body=answer.body, content_type=answer.media_type)
-        return web.Response(status=404)
 
 
 def public_id(message: int, n: int) -> str:
@@ -153,7 +118,7 @@ class Rehearse:
         await callbacks.listen()
         script = RcsScript(
             port=0,
-            webhook=f"http://127.0.0.1:{callbacks.port}/callbacks/google/events",
+            webhook=f"{callbacks.url}/callbacks/google/events",
             client_token=CLIENT_TOKEN,
             faults=tuple(map(parse_rcs_fault, faults)),
             **{"receipt_delay": 0.05, **settings},

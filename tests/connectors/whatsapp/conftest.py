@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
-from sendpool.connectors.base import AttemptKey, CallbackRequest, ConnectionSettings, SenderSettings, Submission
+from sendpool.connectors.base import AttemptKey, ConnectionSettings, SenderSettings, Submission
 from sendpool.connectors.whatsapp.connector import WhatsAppConnector
 from sendpool.domain.message import Content
 from sendpool.domain.sender import Channel
 from sendpool.simulate.whatsapp import WhatsAppPlatform
 from sendpool.simulate.whatsapp_script import Number, WhatsAppScript, parse_whatsapp_fault
+from sendpool.testing.callbacks import Callbacks
 from sendpool.testing.clock import VirtualTimeLoop
 from sendpool.testing.inbox import RecordingInbox
 
@@ -32,33 +31,6 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
     return "asyncio", {"loop_factory": VirtualTimeLoop}
 
 
-class Callbacks:
-    """The server's callback endpoints, as it would mount them."""
-
-    def __init__(self) -> None:
-        self.connector: WhatsAppConnector | None = None
-        self._server: asyncio.Server | None = None
-        self._web = web.Server(self._answer, access_log=None)
-        self.url = ""
-
-    async def listen(self) -> None:
-        self._server = await asyncio.get_running_loop().create_server(self._web, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/callbacks/meta/events"
-
-    async def stop(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        await self._web.shutdown(1.0)
-
-    async def _answer(self, request: web.BaseRequest) -> web.Response:
-        for route in self.connector.routes() if self.connector else ():
-            if (route.method, f"/callbacks/meta{route.path}") == (request.method, request.path):
-                asked = CallbackRequest(str(request.url), request.headers, await request.read())
-                answer = await route.handle(asked)
-                return web.Response(status=answer.status, body=answer.body, content_type=answer.media_type)
-        return web.Response(status=404)
-
-
 class Rig:
     """A connector, what it says, and the platform at its other end."""
 
@@ -71,7 +43,7 @@ class Rig:
     def connector(self, window: int | None = None, **options: Any) -> WhatsAppConnector:
         made = WhatsAppConnector(self.settings(window, **options), random=lambda: 1.0)
         self._connectors.append(made)
-        self.callbacks.connector = made
+        self.callbacks.mount("meta", made)
         return made
 
     def settings(self, window: int | None = None, **options: Any) -> ConnectionSettings:
@@ -142,7 +114,9 @@ class Rehearse:
         await callbacks.listen()
         usual = {"numbers": (NUMBER,), "token": TOKEN, "app_secret": APP_SECRET, "receipt_delay": 0.05}
         parsed = tuple(map(parse_whatsapp_fault, faults))
-        script = WhatsAppScript(port=0, webhook=callbacks.url, faults=parsed, **{**usual, **settings})
+        script = WhatsAppScript(
+            port=0, webhook=f"{callbacks.url}/callbacks/meta/events", faults=parsed, **{**usual, **settings}
+        )
         platform = WhatsAppPlatform(script)
         await platform.start()
         self._rigs.append(Rig(platform, callbacks))

@@ -37,7 +37,7 @@ def upgrade() -> None:
         sa.Column("space", sa.Text(), nullable=False),
         sa.Column("address", sa.Text(), nullable=False),
         sa.Column("sender_id", _KEY, autoincrement=False, nullable=False),
-        sa.Column("session_id", sa.Text(), nullable=False),
+        sa.Column("uid", sa.LargeBinary(), nullable=False),
         sa.Column("began_at", sa.BigInteger(), nullable=False),
         sa.Column("last_at", sa.BigInteger(), nullable=False),
         sa.Column("helped_at", sa.BigInteger(), nullable=False),
