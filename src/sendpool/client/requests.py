@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
-from urllib.parse import quote
-
-import msgspec
 
 from sendpool.client.calls import Call, Listing
+from sendpool.client.making import act, decoder_of, delete, filled, get, list_of, path_of, post, reader_of
 from sendpool.client.models import (
     Accepted,
     Changed,
@@ -18,7 +16,6 @@ from sendpool.client.models import (
     Message,
     Operation,
     OperationError,
-    Page,
     PoolOperation,
     Receipt,
     ResolvedPairs,
@@ -74,12 +71,12 @@ def send(
         **_common(send_at, tags),
         **more,
     }
-    return send_body(_filled(body), idempotency_key=idempotency_key)
+    return send_body(filled(body), idempotency_key=idempotency_key)
 
 
 def send_body(body: Json, *, idempotency_key: str | None = None) -> Call[Accepted]:
     """Send a request as the contract has it."""
-    return _post("/Messages", body, Accepted, idempotency_key or new_key())
+    return post("/Messages", body, Accepted, idempotency_key or new_key())
 
 
 def list_messages(
@@ -106,37 +103,37 @@ def list_messages(
         "ambiguous": None if ambiguous is None else str(ambiguous).lower(),
         **_period(since, until),
     }
-    return _list("/Messages", "messages", Message, filters, page_size)
+    return list_of("/Messages", "messages", Message, filters, page_size)
 
 
 def fetch_message(message_id: str) -> Call[Message]:
     """One message with content and attempts."""
-    return _get("/Messages/{}", Message, message_id)
+    return get("/Messages/{}", Message, message_id)
 
 
 def seek_message(sid: str) -> Call[Message]:
     """The message that an attempt (its SM or MM sid) belongs to."""
-    return _get("/Messages/Seek/{}", Message, sid)
+    return get("/Messages/Seek/{}", Message, sid)
 
 
 def delete_message(message_id: str) -> Call[Changed]:
     """Take text, variables and address out of a message that has ended (Sendpool)."""
-    return _delete("/Messages/{}", Changed, message_id)
+    return delete("/Messages/{}", Changed, message_id)
 
 
 def cancel_message(message_id: str) -> Call[Changed]:
     """Cancel a message that has not left (Sendpool)."""
-    return _act("/Messages/{}/Cancel", Changed, message_id)
+    return act("/Messages/{}/Cancel", Changed, message_id)
 
 
 def explain_message(message_id: str) -> Call[dict[str, Any]]:
     """Why a message went the way it did, or what it waits for (Sendpool)."""
-    return _get("/Messages/{}/Explanation", dict[str, Any], message_id)
+    return get("/Messages/{}/Explanation", dict[str, Any], message_id)
 
 
 def list_receipts(message_id: str, *, page_size: int = 1000) -> Listing[Receipt]:
     """How far a message has come, for each recipient of it."""
-    return _list(_path("/Messages/{}/Receipts", message_id), "receipts", Receipt, {}, page_size)
+    return list_of(path_of("/Messages/{}/Receipts", message_id), "receipts", Receipt, {}, page_size)
 
 
 # ---------------------------------------------------------------- emails
@@ -158,7 +155,7 @@ def send_emails(
     """Send an email to each recipient: an address, or {"address", "name", "variables"}. *from_* is an address, or
     {"address", "name"}. See `send` for the rest.
     """
-    content = _filled({"subject": subject, "html": html, "text": text, "attachments": list(attachments) or None})
+    content = filled({"subject": subject, "html": html, "text": text, "attachments": list(attachments) or None})
     body = {
         "from": {"address": from_} if isinstance(from_, str) else from_,
         "to": [{"address": one} if isinstance(one, str) else one for one in _several(to)],
@@ -166,7 +163,7 @@ def send_emails(
         **_common(send_at, tags),
         **more,
     }
-    return _post("/Emails", _filled(body), Accepted, idempotency_key or new_key())
+    return post("/Emails", filled(body), Accepted, idempotency_key or new_key())
 
 
 def list_emails(
@@ -179,17 +176,17 @@ def list_emails(
 ) -> Listing[Email]:
     """Emails, newest first."""
     filters = {"operationId": operation, "status": status, **_period(since, until)}
-    return _list("/Emails", "emails", Email, filters, page_size)
+    return list_of("/Emails", "emails", Email, filters, page_size)
 
 
 def fetch_email(email_id: str) -> Call[Email]:
     """One email."""
-    return _get("/Emails/{}", Email, email_id)
+    return get("/Emails/{}", Email, email_id)
 
 
 def delete_email(email_id: str) -> Call[Changed]:
     """Delete the record of an email that has ended."""
-    return _delete("/Emails/{}", Changed, email_id)
+    return delete("/Emails/{}", Changed, email_id)
 
 
 # ---------------------------------------------------------------- operations
@@ -200,7 +197,7 @@ def list_operations(
 ) -> Listing[Operation]:
     """Sends of messages, newest first."""
     filters = {"status": status, **_period(since, until)}
-    return _list("/Messages/Operations", "operations", Operation, filters, page_size)
+    return list_of("/Messages/Operations", "operations", Operation, filters, page_size)
 
 
 def list_email_operations(
@@ -208,33 +205,33 @@ def list_email_operations(
 ) -> Listing[Operation]:
     """Sends of emails, newest first."""
     filters = {"status": status, **_period(since, until)}
-    return _list("/Emails/Operations", "operations", Operation, filters, page_size)
+    return list_of("/Emails/Operations", "operations", Operation, filters, page_size)
 
 
 def fetch_operation(operation_id: str) -> Call[Operation]:
     """A send of messages and its counters."""
-    return _get("/Messages/Operations/{}", Operation, operation_id)
+    return get("/Messages/Operations/{}", Operation, operation_id)
 
 
 def fetch_email_operation(operation_id: str) -> Call[Operation]:
     """A send of emails and its counters."""
-    return _get("/Emails/Operations/{}", Operation, operation_id)
+    return get("/Emails/Operations/{}", Operation, operation_id)
 
 
 def list_errors(operation_id: str, *, page_size: int = 1000) -> Listing[OperationError]:
     """Recipients of an operation that got no message, and messages of it that failed."""
-    path = _path("/Messages/Operations/{}/Errors", operation_id)
-    return _list(path, "errors", OperationError, {}, page_size)
+    path = path_of("/Messages/Operations/{}/Errors", operation_id)
+    return list_of(path, "errors", OperationError, {}, page_size)
 
 
 def cancel_operation(operation_id: str) -> Call[Accepted]:
     """Cancel what has not left of an operation (Sendpool)."""
-    return _act("/Messages/Operations/{}/Cancel", Accepted, operation_id)
+    return act("/Messages/Operations/{}/Cancel", Accepted, operation_id)
 
 
 def resume_operation(operation_id: str) -> Call[Accepted]:
     """Let an operation go on that is paused since carriers refuse what it says (Sendpool)."""
-    return _act("/Messages/Operations/{}/Resume", Accepted, operation_id)
+    return act("/Messages/Operations/{}/Resume", Accepted, operation_id)
 
 
 # ---------------------------------------------------------------- senders
@@ -250,18 +247,18 @@ def list_senders(
 ) -> Listing[Sender]:
     """Senders of the account."""
     filters = {"channel": channel, "status": status, **_period(since, until)}
-    return _list("/Senders", "senders", Sender, filters, page_size)
+    return list_of("/Senders", "senders", Sender, filters, page_size)
 
 
 def fetch_sender(sender_id: str) -> Call[Sender]:
     """One sender."""
-    return _get("/Senders/{}", Sender, sender_id)
+    return get("/Senders/{}", Sender, sender_id)
 
 
 def search_senders(address: str, channel: str, *, status: str | None = None, page_size: int = 1000) -> Listing[Sender]:
     """Senders with exactly this address on this channel."""
-    body = _filled({"address": address, "channel": channel, "status": status, "pageSize": page_size})
-    read = _reader("senders", Sender)
+    body = filled({"address": address, "channel": channel, "status": status, "pageSize": page_size})
+    read = reader_of("senders", Sender)
     return Listing(Call(method="POST", path="/Senders/Search", body=body, read=read))
 
 
@@ -281,7 +278,7 @@ def resolve_senders(
         "senderAddresses": None if senders is None else list(senders),
         "channels": channels,
     }
-    return _post("/Senders/Resolve", _filled(body), ResolvedPairs)
+    return post("/Senders/Resolve", filled(body), ResolvedPairs)
 
 
 # ---------------------------------------------------------------- sender pools
@@ -297,7 +294,7 @@ def create_pool(
 ) -> Call[Accepted]:
     """Make a pool of senders (their ids). *more* are further fields, such as Sendpool's `preference`."""
     body = {"name": name, "senders": [{"senderId": one} for one in senders], "tags": tags, **more}
-    return _post("/SenderPools", _filled(body), Accepted, idempotency_key or new_key())
+    return post("/SenderPools", filled(body), Accepted, idempotency_key or new_key())
 
 
 def list_pools(
@@ -305,25 +302,25 @@ def list_pools(
 ) -> Listing[SenderPool]:
     """Pools of the account; with *operation* the one that it made."""
     filters = {"operationId": operation, **_period(since, until)}
-    return _list("/SenderPools", "senderPools", SenderPool, filters, page_size)
+    return list_of("/SenderPools", "senderPools", SenderPool, filters, page_size)
 
 
 def fetch_pool(pool_id: str) -> Call[SenderPool]:
     """One pool."""
-    return _get("/SenderPools/{}", SenderPool, pool_id)
+    return get("/SenderPools/{}", SenderPool, pool_id)
 
 
 def update_pool(
     pool_id: str, *, name: str | None = None, tags: Mapping[str, str] | None = None, **more: Any
 ) -> Call[Changed]:
     """Change what is given; *tags* replace all that there are."""
-    body = _filled({"name": name, "tags": tags, **more})
-    return Call(method="PATCH", path=_path("/SenderPools/{}", pool_id), body=body, read=_decoder(Changed))
+    body = filled({"name": name, "tags": tags, **more})
+    return Call(method="PATCH", path=path_of("/SenderPools/{}", pool_id), body=body, read=decoder_of(Changed))
 
 
 def delete_pool(pool_id: str) -> Call[Changed]:
     """Delete a pool; its senders stay."""
-    return _delete("/SenderPools/{}", Changed, pool_id)
+    return delete("/SenderPools/{}", Changed, pool_id)
 
 
 def list_members(
@@ -331,18 +328,18 @@ def list_members(
 ) -> Listing[Sender]:
     """The senders of a pool."""
     filters = {"channel": channel, "status": status}
-    return _list(_path("/SenderPools/{}/Senders", pool_id), "senders", Sender, filters, page_size)
+    return list_of(path_of("/SenderPools/{}/Senders", pool_id), "senders", Sender, filters, page_size)
 
 
 def add_members(pool_id: str, senders: Iterable[str | Json], *, idempotency_key: str | None = None) -> Call[Accepted]:
     """Add senders to a pool: ids, or {"senderId", "weight", "tier"} (the latter two are Sendpool's)."""
     body = [{"senderId": one} if isinstance(one, str) else one for one in senders]
-    return _post(_path("/SenderPools/{}/Senders", pool_id), body, Accepted, idempotency_key or new_key())
+    return post(path_of("/SenderPools/{}/Senders", pool_id), body, Accepted, idempotency_key or new_key())
 
 
 def remove_member(pool_id: str, sender_id: str) -> Call[Changed]:
     """Take a sender out of a pool."""
-    return _delete("/SenderPools/{}/Senders/{}", Changed, pool_id, sender_id)
+    return delete("/SenderPools/{}/Senders/{}", Changed, pool_id, sender_id)
 
 
 def list_pool_operations(
@@ -350,71 +347,15 @@ def list_pool_operations(
 ) -> Listing[PoolOperation]:
     """Changes of pools, newest first."""
     filters = {"status": status, **_period(since, until)}
-    return _list("/SenderPools/Operations", "operations", PoolOperation, filters, page_size)
+    return list_of("/SenderPools/Operations", "operations", PoolOperation, filters, page_size)
 
 
 def fetch_pool_operation(operation_id: str) -> Call[PoolOperation]:
     """A change of a pool."""
-    return _get("/SenderPools/Operations/{}", PoolOperation, operation_id)
+    return get("/SenderPools/Operations/{}", PoolOperation, operation_id)
 
 
 # ---------------------------------------------------------------- how they are put together
-
-
-def _path(pattern: str, *parts: str) -> str:
-    return pattern.format(*(quote(part, safe="") for part in parts))
-
-
-def _decoder(kind: type[T]) -> Callable[[bytes], T]:
-    return msgspec.json.Decoder(kind).decode
-
-
-def _get(pattern: str, kind: type[T], *parts: str) -> Call[T]:
-    return Call(method="GET", path=_path(pattern, *parts), read=_decoder(kind))
-
-
-def _delete(pattern: str, kind: type[T], *parts: str) -> Call[T]:
-    return Call(method="DELETE", path=_path(pattern, *parts), read=_decoder(kind))
-
-
-def _act(pattern: str, kind: type[T], *parts: str) -> Call[T]:
-    return Call(method="POST", path=_path(pattern, *parts), read=_decoder(kind))
-
-
-def _post(path: str, body: Any, kind: type[T], key: str | None = None) -> Call[T]:
-    return Call(method="POST", path=path, body=body, read=_decoder(kind), key=key)
-
-
-def _list(path: str, name: str, kind: type[T], filters: Mapping[str, str | None], page_size: int) -> Listing[T]:
-    query = {**_filled(filters), "pageSize": str(page_size)}
-    return Listing(Call(method="GET", path=path, query=query, read=_reader(name, kind)))
-
-
-class _Pagination(msgspec.Struct):
-    next: str | None = None
-
-
-class _Head(msgspec.Struct):
-    pagination: _Pagination
-
-
-def _reader(name: str, kind: type[T]) -> Callable[[bytes], Page[T]]:
-    """What makes a page of an answer whose items are called *name*."""
-    items = msgspec.json.Decoder(dict[str, msgspec.Raw])
-    each = msgspec.json.Decoder(list[kind])  # type: ignore[valid-type]
-
-    def read(body: bytes) -> Page[T]:
-        following = msgspec.json.decode(body, type=_Head).pagination.next
-        found = items.decode(body)
-        if name not in found:
-            raise msgspec.ValidationError(f"there is no `{name}` in it")
-        return Page(each.decode(found[name]), following)
-
-    return read
-
-
-def _filled(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _moment(when: When | None) -> str | None:
@@ -448,4 +389,4 @@ def _recipients(to: To | Iterable[To]) -> list[Json]:
 
 
 def _content(text: str | None, media: Sequence[str]) -> dict[str, Any]:
-    return _filled({"text": text, "media": [{"url": url} for url in media] or None})
+    return filled({"text": text, "media": [{"url": url} for url in media] or None})

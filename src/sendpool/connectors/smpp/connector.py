@@ -10,11 +10,11 @@ import structlog
 
 from sendpool.connectors.base import AttemptKey, ConnectionSettings, Inbox, Outcome, Submission, Unavailable
 from sendpool.connectors.smpp.backoff import Backoff
+from sendpool.connectors.smpp.carrier import Carrier, Role
 from sendpool.connectors.smpp.congestion import pace_at
 from sendpool.connectors.smpp.inbound import InboundReader
 from sendpool.connectors.smpp.line import Line
 from sendpool.connectors.smpp.receipts import ReceiptReader
-from sendpool.connectors.smpp.session import Carrier, Role
 from sendpool.connectors.smpp.settings import DEFAULT_WINDOW, PASSWORD_OCTETS, BindAs, Share, read_settings
 from sendpool.connectors.smpp.submits import SubmitWriter, UnfitSubmission
 from sendpool.connectors.smpp.tls import trusted

@@ -11,7 +11,8 @@ from collections.abc import Callable
 import structlog
 
 from sendpool.connectors.smpp.backoff import Backoff
-from sendpool.connectors.smpp.session import Carrier, Role, Session, SessionEnd
+from sendpool.connectors.smpp.carrier import Carrier, Role, SessionEnd
+from sendpool.connectors.smpp.session import Session
 from sendpool.connectors.smpp.settings import SmppSettings, status_overrides
 from sendpool.connectors.smpp.status import code_text
 from sendpool.connectors.smpp.tls import refusal_in_words, trusted

@@ -11,11 +11,11 @@ import secrets
 import socket
 import ssl
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from enum import Enum, auto
 from functools import partial
 from struct import Struct
-from typing import NamedTuple, cast
+from typing import cast
 
 import structlog
 
@@ -23,22 +23,21 @@ from sendpool.connectors.base import (
     AttemptKey,
     CarrierId,
     Inbound,
-    Inbox,
     Outcome,
     Receipt,
     Unavailable,
     Uncertain,
 )
 from sendpool.connectors.smpp import pdu
+from sendpool.connectors.smpp.carrier import Carrier, Role, SessionEnd
 from sendpool.connectors.smpp.congestion import state_in
-from sendpool.connectors.smpp.inbound import InboundReader
 from sendpool.connectors.smpp.pdu import HEADER, HEADER_LENGTH, RESPONSE, Command, PduError
-from sendpool.connectors.smpp.receipts import ReceiptReader, id_reader
+from sendpool.connectors.smpp.receipts import id_reader
 from sendpool.connectors.smpp.refusals import Refusals
-from sendpool.connectors.smpp.settings import SmppSettings, status_overrides
+from sendpool.connectors.smpp.settings import status_overrides
 from sendpool.connectors.smpp.status import Status, describe
 from sendpool.connectors.smpp.tls import refusal_in_words
-from sendpool.connectors.smpp.window import PartKey, Shared, Window, parts_of
+from sendpool.connectors.smpp.window import PartKey, Window, parts_of
 from sendpool.failpoints import reach
 
 log = structlog.get_logger(__name__)
@@ -55,16 +54,6 @@ _pack_acknowledgement = Struct(">IIIIB").pack
 _TICK = 1.0
 
 
-class SessionEnd(NamedTuple):
-    """How a session ended."""
-
-    reason: str
-    #: command_status of a refused bind.
-    refused: int | None
-    #: Seconds for which it was bound; 0 if never.
-    bound_for: float
-
-
 class _State(Enum):
     OPEN = auto()
     BOUND = auto()
@@ -73,64 +62,12 @@ class _State(Enum):
     CLOSED = auto()
 
 
-class Role(Enum):
-    """What a session binds as (SMPP 3.4 §2.2)."""
-
-    TRANSCEIVER = "transceiver"
-    TRANSMITTER = "transmitter"
-    RECEIVER = "receiver"
-
-    @property
-    def submits(self) -> bool:
-        """Whether it may submit."""
-        return self is not Role.RECEIVER
-
-    @property
-    def receives(self) -> bool:
-        """Whether receipts and inbound texts come over it."""
-        return self is not Role.TRANSMITTER
-
-
-_BIND_COMMANDS = {
-    Role.TRANSCEIVER: Command.BIND_TRANSCEIVER,
-    Role.TRANSMITTER: Command.BIND_TRANSMITTER,
-    Role.RECEIVER: Command.BIND_RECEIVER,
-}
-
-
-def _nothing_told(up: bool, detail: str) -> None:
-    """Nobody wants to hear of the link."""
-
-
-def _nothing_heard() -> None:
-    """Nobody wants to hear of congestion."""
-
-
-class Carrier(NamedTuple):
-    """What sessions of one connection share."""
-
-    name: str
-    settings: SmppSettings
-    #: Submits that may be unanswered on one session.
-    window: int
-    inbox: Inbox
-    receipts: ReceiptReader
-    inbound: InboundReader
-    shared: Shared
-    #: Called with (up, detail) when the link changes.
-    link: Callable[[bool, str], None] = _nothing_told
-    #: Called when a session's `congestion` was heard anew.
-    congested: Callable[[], None] = _nothing_heard
-    #: Asked when a session is lost: the parts that wait and that no other session will submit.
-    stranded: Callable[[], Sequence[PartKey]] = tuple
-
-
 class Session(asyncio.Protocol):
     """A client session (ESME). `ended` resolves when the connection is gone."""
 
     def __init__(self, carrier: Carrier, role: Role) -> None:
         self._carrier = carrier
-        self._bind_command = _BIND_COMMANDS[role]
+        self._bind_command = role.command
         self._settings = carrier.settings
         self._inbox = carrier.inbox
         size = carrier.window if role.submits else 0
