@@ -217,8 +217,9 @@ class Planner:
         pool_ids = {pool_id for pool_id, _, _ in waiting}
         hands = set()
         for pool_id, channel, queues in waiting:
-            alone = self.roster.sharing(pool_id).isdisjoint(pool_ids)
-            if alone and self._deal_hand(pool_id, channel, queues, links, now, rooms):
+            if self._are_many(pool_id, channel, queues, pool_ids) and self._deal_hand(
+                pool_id, channel, queues, links, now, rooms
+            ):
                 hands.add((pool_id, channel))
             else:
                 for gate, weight, number in self._takers(pool_id, channel, queues):
@@ -235,6 +236,15 @@ class Planner:
                     rooms[pool_id, sender_id] = _Room(gate, room, shares[pool_id], weight)
         return rooms, hands
 
+    def _are_many(self, pool_id: int, channel: Channel, keys: Sequence[QueueKey], waiting: Collection[int]) -> bool:
+        """Whether a pool has so many senders that not all have to be asked: all alike, and wanted by it alone."""
+        if len(self.roster.members(pool_id, channel)) <= HAND or self.restraint:
+            return False
+        lanes = self.roster.lanes(pool_id, channel)
+        if len(lanes.tiers) > 1 or not all(lanes.takers(key.lane) is None for key in keys):
+            return False
+        return self.roster.sharing(pool_id).isdisjoint(waiting)
+
     def _deal_hand(
         self,
         pool_id: int,
@@ -245,13 +255,9 @@ class Planner:
         rooms: dict[tuple[int, int], _Room],
     ) -> bool:
         """Note in *rooms* what some senders of a large pool may take, enough for all that can leave now; the next
-        claim begins behind them. False: all are to be asked, since the pool is small, or they are not all alike.
+        claim begins behind them. False: all are to be asked, since limits choose between messages.
         """
-        members, lanes = self.roster.members(pool_id, channel), self.roster.lanes(pool_id, channel)
-        if len(members) <= HAND or len(lanes.tiers) > 1 or self.restraint:
-            return False
-        if not all(lanes.takers(key.lane) is None for key in keys):
-            return False
+        members = self.roster.members(pool_id, channel)
         number = sum(self.book.waiting(self.book.number(pool_id, channel, key.lane)) for key in keys)
         wanted = min(number, sum(link.room for link in links.values()))
         begin = self._hands.get((pool_id, channel), 0) % len(members)
