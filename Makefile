@@ -44,7 +44,7 @@ lint: .venv/.dev ## check style, layout and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-peers: .venv/.dev build/smsc ## test against the compiled SMPP message centre of bench/ and npm's smtp-server and smpp
+peers: .venv/.dev build/smsc ## test against implementations that are not ours; conversations go to build/conversations
 	$(BIN)/python -m pytest tests/peers $(ARGS)
 
 console-tests: .venv/.dev ## test the console in Chromium (as root it installs it); pictures of each page go to build/console

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,8 +24,11 @@ PEERS = {
     "smtp: npm smtp-server, PyPI aiosmtpd": ("tests/peers/test_smtp_server.py", "tests/journeys/test_smtp.py"),
     "whatsapp: PyPI pywa": ("tests/simulate/test_whatsapp.py",),
     "rcs: PyPI google-auth": ("tests/simulate/test_rcs.py", "tests/connectors/rcs/test_access.py"),
-    "twilio: PyPI twilio": ("tests/simulate/test_twilio.py", "tests/connectors/twilio/test_callbacks.py"),
-    "http: Vonage and Telnyx as they document themselves": ("tests/connectors/http/test_examples.py",),
+    "twilio: npm Prism with Twilio's own description, PyPI twilio": (
+        "tests/simulate/test_twilio.py",
+        "tests/connectors/twilio/test_callbacks.py",
+    ),
+    "http: PyPI vonage-sms and telnyx": ("tests/connectors/http/test_examples.py",),
 }
 #: Tests of callbacks that somebody else made.
 FORGED = (
@@ -38,6 +43,9 @@ FORGED = (
 RATE, STALL_MS = 200, 50
 #: Where transcripts of the conversations with peers lie after a run.
 RECORDS = ROOT / "build" / "connectors"
+#: Tests that record conversations with peers, and where these lie.
+RECORDERS = ("tests/peers/test_conversations.py",)
+CONVERSATIONS = ROOT / "build" / "conversations"
 
 
 class ConnectorSizes(NamedTuple):
@@ -58,6 +66,20 @@ def peers(_: ConnectorSizes) -> list[Figure]:
         _tests(f"{name}: tests that pass", tests, RECORDS / f"{name.partition(':')[0]}.txt")
         for name, tests in PEERS.items()
     ]
+
+
+def conversations(_: ConnectorSizes) -> list[Figure]:
+    """The life of a message with each peer, recorded anew: where that lies, and how much was said and heard."""
+    shutil.rmtree(CONVERSATIONS, ignore_errors=True)
+    made = _tests("conversations with peers: tests that pass", RECORDERS, RECORDS / "conversations.txt")
+    return [made, *map(_conversation, sorted(CONVERSATIONS.glob("*.txt")))]
+
+
+def _conversation(file: Path) -> Figure:
+    text = file.read_text(encoding="utf-8")
+    said, heard = (len(re.findall(rf"^ *[0-9]+\.[0-9]+ {who} ", text, re.MULTILINE)) for who in "><")
+    name = f"{file.stem}: what the connector said and heard"
+    return Figure(name, "both", f"{said} and {heard}", bool(said and heard), {"record": str(file.relative_to(ROOT))})
 
 
 def forged(_: ConnectorSizes) -> list[Figure]:

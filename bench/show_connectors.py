@@ -16,6 +16,7 @@ SHOW = Show(
     "connectors",
     {
         "a": connectors_scenarios.peers,
+        "r": connectors_scenarios.conversations,
         "b": connectors_scenarios.load,
         "c": connectors_scenarios.secrets,
         "d": connectors_scenarios.forged,

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import tarfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -30,6 +31,23 @@ def modules_with(package: str, version: str) -> Path:
         if done.returncode:
             pytest.skip(f"npm cannot install {package}: {done.stderr.strip()[-200:]}")
     return FOLDER / "node_modules"
+
+
+def unpacked(package: str, version: str) -> Path:
+    """The folder of what a package itself holds, without what it depends on; as `modules_with` otherwise."""
+    folder = FOLDER / "packed" / f"{package.replace('/', '-').lstrip('@')}-{version}"
+    if not folder.is_dir():
+        npm = shutil.which("npm")
+        if npm is None:
+            pytest.skip("needs npm; install the packages nodejs and npm")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        words = ["pack", "--silent", "--pack-destination", str(folder.parent), f"{package}@{version}"]
+        done = subprocess.run([npm, *words], capture_output=True, text=True, timeout=120, check=False)
+        if done.returncode:
+            pytest.skip(f"npm cannot fetch {package}: {done.stderr.strip()[-200:]}")
+        with tarfile.open(folder.parent / done.stdout.split()[-1]) as archive:
+            archive.extractall(folder, filter="data")
+    return folder / "package"
 
 
 class Peer:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import socket
-import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.peers.smsc import smsc_program
 
 from sendpool.connectors.base import (
     AttemptKey,
@@ -36,20 +35,11 @@ from sendpool.testing.inbox import RecordingInbox
 
 pytestmark = pytest.mark.peer
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture(scope="session")
 def smsc(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The compiled message centre: the one that `make peers` built, else built here."""
-    built = ROOT / "build" / "smsc"
-    if built.exists():
-        return built
-    compiler = shutil.which("cc")
-    assert compiler, "these tests need a C compiler: install one (gcc or clang)"
-    program = tmp_path_factory.mktemp("smsc") / "smsc"
-    subprocess.run([compiler, "-O2", "-o", program, ROOT / "bench" / "smsc.c"], check=True)
-    return program
+    """The compiled message centre."""
+    return smsc_program(tmp_path_factory.mktemp("smsc"))
 
 
 class Peer:

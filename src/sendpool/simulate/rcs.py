@@ -75,6 +75,8 @@ class RcsPlatform(WebPlatform):
             resend_after=self.script.resend_after,
         )
         super().__init__(self.script, self.webhook)
+        #: How clients call it, where something stands in between; None: by its own address.
+        self.public_url: str | None = None
         self._keep = keep_messages
         self._fates = RcsFates(self.script)
         self._tally = Tally()
@@ -88,7 +90,11 @@ class RcsPlatform(WebPlatform):
 
     def service_account(self) -> dict[str, str]:
         """A new service account's file, as an object, for `service_account_file`."""
-        return self.accounts.make(f"{self.url}/token")
+        return self.accounts.make(self._token_url)
+
+    @property
+    def _token_url(self) -> str:
+        return f"{self.public_url or self.url}/token"
 
     def _forget_deliveries(self) -> None:
         self.deliveries.stop()
@@ -126,7 +132,7 @@ class RcsPlatform(WebPlatform):
 
     def _give_token(self, body: bytes) -> web.Response:
         try:
-            given = self.accounts.answer(dict(parse_qsl(body.decode())), f"{self.url}/token")
+            given = self.accounts.answer(dict(parse_qsl(body.decode())), self._token_url)
         except BadGrant as bad:
             return _json({"error": bad.error, "error_description": str(bad)}, 400)
         return _json(given)

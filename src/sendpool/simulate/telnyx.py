@@ -20,6 +20,21 @@ from sendpool.simulate.poster import Envelope
 from sendpool.simulate.sms_api import Refused, SmsApi, SmsApiScript, Text, as_json
 
 _TO = re.compile(r"\+[1-9][0-9]{6,14}")
+#: Fields of a request for one SMS.
+_FIELDS = {
+    "from",
+    "to",
+    "text",
+    "webhook_url",
+    "webhook_failover_url",
+    "use_profile_webhooks",
+    "messaging_profile_id",
+} | {
+    "auto_detect",
+    "encoding",
+    "send_at",
+    "type",
+}
 _WORDS = {"queued": "queued", "sent": "sent", "delivered": "delivered", "failed": "delivery_failed"}
 
 
@@ -41,7 +56,7 @@ class TelnyxApi(SmsApi):
         if request.headers.get("Authorization") != f"Bearer {self.script.secret}":
             raise Refused("10009", 401)
         fields: dict[str, Any] = msgspec.json.decode(body)
-        if not {"from", "to", "text"} <= fields.keys() or not isinstance(fields.get("tags", []), list):
+        if not {"from", "to", "text"} <= fields.keys() <= _FIELDS:
             raise Refused("10015", 400)
         if not _TO.fullmatch(str(fields["to"])):
             raise Refused("40310", 400)
@@ -50,7 +65,6 @@ class TelnyxApi(SmsApi):
             to=fields["to"],
             sender=fields["from"],
             text=fields["text"],
-            reference=next(iter(fields.get("tags", [])), ""),
             webhook=fields.get("webhook_url", ""),
             fields=fields,
         )
@@ -106,6 +120,6 @@ class TelnyxApi(SmsApi):
             "webhook_url": message.webhook or None,
             "encoding": "GSM-7",
             "parts": 1,
-            "tags": [message.reference] if message.reference else [],
+            "tags": [],
             "errors": [{"code": message.failure, "title": "undelivered"}] if message.failure else [],
         }

@@ -23,6 +23,11 @@ class Callbacks:
         """The server's public URL, from `listen` on."""
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def port(self) -> int:
+        """Where it listens, from `listen` on."""
+        return self._port
+
     def mount(self, name: str, connector: TakesCallbacks) -> None:
         """Let a connection of this name hear what it is told, in place of one before it."""
         self._connectors[name] = connector

@@ -89,16 +89,32 @@ class Proxy:
         opening = asyncio.open_unix_connection(path) if path else asyncio.open_connection(host, port)
         there, back = await opening
         self._links[task] = (writer, back)
-        await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
+        hear = self.listener()
+        await asyncio.gather(self._pass(reader, back, hear, True), self._pass(there, writer, hear, False))
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def listener(self) -> Callable[[bool, bytes], None]:
+        """For one connection: what is told of octets before they go on, with whether they go to the target."""
+        return _deaf
+
+    async def _pass(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        hear: Callable[[bool, bytes], None],
+        forth: bool,
+    ) -> None:
         while octets := await reader.read(_CHUNK):
             await self._passing.wait()
+            hear(forth, octets)
             writer.write(octets)
             await writer.drain()
         await self._passing.wait()
         # One end has hung up: the other one hears of it, after what was still on its way.
         writer.close()
+
+
+def _deaf(forth: bool, octets: bytes) -> None:
+    pass
 
 
 class ThreadedProxy:

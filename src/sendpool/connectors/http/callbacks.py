@@ -49,7 +49,6 @@ class Callbacks:
     def __init__(self, callback: Callback, senders: Collection[str]) -> None:
         self._callback, self._senders = callback, frozenset(senders)
         self._codes = Codes(callback.codes, callback.classes, callback.table)
-        self._names_itself = callback.id is None and callback.reference is None
 
     def read(self, request: CallbackRequest, url: str, now: float) -> Said:
         """Check and read a request to *url*, as the carrier called it. Raises `Forged` or `Unreadable`."""
@@ -77,9 +76,9 @@ class Callbacks:
         if inbound is not None and inbound.when is not None and is_so(event, inbound.when):
             return None
         word = text_at(event, callback.status)
-        name = text_at(event, callback.reference) or text_at(event, callback.id)
-        if self._names_itself:
-            name = parse_qs(urlsplit(url).query).get(ATTEMPT, [""])[0]
+        # Where the carrier brings back no id of ours, the address holds it (`Requests`); its own may not be known yet.
+        ours = text_at(event, callback.reference) or parse_qs(urlsplit(url).query).get(ATTEMPT, [""])[0]
+        name = ours or text_at(event, callback.id)
         state = ReceiptState.__members__.get(callback.statuses.get(word, ""))
         if state is None or not name:
             return None

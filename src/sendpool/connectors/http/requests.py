@@ -123,8 +123,11 @@ class Requests:
         if options.public_url is None or options.callback is None:
             return None
         verify, url = options.callback.verify, callback_url(options.public_url, connection, EVENTS_PATH)
-        token = f"&{verify.query}={quote(verify.value, safe='')}" if isinstance(verify, Token) and verify.query else ""
-        return f"{url}?{ATTEMPT}={_PLACE}{token}"
+        # Carriers have a longest address (Vonage: 100 characters): it names the attempt only where nothing else does.
+        query = [] if options.callback.reference else [f"{ATTEMPT}={_PLACE}"]
+        if isinstance(verify, Token) and verify.query:
+            query.append(f"{verify.query}={quote(verify.value, safe='')}")
+        return f"{url}?{'&'.join(query)}" if query else url
 
 
 _PLACE = "{}"
