@@ -48,6 +48,8 @@ class Setup(NamedTuple):
     nodes: int = 0
     #: Whether a webhook is told of every event of a message.
     sink: bool = False
+    #: Processes beside the server that take connections.
+    fronts: int = 0
 
 
 USUAL = Setup()
@@ -92,7 +94,8 @@ def fast_server(rig: Rig, setup: Setup = USUAL) -> Bench:
     url = postgres.url() if postgres is not None else ""
     carriers = _carriers(sink, setup)
     names = ["server", *(f"node-{number}" for number in range(2, setup.nodes + 1))]
-    servers = [rig.server(*carriers, url=url, name=name, settings=ANYWHERE) for name in names]
+    settings = f"{ANYWHERE}front_processes = {setup.fronts}\n"
+    servers = [rig.server(*carriers, url=url, name=name, settings=settings) for name in names]
     api = Api(servers[0].base)
     if len(servers) > 1:
         wait_for(lambda: _all_hold_a_connection(rig, len(servers)), 60.0, "every process has a connection", 0.5)

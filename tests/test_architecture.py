@@ -28,6 +28,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "client": (),
     "runtime": ("notifying", *_BELOW_RUNTIME),
     "notifying": _BELOW_RUNTIME,
+    "fronting": _BELOW_RUNTIME,
     "admin": _BELOW_API,
     "api": _BELOW_API,
     "console": ("admin", "api", *_BELOW_API),

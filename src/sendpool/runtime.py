@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import gc
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from ipaddress import ip_network
 from typing import Protocol
 
 import structlog
-import uvicorn
 import uvloop
 
 from sendpool import logs
@@ -24,11 +22,14 @@ from sendpool.admin.protocol import socket_of
 from sendpool.admin.server import CommandServer
 from sendpool.api.app import create_app
 from sendpool.api.auth import Accounts
-from sendpool.api.connections import SendpoolProtocol
+from sendpool.api.front.frames import Settings
+from sendpool.api.front.process import Fronts, Wiring
 from sendpool.api.rates import RequestRates
 from sendpool.api.services import Services
+from sendpool.api.serving import HttpServer
 from sendpool.config import Config, ConfigError
 from sendpool.config.places import command_socket, database_of, secret_key
+from sendpool.config.server import ServerSettings
 from sendpool.connectors.base import SenderSettings
 from sendpool.console.app import console_routes
 from sendpool.failpoints import reach
@@ -66,15 +67,6 @@ log = structlog.get_logger()
 DRAIN_SECONDS = 10
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: ours drain the pipeline too."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
-        yield
-
-
 class _Loop(Protocol):
     """Something that goes on by itself until it is stopped."""
 
@@ -94,6 +86,7 @@ class Runtime:
         self._reloading: asyncio.Task[None] | None = None
         #: A changed file and a command do not change what runs at the same time.
         self._applying = asyncio.Lock()
+        self._fronts = Fronts(config.server.front_processes)
         #: Senders that carriers have told of, by account and name of the connection.
         self._found: dict[tuple[int, str], Sequence[SenderSettings]] = {}
 
@@ -153,36 +146,47 @@ class Runtime:
         commands = self._commands(database, key)
         await commands.open()
         listener = _listen(self._config.server.host, self._config.server.port)
-        web = _Server(self._uvicorn(key))
-        serving = asyncio.create_task(web.serve(sockets=[listener]))
-        await _wait_started(web, serving)
+        services = self._services(key)
+        changed = partial(self._take_over_changes, key)
+        app = create_app(services, console_routes(services, self._context(key), changed))
+        web = HttpServer(app, DRAIN_SECONDS)
+        await self._take_connections(web, listener, services)
         self._ready = True
         _announce(listener, account)
-        await self._until_stopped(serving)
+        await self._until_stopped(web)
         self._ready = False
         await commands.close()
-        return await self._drain(web, serving, sweeper, duties, capability, revoker, health, finder)
+        return await self._drain(web, sweeper, duties, capability, revoker, health, finder)
 
-    async def _until_stopped(self, serving: asyncio.Task[None]) -> None:
+    async def _take_connections(self, web: HttpServer, listener: socket.socket, services: Services) -> None:
+        if not self._fronts.number:
+            await web.start(listener)
+            return
+        await web.start()
+        settings = front_settings(self._config.server)
+        wiring = Wiring(settings, services.accept, services.rates, services.observe, web.adopt)
+        await self._fronts.start(listener, wiring)
+
+    async def _until_stopped(self, web: HttpServer) -> None:
         stopped = asyncio.create_task(self._stopped.wait())
         # Without its engine the server would take requests and answer none: better to end, and be started again.
         ended = asyncio.create_task(self._engine.wait_ended())
-        await asyncio.wait([stopped, serving, ended], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([stopped, web.serving, ended], return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
         if ended.done():
             ended.result()
         ended.cancel()
 
-    async def _drain(self, web: uvicorn.Server, serving: asyncio.Task[None], *loops: _Loop) -> int:
+    async def _drain(self, web: HttpServer, *loops: _Loop) -> int:
         """Answer what was asked, start nothing new, take in what is in flight, commit it, leave."""
         log.info("draining")
-        web.should_exit = True
+        closing = asyncio.gather(web.stop(), self._fronts.stop(DRAIN_SECONDS))
         self._engine.drain()
         reach("drain.begun")
         if self._fleet is not None:
             # First of all: another node waits to go on.
             await self._fleet.leave()
-        await asyncio.wait([serving], timeout=DRAIN_SECONDS)
+        await closing
         for loop in loops:
             await loop.stop()
         await self._supervisor.close()
@@ -230,7 +234,9 @@ class Runtime:
     async def _know_accounts(self, key: bytes) -> None:
         accounts = await self._engine.database.read(load_accounts(key))
         self._open_accounts = {account.id for account in accounts}
-        self._accounts.replace(accounts, await self._engine.database.read(load_keys()))
+        keys = await self._engine.database.read(load_keys())
+        self._accounts.replace(accounts, keys)
+        await self._fronts.know(accounts, keys)
 
     async def _inventory(
         self, config: Config, write: Callable[[Callable[[], Script[Wanted]]], Awaitable[Wanted]]
@@ -295,14 +301,14 @@ class Runtime:
             log_json=server.log_json,
         )
 
-    def _uvicorn(self, key: bytes) -> uvicorn.Config:
+    def _services(self, key: bytes) -> Services:
         server = self._config.server
-        engine = self._engine
-        services = Services(
+        engine, outlook = self._engine, Outlook(self._engine)
+        return Services(
             database=engine.database,
             write=engine.change,
-            accept=engine.accept,
-            completion=Outlook(engine).completion,
+            accept=outlook.accept,
+            completion=outlook.completion,
             cancel=partial(cancel, engine),
             explain=partial(explain_message, engine),
             rehearse=partial(rehearse, engine),
@@ -320,19 +326,6 @@ class Runtime:
             observe=self._metrics.request,
             callbacks=self._supervisor.callbacks,
             public=server.role != "send",
-        )
-        return uvicorn.Config(
-            create_app(services, console_routes(services, self._context(key), partial(self._take_over_changes, key))),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            date_header=True,
-            lifespan="off",
-            loop="none",
-            http=SendpoolProtocol,
-            ws="none",
-            timeout_graceful_shutdown=DRAIN_SECONDS,
         )
 
     def _live(self) -> tuple[Roster, Sight]:
@@ -371,6 +364,19 @@ class Runtime:
         log.info("configuration applied", connections=len(config.connections))
 
 
+def front_settings(server: ServerSettings) -> Settings:
+    """What fronts have to know of these."""
+    where = database_of(server.database)
+    return Settings(
+        database=str(where),
+        file=not isinstance(where, str),
+        public_url=server.public_url,
+        trusted_proxies=server.trusted_proxies,
+        log_level=server.log_level,
+        log_json=server.log_json,
+    )
+
+
 def _calm_the_collector() -> None:
     """Look for cycles rarely: our values have none, and each look at hundreds of thousands of them costs a tenth."""
     gc.collect()
@@ -390,14 +396,6 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.listen(1024)
     listener.setblocking(False)
     return listener
-
-
-async def _wait_started(web: uvicorn.Server, serving: asyncio.Task[None]) -> None:
-    while not web.started:
-        if serving.done():
-            serving.result()
-            raise RuntimeError("the HTTP server ended before it was ready")
-        await asyncio.sleep(0.005)
 
 
 def _announce(listener: socket.socket, account: FirstAccount) -> None:

@@ -3,43 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import uvicorn
 
-from sendpool.api.connections import SMALL, SendpoolProtocol
+from sendpool.api import quick
+from sendpool.api.app import create_app
+from sendpool.api.quick import AHEAD, SMALL
+from sendpool.api.serving import HttpServer
 
 
 @pytest.fixture
-async def port(world: Any) -> AsyncIterator[int]:
+async def server(world: Any) -> AsyncIterator[HttpServer]:
+    server = HttpServer(world.client.app, 5.0)
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def port(server: HttpServer) -> int:
+    return await listen(server)
+
+
+async def listen(server: HttpServer) -> int:
+    """Start it; the port that it is at."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        world.client.app,
-        http=SendpoolProtocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,
-    )
-    server = uvicorn.Server(config)
-    server.capture_signals = _leave_signals  # type: ignore[method-assign]
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        await asyncio.sleep(0.005)
-    yield listener.getsockname()[1]
-    server.should_exit = True
-    await serving
-
-
-def _leave_signals() -> Any:
-    import contextlib
-
-    return contextlib.nullcontext()
+    listener.setblocking(False)
+    await server.start(listener)
+    found: int = listener.getsockname()[1]
+    return found
 
 
 async def talk(port: int, data: bytes, *, limit: float = 10) -> bytes:
@@ -203,3 +199,94 @@ async def test_a_request_is_quick(world: Any, port: int, monkeypatch: pytest.Mon
     monkeypatch.setattr(world.client.app, "_app", routed)
 
     assert (await talk(port, request(world, "POST /v1/Messages", BODY))).startswith(b"HTTP/1.1 202 ")
+
+
+async def read_answer(reader: asyncio.StreamReader) -> int:
+    """The status of the next answer, read to its end."""
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
+    return int(head.split(b" ")[1])
+
+
+async def test_a_connection_that_asked_for_something_else_is_quick_again(
+    world: Any, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request(world, "GET /v1/Senders", Connection="keep-alive"))
+    assert await read_answer(reader) == 200
+
+    async def routed(*_: object) -> None:
+        raise AssertionError("a hot request went through the router")
+
+    monkeypatch.setattr(world.client.app, "_app", routed)
+    writer.write(request(world, "POST /v1/Messages", BODY, Connection="keep-alive"))
+
+    assert await read_answer(reader) == 202
+    writer.close()
+
+
+async def test_a_request_that_has_begun_is_not_torn_off_when_the_one_before_is_answered(world: Any, port: int) -> None:
+    usual = request(world, "GET /v1/Senders", Connection="keep-alive")
+    last = request(world, "POST /v1/Messages", BODY)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(usual + last[:30])
+    assert await read_answer(reader) == 200
+    writer.write(last[30:])
+
+    assert await read_answer(reader) == 202
+    writer.close()
+
+
+async def test_a_client_may_ask_far_ahead(world: Any, port: int) -> None:
+    one = request(world, "POST /v1/Messages", BODY, Connection="keep-alive")
+    number = 3 * AHEAD // len(one)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(one * number)
+
+    assert [await read_answer(reader) for _ in range(number)] == [202] * number
+    writer.close()
+
+
+@pytest.mark.parametrize("asks", [True, False])
+async def test_a_connection_that_says_nothing_more_is_closed(
+    asks: bool, world: Any, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quick, "KEPT", 0.05)
+    monkeypatch.setattr(quick, "PATIENCE", 0.1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    if asks:
+        writer.write(request(world, "POST /v1/Messages", BODY, Connection="keep-alive"))
+        assert await read_answer(reader) == 202
+    else:
+        writer.write(b"POST /v1/Mess")
+
+    assert await asyncio.wait_for(reader.read(), 10) == b""
+    writer.close()
+
+
+async def test_who_is_being_answered_while_the_server_stops_gets_the_answer(world: Any) -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def accept(*about: Any) -> Any:
+        asked.set()
+        await go_on.wait()
+        return await world.services.accept(*about)
+
+    server = HttpServer(create_app(dataclasses.replace(world.services, accept=accept)), 5.0)
+    port = await listen(server)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    idle, other = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request(world, "POST /v1/Messages", BODY, Connection="keep-alive"))
+    await asked.wait()
+    stopping = asyncio.create_task(server.stop())
+    assert await asyncio.wait_for(idle.read(), 10) == b""
+    go_on.set()
+
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+
+    assert head.startswith(b"HTTP/1.1 202 ")
+    assert b"connection: close" in head
+    await stopping
+    for one in (writer, other):
+        one.close()
+        await one.wait_closed()

@@ -218,9 +218,9 @@ async def test_the_insert_decides_where_two_servers_have_one_key(world: World) -
         return (await world.services.accept(send, key)).uid
 
     same = Key(account_id, "k", kept.digest)
-    uid = await world.services.once.carry_out(same, _Elsewhere(world), now, act)  # type: ignore[arg-type]
+    uid = await world.services.once.carry_out(same, _Elsewhere(world), now, act)
     with pytest.raises(Refused) as caught:
-        await world.services.once.carry_out(same._replace(digest=b"x"), _Elsewhere(world), now, act)  # type: ignore[arg-type]
+        await world.services.once.carry_out(same._replace(digest=b"x"), _Elsewhere(world), now, act)
 
     assert uid == kept.operation_uid
     assert caught.value.status == 409

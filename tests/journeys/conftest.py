@@ -18,6 +18,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -151,6 +152,12 @@ class Server:
         lines = self._out.read_text(encoding="utf-8").splitlines()
         return next((line.removeprefix(READY) for line in lines if line.startswith(READY)), "")
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None
+        return self._process.pid
+
     async def kill(self) -> None:
         """Kill -9."""
         await self._end(signal.SIGKILL)
@@ -213,10 +220,17 @@ class Server:
         async with self._http.request(method, self.base + path, data=body, headers=headers) as answer:
             return Answer(answer.status, dict(answer.headers), await answer.read())
 
-    async def call(self, method: str, path: str, body: object = None, expect: int = 0) -> Any:
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        expect: int = 0,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> Any:
         """A request with our credentials; brings the answer's JSON. *expect* is its status, else any below 300."""
-        headers = {"Authorization": AUTHORIZATION, "Content-Type": "application/json"}
-        answer = await self.ask(method, path, None if body is None else json.dumps(body).encode(), headers)
+        sent = {"Authorization": AUTHORIZATION, "Content-Type": "application/json", **headers}
+        answer = await self.ask(method, path, None if body is None else json.dumps(body).encode(), sent)
         assert answer.status == expect if expect else answer.status < 300, f"{method} {path}: {answer}"
         return answer.json if answer.body else None
 

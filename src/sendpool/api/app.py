@@ -23,8 +23,8 @@ from sendpool.api import (
 )
 from sendpool.api.addresses import possible_lengths
 from sendpool.api.callbacks import PATH, Callbacks
-from sendpool.api.connections import Hot
 from sendpool.api.exchange import Handler, Resource, nowhere
+from sendpool.api.quick import Hot
 from sendpool.api.services import Services
 from sendpool.api.streams import feed, sinks, subscriptions, types
 
@@ -121,12 +121,12 @@ class _Below:
 
 def create_app(services: Services, further: Sequence[BaseRoute] = ()) -> Hot:
     """The API as an ASGI app, with *further* routes of others. No middleware: what a request needs is in `Resource`."""
-    possible_lengths()  # Now, not in the middle of the first request.
     versions = VERSIONS if services.public else ()
-    resources = {
-        f"/{version}{path}": Resource(services, version, path, ROUTES[path]) for version in versions for path in ROUTES
-    }
-    routes: list[BaseRoute] = [Route(path, resource) for path, resource in resources.items()]
+    routes: list[BaseRoute] = [
+        Route(f"/{version}{path}", Resource(services, version, path, ROUTES[path]))
+        for version in versions
+        for path in ROUTES
+    ]
     routes += [
         Route("/healthz", monitoring.readable(monitoring.health)),
         Route("/readyz", monitoring.readable(monitoring.readiness(services))),
@@ -139,5 +139,11 @@ def create_app(services: Services, further: Sequence[BaseRoute] = ()) -> Hot:
         routes += further
     router = Router(routes, redirect_slashes=False, default=nowhere)
     prefix = urlsplit(services.public_url or "").path.rstrip("/")
-    hot = {path.encode(): resources[path] for path in (f"/{version}{_HOT}" for version in versions)}
-    return Hot(_Below(prefix, router) if prefix else router, hot)
+    return Hot(_Below(prefix, router) if prefix else router, hot_routes(services))
+
+
+def hot_routes(services: Services) -> dict[bytes, Resource]:
+    """The endpoints that are worth a way of their own, by path."""
+    possible_lengths()  # Now, not in the middle of the first request.
+    versions = VERSIONS if services.public else ()
+    return {f"/{version}{_HOT}".encode(): Resource(services, version, _HOT, ROUTES[_HOT]) for version in versions}

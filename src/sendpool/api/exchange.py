@@ -50,6 +50,14 @@ class Reply(NamedTuple):
     content_type: bytes = JSON
 
 
+class TooOften(Exception):
+    """An account asks more often than it may. `wait`: seconds until its next turn."""
+
+    def __init__(self, wait: float) -> None:
+        super().__init__(wait)
+        self.wait = wait
+
+
 class Streaming(NamedTuple):
     """An answer that goes on until the client hangs up."""
 
@@ -203,16 +211,17 @@ class Resource:
         caller = scope.get(CALLER) or self._services.accounts.authenticate(headers.get(b"authorization"))
         if caller is None:
             return refusal(_unauthenticated(), _CHALLENGE)
-        wait = self._services.rates.wait(caller.account_id)
-        if wait:
-            return too_many("this account asks more often than it may", wait)
         try:
+            if wait := self._services.rates.wait(caller.account_id):
+                raise TooOften(wait)
             return await handler(Request(self._services, self._version, caller, scope, headers, receive))
         except Refused as refused:
             return refusal(refused)
         except (StoreUnavailable, DatabaseAway):
             problem = Problem(UNAVAILABLE, "the server cannot take this now; try again in a moment")
             return refusal(Refused(problem, status=503), _RETRY)
+        except TooOften as early:
+            return too_many("this account asks more often than it may", early.wait)
         except QueueFull as full:
             return too_many(str(full), RETRY_AFTER)
         except ClientGone:

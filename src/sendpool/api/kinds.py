@@ -70,8 +70,8 @@ async def accept(request: Request, kind: Kind, body: bytes, read: Callable[[], A
         nonlocal estimate
         accepted = await request.services.accept(await read(), key)
         # The same key gets the same answer, whenever it comes: no place for what depends on the time.
-        if accepted.queued is not None and key is None:
-            estimate = maybe_instant(request.services.completion(accepted.queued))
+        if key is None:
+            estimate = maybe_instant(accepted.complete)
         return accepted.uid
 
     uid = await once(request, body, act)

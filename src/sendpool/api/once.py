@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from sendpool.api.problems import CONFLICT
 from sendpool.domain.request import Problem, Refused
 from sendpool.pipeline.engine import StoreUnavailable
-from sendpool.store.database import Database
 from sendpool.store.idempotency import Kept, Key, KeyTaken, find_key
+from sendpool.store.reading import Reader
 
 #: Carries a request out, keeps its key in the same commit, and brings the operation's uid. Raises `KeyTaken`.
 Act = Callable[[Key], Awaitable[bytes]]
@@ -21,7 +21,7 @@ class Once:
     def __init__(self) -> None:
         self._under_way: dict[tuple[int, str], tuple[bytes, asyncio.Task[Kept]]] = {}
 
-    async def carry_out(self, key: Key, database: Database, now: int, act: Act) -> bytes:
+    async def carry_out(self, key: Key, database: Reader, now: int, act: Act) -> bytes:
         """The uid of the operation that *act*, or an earlier request of this key, has made.
 
         Raises what *act* raises (a key whose request was refused stays free), and Refused (409) where the key
@@ -41,7 +41,7 @@ class Once:
         return kept.operation_uid
 
 
-async def _look_or_act(key: Key, database: Database, now: int, act: Act) -> Kept:
+async def _look_or_act(key: Key, database: Reader, now: int, act: Act) -> Kept:
     look = (key.account_id, key.key, now)
     kept = await database.read(find_key(*look))
     if kept is None:

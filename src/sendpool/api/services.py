@@ -19,9 +19,10 @@ from sendpool.domain.resolving import Pair, Question
 from sendpool.domain.sender import Sender
 from sendpool.domain.states import MessageState
 from sendpool.pipeline.cancel import Cancellation, Wish
-from sendpool.store.database import Database, Script
+from sendpool.store.database import Script
 from sendpool.store.history import MessagePlace
 from sendpool.store.idempotency import Key
+from sendpool.store.reading import Reader
 
 T = TypeVar("T")
 
@@ -58,7 +59,7 @@ class Services:
     """The seams between the API and the rest of the program."""
 
     #: For reads, which run on their own snapshot beside the writer.
-    database: Database
+    database: Reader
     write: Writer
     #: Makes an operation durable. Raises `domain.request.Refused` for what only senders and pools can tell
     #: (an unknown pool, a deactivated sender), or `pipeline.engine.StoreUnavailable`.

@@ -59,6 +59,17 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
             "all",
         ),
     ] = "all"
+    front_processes: Annotated[
+        int,
+        described(
+            "a whole number from 0 to 16",
+            "Processes beside this one that take connections and read requests to send, for many small requests a"
+            " second on a machine with cores to spare. Linux.",
+            1,
+            ge=0,
+            le=16,
+        ),
+    ] = 0
     account_sid: Annotated[
         str | None,
         described(

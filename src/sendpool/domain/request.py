@@ -13,7 +13,7 @@ from sendpool.domain.schedule import Moment
 from sendpool.domain.sender import Channel
 
 
-class PoolOrigin(NamedTuple):
+class PoolOrigin(msgspec.Struct, frozen=True, array_like=True, tag="pool"):
     """`from: {senderPoolId, channels?}`."""
 
     uid: bytes
@@ -23,20 +23,20 @@ class PoolOrigin(NamedTuple):
     priority: tuple[tuple[Channel, int], ...] = ()
 
 
-class SenderOrigin(NamedTuple):
+class SenderOrigin(msgspec.Struct, frozen=True, array_like=True, tag="sender"):
     """`from: {senderId}`."""
 
     uid: bytes
 
 
-class AddressOrigin(NamedTuple):
+class AddressOrigin(msgspec.Struct, frozen=True, array_like=True, tag="address"):
     """`from: {address, channel}`."""
 
     address: str
     channel: Channel
 
 
-class AccountOrigin(NamedTuple):
+class AccountOrigin(msgspec.Struct, frozen=True, array_like=True, tag="account"):
     """No `from`: any activated sender of the account that fits."""
 
 
@@ -76,9 +76,9 @@ class SendRequest(msgspec.Struct, frozen=True, kw_only=True):
     validity: int | None = None
     #: "message" or "email": what clients see what it makes as.
     kind: str = "message"
-    #: When to send; None, or what is past: at once.
     #: "low", "normal" or "high": the weight of the operation's turn in its pool.
     priority: str = "normal"
+    #: When to send; None, or what is past: at once.
     send_at: Moment | None = None
 
     @property
@@ -111,3 +111,5 @@ class Accepted(NamedTuple):
     operation_id: int
     #: What of it waits.
     queued: Queued | None = None
+    #: When the last of it will have left, as far as one can tell (microseconds since 1970); None: nobody knows.
+    complete: int | None = None

@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 from sendpool.domain.fairness import SMALL_OPERATION, flow_of
 from sendpool.domain.outlook import Queued, Shared, seconds, share
+from sendpool.domain.request import Accepted, SendRequest
 from sendpool.domain.sender import Channel, Sender
 from sendpool.pipeline.engine import Engine
+from sendpool.store.idempotency import Key
 
 #: Seconds for which what a pool can do is remembered.
 REMEMBERED = 1.0
@@ -36,6 +38,12 @@ class Outlook:
         self._sharing: tuple[float, Counter[int]] = (-1.0, Counter())
         #: By pool and flow, which all small ones of a category share: until when, and how long they wait.
         self._small: dict[tuple[int, Hashable], tuple[float, int | None]] = {}
+
+    async def accept(self, request: SendRequest, key: Key | None = None) -> Accepted:
+        """Store a request, as the engine does, and say when it will be complete."""
+        accepted = await self._engine.accept(request, key)
+        assert accepted.queued is not None
+        return Accepted(accepted.uid, accepted.operation_id, None, self.completion(accepted.queued))
 
     def completion(self, one: Queued) -> int | None:
         """When the last message of an operation will have left (microseconds since 1970); None: nobody knows."""

@@ -1,0 +1,97 @@
+"""The server as a front sees it: it makes requests durable, says who may call, and says when to end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import cast
+
+from sendpool.api.front.faults import error_of
+from sendpool.api.front.frames import Ask, Credentials, Fate, Frames, FrontSays, ServerSays, Settings, frame
+from sendpool.domain.request import Accepted, SendRequest
+from sendpool.store.idempotency import Key
+
+
+class FarServer(asyncio.Protocol):
+    """The front's end of what joins the two. Whatever is said in one turn of the loop goes in one frame."""
+
+    def __init__(self, know: Callable[[Credentials], None]) -> None:
+        """*know* is told who may call from now on."""
+        self._loop = asyncio.get_running_loop()
+        self._know = know
+        self._frames = Frames(ServerSays)
+        self._waiting: dict[int, asyncio.Future[Accepted]] = {}
+        self._number = 0
+        self._knows, self._listens = 0, False
+        self._asks: list[Ask] = []
+        self._answered: list[tuple[str, str, int, float]] = []
+        self._speaks_soon = False
+        self.settings: asyncio.Future[Settings] = self._loop.create_future()
+        #: Set when the server wants no new connections.
+        self.closing = asyncio.Event()
+        #: Set when it is not there any more.
+        self.gone = asyncio.Event()
+
+    async def accept(self, request: SendRequest, key: Key | None) -> Accepted:
+        """Have a request made durable. Raises what the server raises."""
+        self._number += 1
+        done: asyncio.Future[Accepted] = self._loop.create_future()
+        self._waiting[self._number] = done
+        self._asks.append(Ask(self._number, request, key))
+        self._speak_soon()
+        return await done
+
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Say that a request was answered."""
+        self._answered.append((method, route, status, seconds))
+        self._speak_soon()
+
+    def listens(self) -> None:
+        """Say that connections are taken now."""
+        self._listens = True
+        self._speak_soon()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The server is there."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """It says something."""
+        for said in self._frames.read(data):
+            if said.credentials is not None:
+                self._know(said.credentials)
+                self._knows = said.credentials.number
+                self._speak_soon()
+            if said.settings is not None:
+                self.settings.set_result(said.settings)
+            if said.close:
+                self.closing.set()
+            for fate in said.fates:
+                self._settle(fate)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """It has gone."""
+        self.gone.set()
+        self.closing.set()
+
+    def _settle(self, fate: Fate) -> None:
+        done = self._waiting.pop(fate.number, None)
+        if done is None or done.done():
+            return
+        if fate.fault is not None:
+            done.set_exception(error_of(fate.fault))
+        else:
+            done.set_result(Accepted(fate.uid, fate.operation_id, None, fate.complete))
+
+    def _speak_soon(self) -> None:
+        if not self._speaks_soon:
+            self._speaks_soon = True
+            self._loop.call_soon(self._speak)
+
+    def _speak(self) -> None:
+        self._speaks_soon = False
+        said = FrontSays(self._asks, self._answered, self._knows, self._listens)
+        self._asks, self._answered = [], []
+        with contextlib.suppress(RuntimeError):  # Who has gone is told nothing.
+            self._transport.write(frame(said))
