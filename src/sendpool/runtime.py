@@ -42,6 +42,7 @@ from sendpool.pipeline.explain import explain_message
 from sendpool.pipeline.find import Finder
 from sendpool.pipeline.fleet import Fleet
 from sendpool.pipeline.health import HealthKeeper
+from sendpool.pipeline.inquire import Inquirer
 from sendpool.pipeline.inventory import UnknownAccount, Wanted, finds_senders, take_inventory
 from sendpool.pipeline.notify.process import NotifierProcess, Order
 from sendpool.pipeline.outlook import Outlook
@@ -141,6 +142,8 @@ class Runtime:
         health.start()
         finder = Finder(engine, self._take_over_found, self._finds)
         finder.start()
+        inquirer = Inquirer(engine)
+        inquirer.start()
         if self._fleet is None:
             duties.keep(True)
         commands = self._commands(database, key)
@@ -156,7 +159,7 @@ class Runtime:
         await self._until_stopped(web)
         self._ready = False
         await commands.close()
-        return await self._drain(web, sweeper, duties, capability, revoker, health, finder)
+        return await self._drain(web, sweeper, duties, capability, revoker, health, finder, inquirer)
 
     async def _take_connections(self, web: HttpServer, listener: socket.socket, services: Services) -> None:
         if not self._fronts.number:

@@ -342,6 +342,20 @@ class CanRevoke(Protocol):
 
 
 @runtime_checkable
+class KnowsFates(Protocol):
+    """A connector that can ask what became of messages which its carrier has taken."""
+
+    #: Seconds after the acceptance at which it asks first, where no report has told; 0: never.
+    ask_after: float
+
+    async def fates(self, carrier_ids: Sequence[str]) -> Mapping[str, Receipt | None]:
+        """What became of each message, by the carrier's own id of it; None: that is still open.
+
+        Leave out what the carrier has not answered about. Never raises.
+        """
+
+
+@runtime_checkable
 class NamesAttempts(Protocol):
     """A connector that makes carrier ids of the attempts' own ids, so that they are known before a carrier answers."""
 

@@ -14,6 +14,7 @@ from sendpool.domain.states import AttemptState
 from sendpool.pipeline.claim import Claim
 from sendpool.pipeline.settle import Result
 from sendpool.store.database import Script
+from sendpool.store.inquiries import InquiryRow, note_inquiries
 from sendpool.store.receipts import SegmentRow, insert_fenced_segments, insert_segments
 
 T = TypeVar("T")
@@ -93,6 +94,8 @@ class WriteBacks:
         self.segments: dict[int, list[SegmentRow]] = {}
         #: (message, operation) of first attempts that were accepted, as nearly all are.
         self.accepted: dict[int, list[tuple[int, int]]] = {}
+        #: What carriers are to be asked about later. A fence is not needed: who asks sees whose the attempt is by then.
+        self.inquiries: list[InquiryRow] = []
 
     def __bool__(self) -> bool:
         return any(self.segments.values()) or any(self.accepted.values())
@@ -111,6 +114,7 @@ class WriteBacks:
             segments, accepted = self.of(epoch)
             segments[:0] = earlier.segments.get(epoch, ())
             accepted[:0] = earlier.accepted.get(epoch, ())
+        self.inquiries[:0] = earlier.inquiries
 
     def all_segments(self) -> list[SegmentRow]:
         """Those of all epochs."""
@@ -135,12 +139,13 @@ def _joined(lists: Sequence[list[T]]) -> list[T]:
 
 
 def store_segments(said: WriteBacks, held: Collection[int]) -> Script[None]:
-    """Remember by which ids carriers know the segments."""
+    """Remember by which ids carriers know the segments, and which of these they are to be asked about."""
     for epoch, rows in said.segments.items():
         if epoch in held:
             yield from insert_segments(rows)
         elif rows:
             yield from insert_fenced_segments(rows, epoch)
+    yield from note_inquiries(said.inquiries)
 
 
 def used(said: WriteBacks, claims: Sequence[Claim]) -> set[int]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import inf
 from typing import Any
 
-from sendpool.connectors.base import Connector, KnowsCapabilities, NamesAttempts, ReadsTags
+from sendpool.connectors.base import Connector, KnowsCapabilities, KnowsFates, NamesAttempts, ReadsTags
 from sendpool.domain.closure import Closure
 from sendpool.domain.failures import Repair
 from sendpool.domain.fairness import RoundRobin
@@ -58,6 +58,8 @@ class Link:
         self.asks = isinstance(connector, KnowsCapabilities)
         #: Whether it names attempts itself, so that a repeat is safe.
         self.names = isinstance(connector, NamesAttempts)
+        #: Seconds after an acceptance at which the carrier is asked what became of it, if nobody has said; 0: never.
+        self.inquires_after = connector.ask_after if isinstance(connector, KnowsFates) else 0.0
         #: Whether it may send tags of messages along.
         self.tags = isinstance(connector, ReadsTags)
         #: (message, operation) by the carrier's id: first attempts that were accepted and wait for their receipt.

@@ -55,6 +55,7 @@ from sendpool.pipeline.reach import Reachability
 from sendpool.pipeline.render import EMPTY, Unsayable, say, say_tags
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.settle import Result
+from sendpool.store.inquiries import InquiryRow
 from sendpool.store.messages import Context
 from sendpool.store.receipts import WHOLE, SegmentRow
 
@@ -344,6 +345,8 @@ class Sending:
         step = self.pulse.step(len(items))
         skip = 0
         segments += _names(connection_id, items)
+        if link.inquires_after:
+            self.said.inquiries += _inquiries(link, items, self._wall())
         for key, part, outcome in items:
             flight = flights.get(key)
             if type(outcome) is CarrierId:
@@ -680,6 +683,14 @@ def _names(connection_id: int, items: Sequence[tuple[AttemptKey, int, Outcome]])
             yield (connection_id, outcome.id, key[0], key[1], named)
             if outcome.also:
                 yield (connection_id, outcome.also, key[0], key[1], named)
+
+
+def _inquiries(link: Link, items: Sequence[tuple[AttemptKey, int, Outcome]], now: int) -> Iterator[InquiryRow]:
+    """What the carrier is to be asked about, by the ids that it made."""
+    due = now + int(link.inquires_after * 1e6)
+    for key, _, outcome in items:
+        if type(outcome) is CarrierId and (name := outcome.also if link.names else outcome.id):
+            yield (link.connection_id, key[0], key[1], name, due)
 
 
 def _public_id(started: Started) -> str:

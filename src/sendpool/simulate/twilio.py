@@ -88,7 +88,8 @@ class TwilioAccount(WebPlatform):
         #: Codes of those that were refused.
         self.refusals: list[int] = []
         self.numbers = list(self.script.numbers)
-        #: Lists of numbers, and of messages, that were asked for.
+        #: Lists of numbers, and of messages, that were asked for, and single messages.
+        self.fetches = 0
         self.inventories = 0
         self.searches = 0
         self.callbacks = TwilioCallbacks(self.script)
@@ -152,6 +153,7 @@ class TwilioAccount(WebPlatform):
             case ("GET", "Messages", None):
                 return self._list_messages(request)
             case ("GET", "Messages", str(sid)):
+                self.fetches += 1
                 return _json(self._resource(self._known(sid)))
             case ("POST", "Messages", str(sid)):
                 self._known(sid)

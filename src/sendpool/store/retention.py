@@ -94,6 +94,7 @@ def remove_messages(keys: Keys) -> Script[Removed]:
         "DELETE FROM event WHERE subject_id BETWEEN ? AND ? AND position < (SELECT max(position) FROM event)", spread
     )
     attempts = yield Query("DELETE FROM attempt WHERE id BETWEEN ? AND ?", (keys.first * 64, keys.last * 64 + 63))
+    yield Query("DELETE FROM inquiry WHERE attempt_id BETWEEN ? AND ?", (keys.first * 64, keys.last * 64 + 63))
     messages = yield Query("DELETE FROM message WHERE id BETWEEN ? AND ?", spread)
     return Removed(messages, attempts, events)
 

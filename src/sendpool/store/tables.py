@@ -502,6 +502,19 @@ segment = Table(
     sqlite_with_rowid=False,
 )
 
+inquiry = Table(
+    "inquiry",
+    metadata,
+    #: An attempt over a connection whose carrier can be asked; until it is over, or has been asked for often enough.
+    Column("attempt_id", Key, primary_key=True, autoincrement=False),
+    _required("connection_id", Key),
+    _required("carrier_id", Text),
+    _required("due_at", Time),
+    #: How often it was asked for.
+    _required("asked", SmallInteger),
+    Index("inquiry_due", "connection_id", "due_at"),
+)
+
 receipt = Table(
     "receipt",
     metadata,

@@ -40,7 +40,9 @@ async def prism(place: Place) -> Conversation:
 
     async def report() -> None:
         (asked,), (answer,) = talk.said("POST", by_connector=True), talk.said("201", by_connector=False)
-        await asyncio.to_thread(_call_back, str(asked.fields["StatusCallback"]), json_of(answer)["sid"])
+        sid = json_of(answer)["sid"]
+        assert await connector.fates([sid]) == {sid: None}, "the description's example is on its way"
+        await asyncio.to_thread(_call_back, str(asked.fields["StatusCallback"]), sid)
 
     await live(connector, submission(), report)
     # Prism looks at the fields that it knows: there are no others.

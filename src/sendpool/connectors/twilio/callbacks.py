@@ -107,14 +107,19 @@ def receipt_of(url: str, form: Form) -> Receipt | None:
     The address that we gave names the attempt; where a service has an address of its own, Twilio's sid names it.
     """
     name = attempt_of(url) or sid_of(form)
-    state = _STATES.get(_one(form, "MessageStatus") or _one(form, "SmsStatus"))
+    return receipt_for(name, _one(form, "MessageStatus") or _one(form, "SmsStatus"), _one(form, "ErrorCode"))
+
+
+def receipt_for(name: str, status: str, error_code: str) -> Receipt | None:
+    """What a status of Twilio's says of the message of this name; None where it says nothing."""
+    state = _STATES.get(status)
     if state is None or not name:
         return None
     if state is ReceiptState.REVOKED:
         return Receipt(name, state, FailureClass.EXPIRED, "canceled", _CANCELED_RULE)
     if state is not ReceiptState.UNDELIVERED:
-        return Receipt(name, state, None, _one(form, "MessageStatus"))
-    code, found = classify_failure(_one(form, "ErrorCode"))
+        return Receipt(name, state, None, status)
+    code, found = classify_failure(error_code)
     expired = found.failure is FailureClass.EXPIRED
     return Receipt(name, ReceiptState.EXPIRED if expired else state, found.failure, code, found.rule)
 

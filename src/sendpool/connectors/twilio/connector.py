@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from random import random
 from time import time
@@ -20,6 +20,8 @@ from sendpool.connectors.base import (
     ConnectionSettings,
     Inbox,
     Outcome,
+    Receipt,
+    ReceiptState,
     SenderSettings,
     Submission,
     Unavailable,
@@ -28,7 +30,7 @@ from sendpool.connectors.base import (
 from sendpool.connectors.media import MediaCheck
 from sendpool.connectors.twilio import callbacks
 from sendpool.connectors.twilio.inventory import MOST_PAGES, distinct, lists_of, read_page
-from sendpool.connectors.twilio.replies import classify_reply, judge
+from sendpool.connectors.twilio.replies import classify_reply, judge, read_fate
 from sendpool.connectors.twilio.requests import (
     MESSAGES_PATH,
     STATUS_PATH,
@@ -50,6 +52,8 @@ MEDIA_LIMITS = {"image/": 5_000_000, "": 500_000}
 SEARCH_EVERY = 2.0
 #: Seconds by which Twilio's clock may be behind ours.
 CLOCKS_APART = 5.0
+#: Messages that are asked for at one time, beside those that are sent.
+MOST_ASKING = 5
 #: Sids of messages that are known to be of other attempts, the latest.
 REMEMBERED = 10_000
 #: An answer that sends nothing back to the person.
@@ -82,6 +86,9 @@ class TwilioConnector(WebConnector):
             random=random,
         )
         self._wall = wall
+        #: As `KnowsFates` has it.
+        self.ask_after = options.first_question
+        self._asking = asyncio.Semaphore(MOST_ASKING)
         self._name = settings.name
         self._log = log.bind(connection=settings.name)
         self._media = MediaCheck(MEDIA_LIMITS, options.media_networks, on=options.check_media)
@@ -101,7 +108,9 @@ class TwilioConnector(WebConnector):
     async def open(self, inbox: Inbox) -> None:
         """Start looking for Twilio and return at once."""
         if self._options.public_url is None:
-            self._log.warning("twilio.no_public_url", remedy="set public_url: without it nobody hears of deliveries")
+            self._log.warning(
+                "twilio.no_public_url", remedy="set public_url: without it deliveries have to be asked for"
+            )
         if not self._secrets.known:
             self._log.warning("twilio.no_auth_token", remedy="set auth_token: without it every callback is refused")
         await super().open(inbox)
@@ -238,6 +247,31 @@ class TwilioConnector(WebConnector):
         self._sids[sid] = None
         if len(self._sids) > REMEMBERED:
             del self._sids[next(iter(self._sids))]
+
+    # ---------------------------------------------------------------- asking
+
+    async def fates(self, carrier_ids: Sequence[str]) -> Mapping[str, Receipt | None]:
+        """What became of messages, by Twilio's sids; None: still open. Those it does not answer about are left out."""
+        answers = await asyncio.gather(*map(self._fate, carrier_ids))
+        return {sid: answer[0] for sid, answer in zip(carrier_ids, answers, strict=True) if answer is not None}
+
+    async def _fate(self, sid: str) -> tuple[Receipt | None] | None:
+        """What became of a message, in a tuple; None: no answer about it."""
+        async with self._asking:
+            try:
+                within = self._options.response_timeout
+                reply = await self.call(
+                    "GET", self._requests.message(sid), headers=self._requests.headers, within=within
+                )
+                if reply.status == 404:
+                    return (None,)  # Deleted, or never there: no news.
+                status, code = read_fate(reply.body) if reply.status == 200 else ("", "")
+            except (NotSent, NoAnswer, ValueError):
+                return None
+        if not status:
+            return None
+        receipt = callbacks.receipt_for(sid, status, code)
+        return (receipt if receipt is not None and receipt.state is not ReceiptState.PROGRESS else None,)
 
     # ---------------------------------------------------------------- what is said to us
 

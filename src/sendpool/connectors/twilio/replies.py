@@ -59,6 +59,15 @@ def classify_failure(code: str) -> tuple[str, Classified]:
     return code, found
 
 
+def read_fate(body: bytes) -> tuple[str, str]:
+    """Status and error code ("" without one) of a message that was asked for. Raises `ValueError`."""
+    try:
+        found = msgspec.json.decode(body, type=_Message)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise ValueError("the answer is no message") from None
+    return found.status, "" if found.error_code is None else str(found.error_code)
+
+
 def _sid_of(body: bytes) -> str | None:
     try:
         return msgspec.json.decode(body, type=_Message).sid or None

@@ -78,6 +78,10 @@ class Requests:
             asked.insert(1, ("From", prefix + submission.sender))
         return f"{self.messages}?{urlencode(asked)}"
 
+    def message(self, sid: str) -> str:
+        """The URL of one message, by Twilio's own id."""
+        return f"{self._options.root}/Messages/{sid}.json"
+
     def sign_of_life(self) -> str:
         """A URL that the host answers, whatever it says, and that counts against no limit."""
         return f"{self._options.base_url.rstrip('/')}/"

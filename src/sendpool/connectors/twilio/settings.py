@@ -57,6 +57,9 @@ class TwilioSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     response_timeout: Seconds = 15.0
     #: Seconds for which a message whose answer is missing is looked for in the account.
     search_timeout: Annotated[float, Meta(ge=0, le=3600)] = 15.0
+    #: Seconds after which a message without a final status is asked for, then ever more rarely; 0: never. None: 900
+    #: with `public_url`, where callbacks get lost now and then, and 60 without, where there are none.
+    ask_after: Annotated[float, Meta(ge=0, le=86400)] | None = None
     #: Seconds without any answer before we see whether the host is there.
     idle: Seconds = 30.0
     #: Seconds between looks while it is not: from the first, doubling, up to the last.
@@ -67,6 +70,13 @@ class TwilioSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     def root(self) -> str:
         """What every request's URL begins with."""
         return f"{self.base_url.rstrip('/')}/2010-04-01/Accounts/{self.account_sid}"
+
+    @property
+    def first_question(self) -> float:
+        """Seconds after which a message without a final status is asked for first; 0: never."""
+        if self.ask_after is not None:
+            return self.ask_after
+        return 60.0 if self.public_url is None else 900.0
 
     @property
     def credentials(self) -> tuple[str, str]:

@@ -1,0 +1,97 @@
+"""Inquire: ask carriers what became of messages on which nobody has reported, where a carrier can be asked.
+
+Reports get lost, and some are never made (no public URL). What an attempt is asked for, and when, stands in the
+database since its acceptance; most are over by then, and are only forgotten.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+
+import structlog
+
+from sendpool.connectors.base import KnowsFates, Receipt
+from sendpool.domain.inquiries import wait_after
+from sendpool.domain.states import AttemptState
+from sendpool.pipeline.engine import Engine
+from sendpool.pipeline.links import Link
+from sendpool.pipeline.settle import Changes
+from sendpool.store.database import Script
+from sendpool.store.inquiries import Inquiry, due_inquiries, forget_inquiries, put_off
+
+log = structlog.get_logger()
+
+#: Seconds between looks, what one look reads, and the most questions to a carrier that follow from it: 10 a second.
+EVERY, MOST_READ, MOST_ASKED = 5.0, 1_000, 50
+
+
+class Inquirer:
+    """Asks for the connections that this process has, one after another."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="ask for fates")
+
+    async def stop(self) -> None:
+        """End."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY)
+            for link in list(self._engine.sending.links.values()):
+                try:
+                    await self.look(link)
+                except Exception as error:
+                    log.error("fates not asked for", connection=link.name, error=str(error), exc_info=error)
+
+    async def look(self, link: Link) -> None:
+        """Ask for what is due over a connection, and have stored what the carrier says."""
+        connector = link.connector
+        if not link.up or not isinstance(connector, KnowsFates):
+            return
+        now = self._engine.clock.wall()
+        rows = await self._engine.database.read(due_inquiries(link.connection_id, now, MOST_READ))
+        if not rows:
+            return
+        open_ones = [row for row in rows if row.state == AttemptState.ACCEPTED]
+        asked = open_ones[:MOST_ASKED]
+        fates = await connector.fates([row.carrier_id for row in asked]) if asked else {}
+        if found := [receipt for receipt in fates.values() if receipt is not None]:
+            await self._engine.receipts(link, found)
+            log.info("fates were asked for", connection=link.name, asked=len(fates), known=len(found))
+        over = [row.attempt_id for row in rows if row.state != AttemptState.ACCEPTED]
+        later, done = _sorted(asked, fates, now, connector.ask_after)
+        await self._engine.settle(partial(_note, later, [*over, *done]))
+
+
+def _sorted(
+    asked: Iterable[Inquiry], fates: Mapping[str, Receipt | None], now: int, first: float
+) -> tuple[list[tuple[int, int]], list[int]]:
+    """Of those that the carrier has answered: what is to be asked for again, and when; what is done with."""
+    later, done = [], []
+    for row in asked:
+        if row.carrier_id not in fates:
+            continue
+        wait = wait_after(row.asked + 1, first) if fates[row.carrier_id] is None else None
+        if wait is None:
+            done.append(row.attempt_id)
+        else:
+            later.append((row.attempt_id, now + int(wait * 1e6)))
+    return later, done
+
+
+def _note(later: Sequence[tuple[int, int]], done: Sequence[int], _: Changes) -> Script[None]:
+    yield from put_off(later)
+    yield from forget_inquiries(done)
