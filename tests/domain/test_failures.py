@@ -36,7 +36,7 @@ EXPECTED = {
         F.SENDER: "no_sender destination country campaign",
         F.CONSENT: "suppressed",
         F.RECIPIENT: "quarantined",
-        F.CONTENT: "empty unsayable",
+        F.CONTENT: "window empty unsayable",
         F.TRANSIENT: "unavailable exhausted",
         F.AMBIGUOUS: "uncertain crash silence closed",
     },
@@ -190,7 +190,7 @@ WIRE = {
     30001: "smpp/0x14",
     30008: "smpp.stat/UNDELIV smpp.stat/DELETED smpp.stat/FAILED",
     61337: "rcs/404 sandbox/no_rcs",
-    63016: "whatsapp/131047 whatsapp/470",
+    63016: "sendpool/window whatsapp/131047 whatsapp/470",
     63018: "rcs/429/user whatsapp/4 whatsapp/613 whatsapp/80007 whatsapp/130429 whatsapp/131056 whatsapp/132069"
     " whatsapp/http/429",
     63049: "whatsapp/131049",
@@ -257,7 +257,9 @@ EXTRAS: dict[str, dict[str, object]] = {
         "whatsapp/470": Repair.TEMPLATE,
         "twilio/63016": Repair.TEMPLATE,
     },
-    "channel": dict.fromkeys(["rcs/400", "whatsapp/131047", "whatsapp/470", "twilio/63016"], OtherChannel.NEXT),
+    "channel": dict.fromkeys(
+        ["sendpool/window", "rcs/400", "whatsapp/131047", "whatsapp/470", "twilio/63016"], OtherChannel.NEXT
+    ),
     "invalid": dict.fromkeys(
         [f"twilio/{code}" for code in (21211, 21217, 21401, 21421, 21604)]
         + [f"smtp/{code}" for code in ("5.1.2", "5.1.3", "5.1.6")],

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -131,3 +132,33 @@ async def test_numbers_of_the_business_account_become_senders_by_themselves(rig:
     await server.kill()
     await server.start()
     assert list(await server.senders("?status=ACTIVATED")) == [WHATSAPP]
+
+
+async def test_who_is_known_not_to_have_written_gets_the_template_at_once(rig: Rig, platforms: Platforms) -> None:
+    platform = await platforms("closed-window", templates=("notice",))
+    server = await serve(rig, platform)
+    pool = await server.pool(WHATSAPP)
+    to = [{"address": phone, "channel": "WHATSAPP"} for phone in rig.phones(2)]
+    operation = await server.send(pool, to)
+    await server.wait_stats(operation, delivered=2)
+    for message in await server.fetch_all(operation):
+        assert tried(message) == [("WHATSAPP", "UNDELIVERED"), ("WHATSAPP", "DELIVERED")], "nobody can know yet"
+
+    # The server has heard this number for a day.
+    assert await server.stop() == 0
+    with closing(sqlite3.connect(server.database)) as database, database:
+        day = 25 * 3_600 * 1_000_000
+        assert database.execute("UPDATE window_hearing SET since_at = since_at - ?", (day,)).rowcount == 1
+        database.execute("UPDATE uptime SET began_at = began_at - ?", (day,))
+    await server.start()
+    platform.webhook.url = f"{server.base}/callbacks/meta/events"
+    assert await platform.send_text(to[0]["address"], NUMBER_ID, "Hi")
+    operation = await server.send(pool, to)
+    await server.wait_stats(operation, delivered=2)
+
+    kinds = {one.phone: one.kind for one in platform.messages[-2:]}
+    assert kinds == {to[0]["address"]: "text", to[1]["address"]: "template"}
+    messages = {one["to"][0]["address"]: one for one in await server.fetch_all(operation)}
+    assert all(tried(one) == [("WHATSAPP", "DELIVERED")] for one in messages.values())
+    told = await rig.run(server, "explain", messages[to[1]["address"]]["id"])
+    assert "so it went as a template at once" in " ".join(told.stdout.split())

@@ -83,6 +83,9 @@ class Line(NamedTuple):
     limits: Limits = Limits()
     sender_limits: Mapping[str, Limits] = {}
     keywords: Keywords = Keywords()
+    #: Its type of connection, and the options of that.
+    type: str = "scripted"
+    options: Mapping[str, Any] = {}
 
 
 class World:
@@ -154,7 +157,8 @@ class World:
         settings = [
             ConnectionSettings(
                 name=name,
-                type="scripted",
+                type=line.type,
+                options=line.options,
                 mps=line.mps,
                 burst=line.burst,
                 scopes=line.scopes,

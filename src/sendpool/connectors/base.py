@@ -221,6 +221,16 @@ class OptedOut(NamedTuple):
     rule: str
 
 
+class Heard(NamedTuple):
+    """The carrier said something about one of our senders, by the way in which it also tells what people write."""
+
+    channel: Channel
+    #: Our sender's address.
+    sender: str
+    #: Somebody may have written to it, or called, whose number we were not told.
+    unplaced: bool = False
+
+
 class Inbox(Protocol):
     """Where a connector says what happened. One per connection; call it from the event loop only.
 
@@ -241,6 +251,9 @@ class Inbox(Protocol):
 
     def opted_out(self, items: Sequence[OptedOut]) -> Awaitable[None]:
         """Write who has opted out into the account's ledger. Acknowledge when this resolves."""
+
+    def heard(self, items: Sequence[Heard]) -> Awaitable[None]:
+        """Note whom the carrier tells of, for connectors that are `NeedsWindow`. Acknowledge when this resolves."""
 
     def pace(self, share: float) -> None:
         """Go on at this share (0.0 to 1.0) of the connection's throughput, as the carrier's load asks for.
@@ -381,6 +394,15 @@ class RepairsContent(Protocol):
     @staticmethod
     def repairs(settings: ConnectionSettings, sender: SenderSettings) -> frozenset[Repair]:
         """The forms that a sender of a connection has by their settings, which have been checked."""
+
+
+@runtime_checkable
+class NeedsWindow(Protocol):
+    """A connector whose carrier takes free content only for who has written to the sender within 24 hours."""
+
+    @staticmethod
+    def needs_window(content: Content) -> bool:
+        """Whether the carrier takes *content*, as it is on the channel, for such people alone."""
 
 
 @runtime_checkable

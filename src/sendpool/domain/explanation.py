@@ -89,17 +89,22 @@ class StepReason(StrEnum):
         "in_quarantine",
         "Carriers have said twice that nobody has this address, so that nothing is sent to it on this channel for now.",
     )
+    WINDOW_CLOSED = (
+        "window_closed",
+        "The recipient has not written to any of these senders for 24 hours, and none has a template for that.",
+    )
     NOTHING_TO_SAY = "nothing_to_say", "The text came out empty or unusable for this recipient."
 
 
 #: Why a message left a step without a failure there, as its row has it: one letter after the step's index.
-UNREACHED, TOO_LONG, DESERTED, QUARANTINED = "n", "t", "s", "q"
+UNREACHED, TOO_LONG, DESERTED, QUARANTINED, WINDOW_CLOSED = "n", "t", "s", "q", "c"
 PASSED: Mapping[str, StepReason] = MappingProxyType(
     {
         UNREACHED: StepReason.UNREACHABLE,
         TOO_LONG: StepReason.TIME_OVER,
         DESERTED: StepReason.NO_SENDER,
         QUARANTINED: StepReason.IN_QUARANTINE,
+        WINDOW_CLOSED: StepReason.WINDOW_CLOSED,
     }
 )
 #: What stands in the same place for an attempt that was none: "0w2.7.1800000000.throttled" is attempt 2 of step 0, by

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from sendpool.domain.message import Content
+
 #: Octets of a module as JSON.
 LARGEST_MODULE = 65_536
 
@@ -331,3 +333,8 @@ def check_module(module: Mapping[str, object]) -> None:
 def kind_of_file(url: str) -> str:
     """What WhatsApp shows a file as: "image", "video", "audio" or "document"."""
     return _KINDS.get(url.partition("?")[0].rpartition(".")[2].lower(), "document")
+
+
+def needs_window(content: Content) -> bool:
+    """Whether only who has written to the number within 24 hours is sent *content*: whatever is no template."""
+    return content.rich is None or "template" not in content.rich

@@ -18,6 +18,7 @@ from sendpool.connectors.base import (
     ConnectionSettings,
     Connector,
     FindsSenders,
+    Heard,
     Inbound,
     KnowsObjections,
     OptedOut,
@@ -93,6 +94,9 @@ class _Listener:
     async def opted_out(self, items: Sequence[OptedOut]) -> None:
         """Take none."""
         raise _NotOurs("a check takes no opt-outs")
+
+    async def heard(self, items: Sequence[Heard]) -> None:
+        """Nothing is noted."""
 
     def pace(self, share: float) -> None:
         """One message does not go any slower."""

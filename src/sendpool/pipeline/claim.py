@@ -21,7 +21,9 @@ from sendpool.pipeline.countries import country_of
 from sendpool.pipeline.holding import hold_limited
 from sendpool.pipeline.limiting import Limiter
 from sendpool.pipeline.repair import repair_of, repeated
+from sendpool.pipeline.settle import AHEAD
 from sendpool.pipeline.sieve import Guards, Sieved, sieve
+from sendpool.store.attempts import mark_attempts
 from sendpool.store.database import Script
 from sendpool.store.messages import Context, load_contexts, load_names, load_variables
 from sendpool.store.pauses import hold_rows
@@ -100,8 +102,10 @@ class Started(NamedTuple):
     variables: Mapping[str, str] | None = None
     #: Of the tenure of its connection under which it was started.
     epoch: int = 0
-    #: The changed form to send it in, as was decided after an earlier attempt.
+    #: The changed form to send it in, as was decided after an earlier attempt, or since it is `ahead`.
     repair: Repair | None = None
+    #: It is known that its carrier would refuse it as it is.
+    ahead: bool = False
 
 
 class Claimed(NamedTuple):
@@ -123,11 +127,13 @@ class Claimed(NamedTuple):
     unreached: Sequence[DueRow] = ()
     #: How far it has come, by queue; None: it saw nothing there.
     passed: Sequence[tuple[int, Passed | None]] = ()
+    #: Rows whose recipients have not written to any sender of the pool lately, as all of them need.
+    shut: Sequence[DueRow] = ()
 
     @property
     def unsent(self) -> list[DueRow]:
         """Rows that left their queues without an attempt, other than those of messages that had ended before."""
-        return [*self.expired, *self.postponed, *self.stopped, *self.barred, *self.unreached]
+        return [*self.expired, *self.postponed, *self.stopped, *self.barred, *self.unreached, *self.shut]
 
     @property
     def moved(self) -> bool:
@@ -169,6 +175,7 @@ def claim_due(
     stopped: list[DueRow] = []
     barred: list[DueRow] = []
     unreached: list[DueRow] = []
+    shut: list[DueRow] = []
     suspected: dict[int, Place] = {}
     taken: list[tuple[int, int, bool]] = []
     passed: list[tuple[int, Passed | None]] = []
@@ -184,6 +191,7 @@ def claim_due(
         stopped += outcome.sieved.stopped
         barred += outcome.sieved.barred
         unreached += outcome.sieved.unreached
+        shut += outcome.sieved.shut
         suspected |= outcome.sieved.suspected
         taken.append((queue_id, outcome.gone, outcome.gone == len(rows) < look))
         passed.append((queue_id, outcome.passed))
@@ -198,7 +206,9 @@ def claim_due(
     if suspected:
         tried = [(one.row.message_id, one.n) for one in started if one.row.message_id in suspected]
         yield from note_trials([(key * 64 + n, suspected[key]) for key, n in tried])
-    return Claimed(claim, started, expired, taken, postponed, stopped, barred, unreached, passed)
+    if claim.channel is Channel.WHATSAPP:
+        yield from mark_attempts([(one.row.message_id, one.n) for one in started if one.ahead], AHEAD)
+    return Claimed(claim, started, expired, taken, postponed, stopped, barred, unreached, passed, shut)
 
 
 class _Head(NamedTuple):
@@ -343,6 +353,8 @@ def _start(
         )
         for one in dealt
     ]
+    if sieved.changed:
+        started = [_ahead(one) if (one.row.message_id, one.sender_id) in sieved.changed else one for one in started]
     limited = [live[one.place] for one in held]
     leaving: Sequence[DueRow] = [*sieved.out, *(one.row for one in started), *limited]
     if len(leaving) == len(rows):
@@ -356,6 +368,11 @@ def _start(
     yield from hold_rows([(contexts[row.operation_id].deadline, row.message_id, queue_id, row.cost) for row in paused])
     later = [*paused, *(row for _, row in sieved.quiet), *limited]
     return _Looked(started, sieved, later, len(leaving), _passed(rows, leaving))
+
+
+def _ahead(started: Started) -> Started:
+    """The same in the form that its carrier takes at any time."""
+    return started._replace(repair=Repair.TEMPLATE, ahead=True)
 
 
 def _take_out(queue_id: int, rows: Sequence[DueRow], leaving: Sequence[DueRow]) -> Script[None]:

@@ -42,7 +42,7 @@ from sendpool.pipeline.consent import Addressee, Consent
 from sendpool.pipeline.lanes import entry
 from sendpool.pipeline.repair import repair_of
 from sendpool.pipeline.roster import Roster
-from sendpool.pipeline.settle import ONCE_AMBIGUOUS, SUBMITTED, SUPERSEDED, Changes, Ending, Revoke
+from sendpool.pipeline.settle import AHEAD, ONCE_AMBIGUOUS, SUBMITTED, SUPERSEDED, Changes, Ending, Revoke
 from sendpool.store.attempts import AttemptChange, PastAttempt, load_past
 from sendpool.store.codes import Code
 from sendpool.store.counters import Tally
@@ -280,7 +280,7 @@ def facts_of(
 
 def _repairs_left(ended: PastAttempt, past: Sequence[PastAttempt], bench: Bench) -> frozenset[Repair]:
     """The changed forms in which the sender of an attempt could send its message; none after one was tried there."""
-    tried = repair_of(past, ended.step) is not None
+    tried = repair_of(past, ended.step) is not None or ended.marks & AHEAD
     return frozenset() if tried else bench.repairs(ended.sender_id)
 
 

@@ -18,7 +18,7 @@ import structlog
 
 from sendpool.connectors.base import Receipt, ReceiptState
 from sendpool.domain.consent import Person
-from sendpool.domain.explanation import UNREACHED
+from sendpool.domain.explanation import UNREACHED, WINDOW_CLOSED
 from sendpool.domain.failures import FailureClass
 from sendpool.domain.fallback_share import FallbackFlows
 from sendpool.domain.message import Category
@@ -67,6 +67,7 @@ from sendpool.pipeline.settle import (
 )
 from sendpool.pipeline.sieve import Guards
 from sendpool.pipeline.wait import decide_waits
+from sendpool.pipeline.window import WINDOW_RULE, Windows
 from sendpool.store.chunks import Expanded, expand_chunk
 from sendpool.store.codes import count_codes
 from sendpool.store.counters import add_to, count
@@ -127,6 +128,7 @@ class Engine:
         self.expander = Expander(self.acceptor)
         self.backlog = Backlog()
         self.codes = CodeBook(metrics, self._link_name)
+        self.windows = Windows(self.sending.gates)
         self.consent = Consent(lambda: self.roster)
         self.quarantine = Quarantine(clock.wall, metrics.quarantined.inc)
         self.listener = Listener(clock.wall)
@@ -481,7 +483,8 @@ class Engine:
         """Start what the claims may, end what is not to be sent any more, and note how long the longest text is."""
         claimed = []
         longest = 1
-        guards = Guards(self.consent, self.quarantine, self.flagging.paused, self._off_channel)
+        whom = (self._off_channel, partial(self.windows.watched, self.roster))
+        guards = Guards(self.consent, self.quarantine, self.flagging.paused, *whom)
         for claim in claims:
             one = yield from claim_due(claim, self.sending.contexts, self.sending.references, self.clock, guards)
             for rows, rule in ((one.stopped, SUPPRESSED), (one.expired, EXPIRED_RULE)):
@@ -490,6 +493,9 @@ class Engine:
             if one.unreached:
                 rule = NOT_REACHABLE if claim.channel is Channel.RCS else NOT_ON_CHANNEL
                 stage = partial(leave_barred, one.unreached, bench, noted=UNREACHED, rule=rule)
+                yield from self._settle(stage, bench, due)
+            if one.shut:
+                stage = partial(leave_barred, one.shut, bench, noted=WINDOW_CLOSED, rule=WINDOW_RULE)
                 yield from self._settle(stage, bench, due)
             if one.barred:
                 yield from self._settle(partial(leave_barred, one.barred, bench), bench, due)

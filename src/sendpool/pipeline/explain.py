@@ -28,6 +28,7 @@ from sendpool.pipeline.explain_choice import MOST, candidates_now, candidates_of
 from sendpool.pipeline.explain_plan import explain_plan
 from sendpool.pipeline.explain_wait import explain_wait
 from sendpool.pipeline.roster import Roster
+from sendpool.pipeline.settle import AHEAD
 from sendpool.pipeline.sight import LiveSight, Sight
 from sendpool.store.history import MessagePlace
 from sendpool.store.stories import Story, StoryOfAttempt, fetch_story
@@ -120,6 +121,7 @@ def _attempt(one: StoryOfAttempt, story: Story, roster: Roster) -> AttemptStory:
     )
 
 
+IN_TEMPLATE = "The recipient had not written to this sender for 24 hours, so it went as a template at once."
 _ARRIVED = (AttemptState.DELIVERED.name, AttemptState.READ.name)
 _ENDS = {
     AttemptState.STARTED: "Handed to its connection; the carrier has not answered yet.",
@@ -140,6 +142,8 @@ def _told(one: StoryOfAttempt, state: AttemptState, next_word: str, next_rule: s
     text = _ENDS[state]
     if not text.endswith("."):
         text = f"{text}{_with_code(one)}."
+    if one.marks & AHEAD:
+        text = f"{IN_TEMPLATE} {text}"
     if state is AttemptState.WITHDRAWN:
         return f"{text} That is no attempt: the message went back to where it had stood."
     return f"{text} {decided(next_word, next_rule)}" if next_word and next_word != "stop" else text

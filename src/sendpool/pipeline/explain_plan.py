@@ -19,6 +19,7 @@ from sendpool.pipeline.capability import NOT_REACHABLE
 from sendpool.pipeline.decide import EXPIRED_RULE, ORPHANED_CODE
 from sendpool.pipeline.render import EMPTY, UNFIT
 from sendpool.pipeline.roster import Roster
+from sendpool.pipeline.window import WINDOW_RULE
 from sendpool.store.stories import Story, StoryOfAttempt
 
 _ENDED = (MessageState.UNDELIVERED, MessageState.FAILED, MessageState.CANCELED)
@@ -32,6 +33,7 @@ _ENDINGS = {
     UNFIT: (StepOutcome.PASSED, StepReason.NOTHING_TO_SAY),
     by_rule("sendpool/suppressed").wire_code: (StepOutcome.PASSED, StepReason.OPTED_OUT),
     by_rule("sendpool/quarantined").wire_code: (StepOutcome.PASSED, StepReason.IN_QUARANTINE),
+    by_rule(WINDOW_RULE).wire_code: (StepOutcome.PASSED, StepReason.WINDOW_CLOSED),
     by_rule("sendpool/country").wire_code: (StepOutcome.PASSED, StepReason.COUNTRY_CLOSED),
     by_rule("sendpool/destination").wire_code: (StepOutcome.PASSED, StepReason.NO_SENDER_THERE),
     by_rule("sendpool/campaign").wire_code: (StepOutcome.PASSED, StepReason.NO_CAMPAIGN),

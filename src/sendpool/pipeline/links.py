@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any
 
@@ -106,6 +106,8 @@ class Gate:
         self.options = options
         #: The changed forms in which it can send what its carrier refuses as it is.
         self.repairs: frozenset[Repair] = frozenset()
+        #: What tells whether a content reaches only who has written to it lately; None: none does.
+        self.needs_window: Callable[[Content], bool] | None = None
         self.flights = Flights()
         #: What its health keeps from it, and of which countries; None: nothing.
         self.health: Remark | None = None

@@ -66,6 +66,8 @@ _ENDED_BADLY = (AttemptState.UNDELIVERED, AttemptState.EXPIRED, AttemptState.REV
 SUBMITTED = 1
 ONCE_AMBIGUOUS = 2
 SUPERSEDED = 4
+#: It went in a changed form at once, since its carrier was known to refuse it as it is.
+AHEAD = 8
 #: The wire code of an attempt whose fate is unknown (design §5).
 AMBIGUOUS_CODE = 30410
 

@@ -13,6 +13,7 @@ from sendpool.domain.states import OPEN_ATTEMPTS, SETTLED_MESSAGES, AttemptState
 from sendpool.pipeline.consent import Addressee, Consent
 from sendpool.pipeline.quarantine import Quarantine
 from sendpool.pipeline.settle import SUPERSEDED
+from sendpool.pipeline.window import Shut, Watched
 from sendpool.pipeline.zones import zones_of
 from sendpool.store.attempts import PastAttempt, load_past
 from sendpool.store.database import Script
@@ -33,6 +34,8 @@ class Guards(NamedTuple):
     paused: Collection[int] = ()
     #: For a pool and channel: tells of an address whether it is known that no sender reaches it. None: of nobody.
     off_channel: Callable[[int, Channel], Callable[[str], bool] | None] = lambda _pool_id, _channel: None
+    #: For a pool and channel: what tells whose window is closed. None: nobody there needs an open one.
+    windows: Callable[[int, Channel], Watched | None] = lambda _pool_id, _channel: None
 
 
 class Sieved(NamedTuple):
@@ -48,18 +51,23 @@ class Sieved(NamedTuple):
     stopped: list[DueRow]
     barred: list[DueRow]
     unreached: list[DueRow]
+    #: Every sender of the pool would be refused, since they have not written to it.
+    shut: list[DueRow]
     #: Their operations are paused.
     paused: list[DueRow]
     #: It is a quiet hour: each with when it ends (microseconds since 1970).
     quiet: list[tuple[int, DueRow]]
     #: Where those go that something is known against, by message.
     suspected: Mapping[int, Place]
+    #: (message, sender) where the sender has a form that goes to who has not written to it lately, as is known.
+    changed: Collection[tuple[int, int]]
 
     @property
     def out(self) -> list[DueRow]:
         """All that are kept from being sent."""
         quiet = [row for _, row in self.quiet]
-        return [*self.ended, *self.expired, *self.stopped, *self.barred, *self.unreached, *self.paused, *quiet]
+        off = [*self.stopped, *self.barred, *self.unreached, *self.shut]
+        return [*self.ended, *self.expired, *off, *self.paused, *quiet]
 
 
 def sieve(
@@ -79,8 +87,11 @@ def sieve(
         live, stopped = yield from _willing(live, contexts, guards.consent)
     there = yield from guards.quarantine.sort(live, contexts)
     live, unreached = _on_channel(there.free, guards.off_channel(*line))
-    live, later = _loud(quiet, live, contexts, now) if quiet is not None else (live, [])
-    return Sieved(live, past, ended, expired, stopped, there.barred, unreached, paused, later, there.suspected)
+    watched = guards.windows(*line) if live else None
+    seen = (yield from watched.sort(live, contexts, now)) if watched is not None else Shut(live, [])
+    live, later = _loud(quiet, seen.live, contexts, now) if quiet is not None else (seen.live, [])
+    off = (stopped, there.barred, unreached, seen.out)
+    return Sieved(live, past, ended, expired, *off, paused, later, there.suspected, seen.changed)
 
 
 def _past(rows: list[DueRow]) -> Script[dict[int, list[PastAttempt]]]:

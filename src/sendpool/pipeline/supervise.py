@@ -14,6 +14,7 @@ from sendpool.connectors.base import (
     CallbackRoute,
     CarrierId,
     ConnectionSettings,
+    Heard,
     HearsUnopened,
     Inbound,
     OptedOut,
@@ -40,6 +41,7 @@ from sendpool.pipeline.receive import Arrival
 from sendpool.pipeline.repair import repairs_of
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.tidings import Tidings
+from sendpool.pipeline.window import needs_window, note_heard
 
 log = structlog.get_logger()
 
@@ -98,6 +100,17 @@ class ConnectionInbox:
         """Write who has opted out into the account's ledger; resolves when it is durable."""
         entries = [entry_of(self._account_id, item) for item in items]
         return self._engine.settle(partial(note_opt_outs, entries=entries))
+
+    async def heard(self, items: Sequence[Heard]) -> None:
+        """Note whom the carrier tells of; resolves when it is durable, where it is worth that."""
+        engine, told = self._engine, dict[int, bool]()
+        for item in items:
+            sender = engine.roster.sender_by_address.get((self._account_id, item.channel, item.sender))
+            if sender is not None:
+                told[sender.id] = item.unplaced or told.get(sender.id, False)
+        now = engine.clock.wall()
+        if due := engine.windows.worth_noting(told, now):
+            await engine.settle(lambda _changes: note_heard(due, now))
 
     def _arrival(self, item: Inbound) -> Arrival:
         key = self._engine.acceptor.take_ids(1)
@@ -294,6 +307,7 @@ class Supervisor:
             gate.sender, gate.options = sender, options
             settings = self._wanted[sender.connection_id][0] if sender.connection_id in self._wanted else None
             gate.repairs = repairs_of(settings, own) if settings is not None and own is not None else frozenset()
+            gate.needs_window = needs_window(settings.type) if settings is not None else None
             gate.bounds = None if settings is None else self._engine.limiter.bounds_of(sender, own, settings, now)
         drained = Counter(
             sender.connection_id for sender in roster.senders.values() if sender.active and sender.drained

@@ -243,3 +243,13 @@ def load_revokes(keys: Sequence[tuple[int, int]]) -> Script[list[tuple[int, int,
         ("v.message_id", "v.n", "a.connection_id", "a.sender_id", "a.carrier_id", "m.address", "a.step"),
     )
     return [tuple(row) for row in rows]
+
+
+def mark_attempts(keys: Sequence[tuple[int, int]], mark: int) -> Script[None]:
+    """Add a mark to attempts (message, n) that were just started."""
+    if keys:
+        yield Bulk(
+            f"UPDATE attempt SET marks = attempt.marks | {mark} FROM v WHERE attempt.id = v.message_id * 64 + v.n",
+            (("message_id", "bigint"), ("n", "int")),
+            keys,
+        )

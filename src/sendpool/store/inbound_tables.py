@@ -41,6 +41,17 @@ session = Table(
     sqlite_with_rowid=False,
 )
 
+window_hearing = Table(
+    "window_hearing",
+    metadata,
+    #: Our sender, and since when its statuses and inbound texts have come without a break, and when last.
+    Column("sender_id", Key, primary_key=True, autoincrement=False),
+    required("since_at", Time),
+    required("last_at", Time),
+    #: When last somebody wrote of whom only the platform knows who it is, or 0.
+    required("unplaced_at", Time),
+)
+
 owed_reply = Table(
     "owed_reply",
     metadata,

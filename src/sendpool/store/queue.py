@@ -338,7 +338,7 @@ def start_attempts(attempts: Sequence[NewAttempt]) -> Script[None]:
             f" excluded.connection_id, channel = excluded.channel, state = {int(AttemptState.STARTED)}, segments ="
             " excluded.segments, reference = excluded.reference, scene = excluded.scene, started_at ="
             " excluded.started_at, updated_at = excluded.updated_at, step = excluded.step, epoch = excluded.epoch,"
-            " failure = NULL, code = NULL, rule = NULL, next = NULL"
+            " failure = NULL, code = NULL, rule = NULL, next = NULL, marks = attempt.marks & 7"
             f" WHERE attempt.state = {int(AttemptState.WITHDRAWN)}",
             (
                 ("message_id", "bigint"),

@@ -45,7 +45,7 @@ class Move:
         stood, stands = (int(state) for state in message)
         # A first attempt that was accepted is the message's latest from then on.
         noted = ", attempts = 1" if stood == MessageState.QUEUED else ""
-        marked = ", marks = 1" if was == AttemptState.STARTED else ""
+        marked = ", marks = marks | 1" if was == AttemptState.STARTED else ""
         untouched = f"state = {stood} AND attempts = {0 if noted else 1} AND ambiguous = 0"
         attempts = f"UPDATE attempt SET state = {becomes}{marked}, updated_at ="
         self.run_attempts = f"{attempts} ? WHERE id BETWEEN ? AND ? AND id & 63 = 1 AND state = {was}"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from sendpool.connectors.base import AttemptKey, Inbound, OptedOut, Outcome, Receipt, Uncertain
+from sendpool.connectors.base import AttemptKey, Heard, Inbound, OptedOut, Outcome, Receipt, Uncertain
 
 
 class Link(NamedTuple):
@@ -33,6 +33,7 @@ class RecordingInbox:
         self.texts: list[Inbound] = []
         self.offered_texts: list[Inbound] = []
         self.opt_outs: list[OptedOut] = []
+        self.heard_list: list[Heard] = []
         self.links: list[Link] = []
         self.paces: list[float] = []
         #: Storing fails so many times before it works again.
@@ -64,6 +65,11 @@ class RecordingInbox:
         """Record who has opted out, as `receipts` does."""
         await self._store()
         self.opt_outs += items
+        self._changed.set()
+
+    async def heard(self, items: Sequence[Heard]) -> None:
+        """Record whom the carrier told of."""
+        self.heard_list += items
         self._changed.set()
 
     def pace(self, share: float) -> None:

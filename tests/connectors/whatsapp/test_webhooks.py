@@ -58,7 +58,9 @@ def test_golden_failure_is_a_receipt_that_asks_for_a_template(vectors: Any) -> N
 def test_golden_delivery_is_a_receipt(vectors: Any) -> None:
     said = read(vectors["webhooks"]["delivered"]["body"].encode())
 
-    assert said == Said([Receipt("msg-01J", ReceiptState.DELIVERED, None, "delivered")], [], [], 0)
+    assert said == Said(
+        [Receipt("msg-01J", ReceiptState.DELIVERED, None, "delivered")], [], [], {"+15550783881": False}, 0
+    )
 
 
 def test_golden_text_of_a_person(vectors: Any) -> None:
@@ -182,9 +184,20 @@ def test_what_people_send_becomes_a_text(what: dict[str, Any], text: str, postba
 def test_a_person_without_a_number_is_known_by_their_user_id() -> None:
     what = {"from_user_id": "GB.1349", "id": "wamid.B", "type": "text", "text": {"body": "Hi"}}
 
-    (heard,) = read(told({"messages": [what]})).inbound
+    said = read(told({"messages": [what]}))
 
-    assert heard.sender == "GB.1349"
+    assert [one.sender for one in said.inbound] == ["GB.1349"]
+    assert said.heard == {"+15550783881": True}, "somebody's window is open, and nobody knows whose"
+
+
+def test_numbers_that_are_told_of_are_heard_and_who_calls_one_may_be_written_to() -> None:
+    text = message("text", text={"body": "Hi"})
+    call = {"calls": [{"from": PERSON[1:], "event": "connect"}]}
+
+    assert read(told({"statuses": [status("sent")]}, {"messages": [text]})).heard == {"+15550783881": False}
+    assert read(told({"messages": [{**text, "id": 7}]})).heard == {"+15550783881": True}, "it cannot be read"
+    assert read(told(call, field="calls")).heard == {"+15550783881": True}
+    assert read(told({"event": "FLAGGED"}, field="account_update")).heard == {}, "not how texts come"
 
 
 def test_a_number_that_is_not_declared_is_named_as_it_is_shown() -> None:
@@ -195,10 +208,12 @@ def test_a_number_that_is_not_declared_is_named_as_it_is_shown() -> None:
 
 @pytest.mark.parametrize("kind", ["system", "unsupported"])
 def test_what_is_no_message_of_a_person_changes_nothing(kind: str) -> None:
-    assert read(told({"messages": [message(kind)]})) == Said([], [], [], 1)
+    assert read(told({"messages": [message(kind)]})) == Said([], [], [], {"+15550783881": True}, 1), (
+        "they may have opened a window"
+    )
 
 
 def test_news_of_the_account_are_named() -> None:
     body = told({"display_phone_number": "1", "event": "FLAGGED"}, field="phone_number_quality_update")
 
-    assert read(body) == Said([], [], ["phone_number_quality_update"], 0)
+    assert read(body) == Said([], [], ["phone_number_quality_update"], {}, 0)

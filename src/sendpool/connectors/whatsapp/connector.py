@@ -13,6 +13,7 @@ from sendpool.connectors.base import (
     CallbackRequest,
     CallbackRoute,
     ConnectionSettings,
+    Heard,
     Inbox,
     Outcome,
     SenderSettings,
@@ -29,6 +30,9 @@ from sendpool.connectors.whatsapp.replies import classify_reply, judge
 from sendpool.connectors.whatsapp.requests import Requests
 from sendpool.connectors.whatsapp.settings import DEFAULT_WINDOW, number_options, read_settings
 from sendpool.domain.failures import Repair
+from sendpool.domain.message import Content
+from sendpool.domain.sender import Channel
+from sendpool.domain.whatsapp_content import needs_window
 
 log = structlog.get_logger(__name__)
 
@@ -215,6 +219,11 @@ class WhatsAppConnector(WebConnector):
         has_one = "window_template" in settings.options or "window_template" in sender.options
         return frozenset({Repair.TEMPLATE} if has_one else ())
 
+    @staticmethod
+    def needs_window(content: Content) -> bool:
+        """Whatever is no template."""
+        return needs_window(content)
+
     async def send(self, submission: Submission) -> Outcome:
         """Post the message, once: the platform knows no repeats, so one without an answer stays in doubt."""
         if refused := await self._media.refusal(submission):
@@ -285,6 +294,8 @@ class WhatsAppConnector(WebConnector):
             if self._options.business_account_id is not None and not NEWS_OF_NUMBERS.isdisjoint(said.fields):
                 self._asks_account = True
                 self.suspect()
+        if said.heard:
+            await self._inbox.heard([Heard(Channel.WHATSAPP, ours, unplaced) for ours, unplaced in said.heard.items()])
         if said.receipts:
             await self._inbox.receipts(said.receipts)
         if said.inbound:

@@ -30,6 +30,8 @@ _STATES = {
     "played": ReceiptState.READ,
     "failed": ReceiptState.UNDELIVERED,
 }
+#: The field that tells of calls.
+CALLS = "calls"
 #: Messages of people that say nothing: a changed number, and what the platform could not carry.
 _NO_TEXT = frozenset({"system", "unsupported", "request_welcome", "ephemeral"})
 
@@ -162,6 +164,8 @@ class Said(NamedTuple):
     inbound: list[Inbound]
     #: What it told besides messages and statuses, by name: "phone_number_quality_update".
     fields: list[str]
+    #: The numbers that it told of, each with whether somebody wrote or called whose number it did not tell.
+    heard: dict[str, bool]
     #: Parts that say nothing for us, or that we cannot read.
     ignored: int
 
@@ -179,8 +183,11 @@ def read(headers: Mapping[str, str], body: bytes, app_secret: str, senders: Mapp
     if not app_secret or not hmac.compare_digest(signature(app_secret, body).encode(), given):
         raise Forged
     notification = _decoded(body, _Notification)
-    said = Said([], [], [], 0)
+    said = Said([], [], [], {}, 0)
     for change in (change for entry in notification.entry for change in entry.changes):
+        if change.field == CALLS:
+            # A call opens the window as a text does, and is told in other words.
+            said.heard[_ours(_readable(change.value, _Value) or _Value(), senders)] = True
         if change.field != "messages":
             said.fields.append(change.field)
             continue
@@ -225,16 +232,23 @@ def _add(said: Said, raw: msgspec.Raw, senders: Mapping[str, str]) -> Said:
     value = _readable(raw, _Value)
     if value is None:
         return said._replace(ignored=said.ignored + 1)
-    about = value.metadata
-    digits = "".join(filter(str.isdigit, about.display_phone_number))
-    ours = senders.get(about.phone_number_id) or f"+{digits}"
+    ours = _ours(value, senders)
     statuses = [_readable(one, Status) for one in value.statuses]
     messages = [_readable(one, UserMessage) for one in value.messages]
     receipts = [None if one is None else receipt_of(one) for one in statuses]
     inbound = [None if one is None else inbound_of(one, ours) for one in messages]
     said.receipts.extend(one for one in receipts if one is not None)
     said.inbound.extend(one for one in inbound if one is not None)
+    placed = [one is not None and one.sender.startswith("+") for one in inbound]
+    said.heard[ours] = said.heard.get(ours, False) or not all(placed)
     return said._replace(ignored=said.ignored + receipts.count(None) + inbound.count(None))
+
+
+def _ours(value: _Value, senders: Mapping[str, str]) -> str:
+    """The address of the sender that is told of."""
+    about = value.metadata
+    digits = "".join(filter(str.isdigit, about.display_phone_number))
+    return senders.get(about.phone_number_id) or f"+{digits}"
 
 
 def _readable(raw: msgspec.Raw, kind: type[_T]) -> _T | None:
