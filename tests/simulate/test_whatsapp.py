@@ -7,20 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
 import pytest
 from aiohttp import web
 from pywa import WhatsApp, types
-from pywa.errors import ExpiredAccessToken, MessageUndeliverable, TooManyMessages
+from pywa.errors import ExpiredAccessToken, MessageUndeliverable, TooManyMessages, WhatsAppError
 from pywa.utils import Version
 
+from sendpool.connectors.base import AttemptKey, CarrierId, ConnectionSettings, Outcome, Submission
+from sendpool.connectors.whatsapp.connector import WhatsAppConnector
+from sendpool.domain.message import Content
+from sendpool.domain.sender import Channel
 from sendpool.simulate.script import ScriptError
 from sendpool.simulate.whatsapp import WhatsAppPlatform
 from sendpool.simulate.whatsapp_script import Number, WhatsAppScript, parse_whatsapp_fault
+from sendpool.testing.inbox import RecordingInbox
 
 APP_SECRET, TOKEN, PERSON = "app-secret-1", "EAAtoken", "447700900123"
 NUMBERS = tuple(Number(id=f"106{n}", display_phone_number=f"+1 555-078-388{n}") for n in range(3))
@@ -134,6 +139,76 @@ async def test_pywa_sends_buttons_and_pictures(rehearse: Rehearse) -> None:
 
     assert [message.kind for message in rig.platform.messages] == ["interactive", "image"]
     assert rig.platform.messages[1].said == {"link": "https://media.example/1.jpg", "caption": "c"}
+
+
+async def test_pywa_uploads_a_file_sends_it_and_reads_it_back(rehearse: Rehearse) -> None:
+    rig = await rehearse()
+
+    media = await asyncio.to_thread(rig.client.upload_media, b"picture", mime_type="image/png", filename="a.png")
+    await asyncio.to_thread(rig.client.send_image, to=PERSON, image=media.id)
+
+    assert rig.platform.uploads[media.id] == ("1060", "image/png", b"picture")
+    assert rig.platform.messages[0].said == {"id": media.id}
+    assert await pywa_reads(rig, media.id) == b"picture"
+    with pytest.raises(WhatsAppError):
+        await asyncio.to_thread(rig.client.send_image, to=PERSON, image="900000000000099")
+
+
+@asynccontextmanager
+async def files_of(files: Mapping[str, tuple[str, bytes]]) -> AsyncIterator[tuple[str, list[str]]]:
+    """A host of files, by path: its URL, and the paths that it was asked for."""
+    asked: list[str] = []
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        asked.append(request.raw_path)
+        kind, octets = files[request.raw_path]
+        return web.Response(body=octets, content_type=kind)
+
+    host = web.Server(answer, access_log=None)
+    server = await asyncio.get_running_loop().create_server(host, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+    finally:
+        server.close()
+        await host.shutdown(1.0)
+
+
+async def sent_by_connector(platform: WhatsAppPlatform, content: Content, number: int) -> list[Outcome]:
+    """What becomes of so many messages that the connector sends, uploading their files."""
+    options = {"base_url": platform.url, "access_token": TOKEN, "upload_media": True, "media_networks": ["127.0.0.0/8"]}
+    connector = WhatsAppConnector(ConnectionSettings(name="meta", type="whatsapp", options=options))
+    inbox = RecordingInbox()
+    own = {"phone_number_id": NUMBERS[0].id}
+    whom = (Channel.WHATSAPP, "+15550783880", f"+{PERSON}")
+    batch = [Submission(AttemptKey(n, 1), *whom, content, 1, 0, None, 1, own, public_id="SM") for n in range(number)]
+    await connector.open(inbox)
+    await inbox.wait_for(lambda inbox: inbox.is_up)
+    await connector.submit(batch)
+    await inbox.wait_for(lambda inbox: len(inbox.outcome_list) == number)
+    await connector.close()
+    return [outcome for _, _, outcome in inbox.outcome_list]
+
+
+async def pywa_reads(rig: Rig, media: str) -> bytes:
+    """A file that the platform has, as pywa gets it."""
+    told = await asyncio.to_thread(rig.client.get_media_url, media)
+    read: bytes = await asyncio.to_thread(rig.client.get_media_bytes, url=told.url)
+    return read
+
+
+async def test_what_the_connector_uploads_is_what_pywa_reads(rehearse: Rehearse) -> None:
+    """The files' host is asked once for two messages; what the platform has is the file, and the messages name it."""
+    rig = await rehearse()
+    async with files_of({"/a%20b.pdf": ("application/pdf", b"%PDF-1.7 paper")}) as (url, asked):
+        content = Content(text="See", media=(f"{url}/a%20b.pdf",))
+        outcomes = await sent_by_connector(rig.platform, content, 2)
+
+    assert [type(one) for one in outcomes] == [CarrierId, CarrierId]
+    assert asked == ["/a%20b.pdf"]
+    ((media, upload),) = rig.platform.uploads.items()
+    assert (upload.number, upload.kind) == ("1060", "application/pdf")
+    assert await pywa_reads(rig, media) == b"%PDF-1.7 paper"
+    assert [one.said for one in rig.platform.messages] == [{"id": media, "caption": "See", "filename": "a b.pdf"}] * 2
 
 
 async def test_pywa_sees_failures_with_their_codes(rehearse: Rehearse) -> None:

@@ -7,14 +7,14 @@ else the second time gains nothing. Redirects are answers like others, so that n
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from sendpool.connectors.web import KEEP_ALIVE, AiohttpClient, NotSent, Reply
+from sendpool.connectors.web import KEEP_ALIVE, LONGEST_ANSWER, AiohttpClient, NotSent, Reply
 
 Network = IPv4Network | IPv6Network
 _Address = IPv4Address | IPv6Address
@@ -81,11 +81,19 @@ class PrivateNetwork(OSError):
 class GuardedClient(AiohttpClient):
     """An `AiohttpClient` for URLs that somebody else chose."""
 
-    def __init__(self, allowed: Iterable[str], *, connect_timeout: float) -> None:
-        """*allowed*: private networks that requests may reach. Make it inside the event loop."""
+    def __init__(
+        self,
+        allowed: Iterable[str],
+        *,
+        connect_timeout: float,
+        longest: Callable[[Mapping[str, str]], int] = lambda _headers: LONGEST_ANSWER,
+    ) -> None:
+        """*allowed*: private networks that requests may reach; *longest*: octets of an answer at most, by its headers.
+        Make it inside the event loop.
+        """
         self._allowed = tuple(ip_network(one) for one in allowed)
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE, resolver=_Resolver(self._allowed))
-        super().__init__(connect_timeout=connect_timeout, connector=connector)
+        super().__init__(connect_timeout=connect_timeout, connector=connector, longest=longest)
 
     async def request(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", within: float

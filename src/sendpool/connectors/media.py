@@ -7,16 +7,19 @@ waited for nothing. Each URL is asked once by HEAD, through the guard: clients c
 from __future__ import annotations
 
 import asyncio
+import mimetypes
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import ip_network
 from time import monotonic
+from typing import NamedTuple
+from urllib.parse import urljoin, urlsplit
 
 import structlog
 
 from sendpool.connectors.base import Rejected, Submission
 from sendpool.connectors.guard import GuardedClient
-from sendpool.connectors.web import NoAnswer, NotSent, Reply
+from sendpool.connectors.web import LONGEST_ANSWER, NoAnswer, NotSent, Reply, TooLong
 from sendpool.domain.failures import FailureClass
 
 log = structlog.get_logger(__name__)
@@ -28,6 +31,9 @@ Limits = Mapping[str, int]
 UNFIT = "media"
 #: Seconds for a connection, for an answer, and for which it is remembered; files that are remembered.
 CONNECT, WITHIN, REMEMBERED, MOST = 3.0, 5.0, 600.0, 10_000
+#: How often a file may be elsewhere; what says that, and what may be otherwise a little later.
+REDIRECTS = 3
+_ELSEWHERE, _PASSING = frozenset({301, 302, 303, 307, 308}), frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 def check_networks(names: Iterable[str]) -> None:
@@ -37,6 +43,89 @@ def check_networks(names: Iterable[str]) -> None:
             ip_network(name)
         except ValueError as error:
             raise ValueError(f"key 'media_networks': {error}; give networks such as 10.0.0.0/8") from None
+
+
+def most_of(limits: Limits, kind: str) -> int | None:
+    """Octets that a file of a type may have; None: it is not taken."""
+    return limits.get(kind, limits.get(f"{kind.partition('/')[0]}/", limits.get("")))
+
+
+class File(NamedTuple):
+    """A file as its host gave it."""
+
+    octets: bytes
+    #: Its media type, and the name at the end of its URL ("" where there is none).
+    kind: str
+    name: str
+
+
+class Unfetched(Exception):
+    """Why there is no file that the channel takes, in plain words and without its URL."""
+
+    def __init__(self, why: str, *, passing: bool = False) -> None:
+        """*passing*: it may be there a little later."""
+        super().__init__(why)
+        self.passing = passing
+
+
+class MediaFetch:
+    """Fetches whole files through the guard, from its first use on."""
+
+    def __init__(self, limits: Limits, allowed: Iterable[str] = ()) -> None:
+        """*allowed*: private networks in which files may be."""
+        self._limits = limits
+        self._allowed = tuple(allowed)
+        self._client: GuardedClient | None = None
+
+    async def fetch(self, url: str, within: float) -> File:
+        """The file of a URL, in at most *within* seconds for each host that it leads to. Raises `Unfetched`."""
+        for _ in range(REDIRECTS + 1):
+            reply = await self._get(url, within)
+            if reply.status not in _ELSEWHERE:
+                return self._judge(url, reply)
+            url = urljoin(url, reply.headers.get("Location", ""))
+            if urlsplit(url).scheme not in ("http", "https"):
+                break
+        raise Unfetched("it leads elsewhere once too often")
+
+    async def _get(self, url: str, within: float) -> Reply:
+        if self._client is None:
+            self._client = GuardedClient(self._allowed, connect_timeout=CONNECT, longest=self._longest)
+        try:
+            return await self._client.request("GET", url, headers={}, within=within)
+        except NotSent as error:
+            raise Unfetched(f"nobody can fetch the file: {error}") from None
+        except TooLong:
+            raise Unfetched("the file has more octets than the channel takes of its type") from None
+        except NoAnswer as error:
+            raise Unfetched(f"its host does not give the file: {error}", passing=True) from None
+
+    def _longest(self, headers: Mapping[str, str]) -> int:
+        # One more than is taken would do, but types that are not taken at all are named as that.
+        return most_of(self._limits, _kind(headers)) or LONGEST_ANSWER
+
+    def _judge(self, url: str, reply: Reply) -> File:
+        if reply.status != 200:
+            raise Unfetched(f"there is no file: status {reply.status}", passing=reply.status in _PASSING)
+        name = urlsplit(url).path.rpartition("/")[2]
+        kind = _kind(reply.headers)
+        if kind in ("", "application/octet-stream", "binary/octet-stream"):
+            kind = mimetypes.guess_type(name)[0] or kind
+        most = most_of(self._limits, kind)
+        if most is None or not reply.body:
+            raise Unfetched(f"the channel takes no files of type {kind}" if reply.body else "the file is empty")
+        if len(reply.body) > most:
+            raise Unfetched(f"the file has {len(reply.body):,} octets; the channel takes {most:,} of its type")
+        return File(reply.body, kind, name)
+
+    async def close(self) -> None:
+        """Fetch no more."""
+        if self._client is not None:
+            await self._client.close()
+
+
+def _kind(headers: Mapping[str, str]) -> str:
+    return headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
 class MediaCheck:
@@ -94,18 +183,14 @@ class MediaCheck:
             return f"there is no file: status {reply.status}"
         if reply.status != 200:
             return ""  # It may have something against HEAD, or against us.
-        kind = reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        most = self._most(kind) if kind else max(self._limits.values())
+        kind = _kind(reply.headers)
+        most = most_of(self._limits, kind) if kind else max(self._limits.values())
         size = reply.headers.get("Content-Length", "")
         if most is None:
             return f"the channel takes no files of type {kind}"
         if size.isdecimal() and int(size) > most:
             return f"the file has {int(size):,} octets; the channel takes {most:,} of its type"
         return ""
-
-    def _most(self, kind: str) -> int | None:
-        """Octets that a file of a type may have; None: it is not taken."""
-        return self._limits.get(kind, self._limits.get(f"{kind.partition('/')[0]}/", self._limits.get("")))
 
     async def close(self) -> None:
         """Ask no more."""

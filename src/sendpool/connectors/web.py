@@ -59,6 +59,10 @@ class NoAnswer(Exception):
     """The request may have arrived: no answer in time, or the connection broke. The text says why, without address."""
 
 
+class TooLong(NoAnswer):
+    """The answer is longer than we take."""
+
+
 class WebClient(Protocol):
     """All that connectors need of an HTTP client."""
 
@@ -77,9 +81,18 @@ class WebClient(Protocol):
 class AiohttpClient:
     """A `WebClient` over aiohttp that keeps connections for the next request."""
 
-    def __init__(self, *, connect_timeout: float, connector: aiohttp.TCPConnector | None = None) -> None:
-        """*connect_timeout*: seconds for a connection to come up, TLS included. Make it inside the event loop."""
+    def __init__(
+        self,
+        *,
+        connect_timeout: float,
+        connector: aiohttp.TCPConnector | None = None,
+        longest: Callable[[Mapping[str, str]], int] = lambda _headers: LONGEST_ANSWER,
+    ) -> None:
+        """*connect_timeout*: seconds for a connection to come up, TLS included; *longest*: octets of an answer at most,
+        by its headers. Make it inside the event loop.
+        """
         self._connect_timeout = connect_timeout
+        self._longest = longest
         # Unlimited: the connector's window bounds the requests, and look-ups must not queue behind messages.
         connector = connector or aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE)
         self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
@@ -99,7 +112,7 @@ class AiohttpClient:
             async with self._session.request(
                 method, encoded, headers=headers, data=body or None, timeout=timeout, allow_redirects=False
             ) as response:
-                return Reply(response.status, response.headers, await _read(response))
+                return Reply(response.status, response.headers, await _read(response, self._longest(response.headers)))
         except aiohttp.InvalidURL:
             raise NotSent("the URL leads nowhere") from None
         except aiohttp.ConnectionTimeoutError:
@@ -347,13 +360,13 @@ def retry_after(headers: Mapping[str, str], wall: Callable[[], float] = time) ->
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def _read(response: aiohttp.ClientResponse, longest: int) -> bytes:
     chunks, length = [], 0
     async for chunk in response.content.iter_any():
         length += len(chunk)
-        if length > LONGEST_ANSWER:
+        if length > longest:
             response.close()
-            raise NoAnswer(f"an answer of more than {LONGEST_ANSWER} octets")
+            raise TooLong(f"an answer of more than {longest} octets")
         chunks.append(chunk)
     return b"".join(chunks)
 

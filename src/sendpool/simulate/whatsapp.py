@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from hashlib import sha256
 from math import inf
 from typing import Any, NamedTuple
 
 import msgspec
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 
 from sendpool.domain.whatsapp_content import check_module
 from sendpool.simulate.agenda import Agenda
@@ -31,6 +32,11 @@ _DIGITS = re.compile(r"\+?[1-9][0-9]{6,14}")
 OVERTAKING = 5.0
 #: Fields of a request to send, besides the object that is named as its type.
 _FIELDS = frozenset({"messaging_product", "recipient_type", "to", "type", "biz_opaque_callback_data", "context"})
+
+
+#: Beginnings of the types of files that it takes, and the types of messages that are one.
+_FILE_TYPES = ("image/jpeg", "image/png", "image/webp", "audio/", "video/mp4", "video/3gpp", "application/", "text/")
+_FILES = frozenset({"image", "video", "audio", "document", "sticker"})
 
 
 class _Refusal(Exception):
@@ -64,6 +70,14 @@ class Message(msgspec.Struct, kw_only=True):
         return str(self.said.get("body", "")) if self.kind == "text" else ""
 
 
+class Upload(NamedTuple):
+    """A file that was uploaded: by which number, of what type, and what is in it."""
+
+    number: str
+    kind: str
+    octets: bytes
+
+
 class WhatsAppTotals(NamedTuple):
     """Counts since the start. requests = accepted + refused."""
 
@@ -78,6 +92,9 @@ class WhatsAppTotals(NamedTuple):
     drops: int
 
 
+_NO_FILE = Upload("", "", b"")
+
+
 class WhatsAppPlatform(WebPlatform):
     """One platform: listens, answers by its script, delivers, reports, and remembers every request in `messages`."""
 
@@ -88,6 +105,8 @@ class WhatsAppPlatform(WebPlatform):
         self.numbers = {number.id: number for number in self.script.numbers}
         #: Lists of numbers that were asked for.
         self.inventories = 0
+        #: Files that were uploaded, by their ids.
+        self.uploads: dict[str, Upload] = {}
         self.webhook = WhatsAppWebhook(
             self.script.webhook,
             self.script.app_secret,
@@ -130,8 +149,9 @@ class WhatsAppPlatform(WebPlatform):
             return _refused(refusal.code, refusal.http, refusal.words)
 
     async def _route(self, request: web.BaseRequest) -> web.StreamResponse:
-        body = await request.read()
         found = _PATH.fullmatch(request.path)
+        form = await _form(request) if found is not None and found["what"] == "media" else {}
+        body = await request.read() if not form else b""
         if found is None:
             raise _Refusal(BAD_PARAMETER, 404, "No such path.")
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
@@ -140,6 +160,12 @@ class WhatsAppPlatform(WebPlatform):
         match (request.method, found["what"], found["id"]):
             case ("POST", "messages", str(number)) if number in self.numbers:
                 return await self._take(request, self.numbers[number], body)
+            case ("POST", "media", str(number)) if number in self.numbers:
+                return self._keep(number, form)
+            case ("GET", None, str(media)) if media in self.uploads:
+                return _json(self._told_of_file(media))
+            case ("GET", "file", str(media)) if media in self.uploads:
+                return web.Response(body=self.uploads[media].octets, content_type=self.uploads[media].kind)
             case ("GET", "phone_numbers", self.script.business_account_id):
                 return self._list(request)
             case ("GET", None, str(number)) if number in self.numbers:
@@ -173,6 +199,28 @@ class WhatsAppPlatform(WebPlatform):
             response = _json(_taken(message))
         return await self._reply(request, response, len(self.messages), fate.answer_after, answered=fate.answered)
 
+    def _keep(self, number: str, form: Mapping[str, tuple[str, bytes]]) -> web.Response:
+        """Take a file that is uploaded."""
+        kind, octets = form.get("file", ("", b""))
+        if form.get("messaging_product", ("", b""))[1] != b"whatsapp" or not octets:
+            raise _Refusal(BAD_PARAMETER, 400, "messaging_product and file are required.")
+        if form.get("type", ("", b""))[1].decode() != kind or not kind.startswith(_FILE_TYPES):
+            raise _Refusal(BAD_PARAMETER, 400, "Param file must be a file with one of the supported types.")
+        media = str(900_000_000_000_000 + len(self.uploads))
+        self.uploads[media] = Upload(number, kind, octets)
+        return _json({"id": media})
+
+    def _told_of_file(self, media: str) -> dict[str, Any]:
+        kind, octets = self.uploads[media][1:]
+        return {
+            "messaging_product": "whatsapp",
+            "url": f"{self.url}/v23.0/{media}/file",
+            "mime_type": kind,
+            "sha256": sha256(octets).hexdigest(),
+            "file_size": len(octets),
+            "id": media,
+        }
+
     def _read(self, number: Number, body: bytes) -> Message:
         """What a request to send says. Raises `_Refusal`."""
         try:
@@ -188,6 +236,8 @@ class WhatsAppPlatform(WebPlatform):
         if not _DIGITS.fullmatch(to):
             raise _Refusal(BAD_PARAMETER, 400, "to is no number.")
         said = module[kind]
+        if "id" in said and kind in _FILES and self.uploads.get(said["id"], _NO_FILE).number != number.id:
+            raise _Refusal(BAD_PARAMETER, 400, "Media id does not exist, or is another number's.")
         if kind == "template" and self.script.templates and said["name"] not in self.script.templates:
             raise _Refusal(NO_TEMPLATE, 404, "Template name does not exist in the translation.")
         phone, opaque = "+" + to.lstrip("+"), str(fields.get("biz_opaque_callback_data", ""))
@@ -226,6 +276,17 @@ class WhatsAppPlatform(WebPlatform):
 
     def _forget_deliveries(self) -> None:
         self._agenda.clear()
+
+
+async def _form(request: web.BaseRequest) -> dict[str, tuple[str, bytes]]:
+    """The parts of a form by name, each with its type."""
+    if not request.content_type.startswith("multipart/"):
+        return {}
+    parts = {}
+    async for part in await request.multipart():
+        assert isinstance(part, BodyPartReader)
+        parts[part.name or ""] = (part.headers.get("Content-Type", ""), bytes(await part.read()))
+    return parts
 
 
 def _call(then: Callable[[], object]) -> None:

@@ -21,14 +21,15 @@ from sendpool.connectors.base import (
     Unavailable,
     Uncertain,
 )
-from sendpool.connectors.media import MediaCheck
+from sendpool.connectors.media import MediaCheck, MediaFetch
 from sendpool.connectors.web import LinkDown, NoAnswer, NotSent, Reply, Watch, WebConnector
 from sendpool.connectors.whatsapp import webhooks
-from sendpool.connectors.whatsapp.content import UnfitSubmission
+from sendpool.connectors.whatsapp.content import UnfitSubmission, Upload
 from sendpool.connectors.whatsapp.inventory import MOST_PAGES, Number, read_number, read_page, sender_of
 from sendpool.connectors.whatsapp.replies import classify_reply, judge
 from sendpool.connectors.whatsapp.requests import Requests
 from sendpool.connectors.whatsapp.settings import DEFAULT_WINDOW, number_options, read_settings
+from sendpool.connectors.whatsapp.uploads import NotUploaded, Uploads
 from sendpool.domain.failures import Repair
 from sendpool.domain.message import Content
 from sendpool.domain.sender import Channel
@@ -90,6 +91,8 @@ class WhatsAppConnector(WebConnector):
         self._name = settings.name
         self._log = log.bind(connection=settings.name)
         self._media = MediaCheck(MEDIA_LIMITS, options.media_networks, on=options.check_media)
+        fetch = MediaFetch(MEDIA_LIMITS, options.media_networks)
+        self._uploads = Uploads(fetch, self._upload, within=options.response_timeout, keep=options.keep_uploads)
         #: Our senders' addresses by the ids of their numbers.
         given = {one.address: number_options(one.options).phone_number_id for one in settings.senders}
         self._senders = {str(number_id): address for address, number_id in given.items() if number_id is not None}
@@ -115,6 +118,7 @@ class WhatsAppConnector(WebConnector):
         """Wait for answers to what is in flight (bounded by the response timer), then disconnect."""
         await super().close()
         await self._media.close()
+        await self._uploads.close()
 
     async def probe(self) -> None:
         """See whether the host answers, whatever it says. Raises `LinkDown`."""
@@ -226,12 +230,15 @@ class WhatsAppConnector(WebConnector):
 
     async def send(self, submission: Submission) -> Outcome:
         """Post the message, once: the platform knows no repeats, so one without an answer stays in doubt."""
-        if refused := await self._media.refusal(submission):
+        if not self._options.upload_media and (refused := await self._media.refusal(submission)):
             return refused
         try:
-            post = self._requests.message(submission)
+            uploads = await self._uploads_of(submission) if self._options.upload_media else ()
+            post = self._requests.message(submission, uploads)
         except UnfitSubmission as unfit:
             return unfit.outcome
+        except NotUploaded as error:
+            return error.outcome
         try:
             reply = await self._post(post.url, post.body)
         except NotSent as error:
@@ -239,6 +246,19 @@ class WhatsAppConnector(WebConnector):
         except NoAnswer as error:
             return Uncertain(str(error))
         return judge(reply, self.carrier_id(submission.public_id), self._wall)
+
+    async def _uploads_of(self, submission: Submission) -> tuple[Upload, ...]:
+        """The platform's ids of the files of a message. Raises `UnfitSubmission` or `NotUploaded`."""
+        links = self._requests.links(submission)
+        if not links:
+            return ()
+        number_id = self._requests.number_id(submission)
+        return tuple([await self._uploads.of(number_id, link) for link in links])
+
+    async def _upload(self, number_id: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        within = self._options.response_timeout
+        given = {**self._headers, **headers}
+        return await self.call("POST", self._requests.media(number_id), headers=given, body=body, within=within)
 
     async def _post(self, url: str, body: bytes) -> Reply:
         within = self._options.response_timeout

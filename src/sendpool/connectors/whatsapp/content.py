@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 import msgspec
 
@@ -20,6 +21,9 @@ from sendpool.domain.whatsapp_content import (
     kind_of_file,
 )
 
+#: Types of messages that are a file; and characters of a file's name.
+FILES = frozenset({"image", "video", "audio", "document", "sticker"})
+LONGEST_NAME = 240
 #: The content breaks a limit of the platform.
 UNFIT_CONTENT = Rejected(FailureClass.CONTENT, "unfit_content", "message")
 #: The content has no words that a template could say, so that it stays what the platform has refused.
@@ -61,6 +65,58 @@ def as_template(content: Content, template: WindowTemplate) -> tuple[str, dict[s
         named = {"parameter_name": template.parameter_name} if template.parameter_name else {}
         said["components"] = [{"type": "body", "parameters": [{"type": "text", **named, "text": words}]}]
     return "template", said
+
+
+class Upload(NamedTuple):
+    """A file that the platform has: where it was, by which id the platform knows it, its media type and its name."""
+
+    url: str
+    id: str
+    kind: str
+    name: str
+
+
+def links_of(said: Any) -> tuple[str, ...]:
+    """The URLs of all files in a message object, each once."""
+    return tuple(dict.fromkeys(file["link"] for file in _files(said) if "link" in file))
+
+
+def with_uploads(
+    kind: str, said: dict[str, Any], uploads: Sequence[Upload], *, named: bool
+) -> tuple[str, dict[str, Any]]:
+    """The same message with ids in place of links. *named*: it is a module, so that its type is as it says."""
+    by_url = {one.url: one for one in uploads}
+    said = msgspec.json.decode(msgspec.json.encode(said))
+    for file in _files(said):
+        upload = by_url.get(file.get("link", ""))
+        if upload is not None:
+            del file["link"]
+            file["id"] = upload.id
+    if kind in FILES and not named:
+        kind = _kind_of(uploads[0].kind, captioned="caption" in said)
+    if kind == "document" and uploads[0].name:
+        # Of a link the platform takes the name from its end.
+        said.setdefault("filename", unquote(uploads[0].name)[:LONGEST_NAME])
+    return kind, said
+
+
+def _files(said: Any) -> Iterator[dict[str, Any]]:
+    """The objects of a message that stand for a file: it itself, its header's or those of a template's parameters."""
+    if isinstance(said, dict):
+        if isinstance(said.get("link"), str):
+            yield said
+        said = list(said.values())
+    if isinstance(said, list):
+        for one in said:
+            yield from _files(one)
+
+
+def _kind_of(media_type: str, *, captioned: bool) -> str:
+    """What a file goes as, by its media type; sound has no words below it."""
+    kind = media_type.partition("/")[0]
+    if media_type == "image/webp" or kind not in FILES or (kind == "audio" and captioned):
+        return "document"
+    return kind
 
 
 def _words(content: Content) -> str:

@@ -61,6 +61,10 @@ class WhatsAppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     window_template: WindowTemplate | None = None
     #: Look at the files that messages name by URL, and send none that the channel does not take for its type or size.
     check_media: bool = False
+    #: Upload such files and send their ids, so that the platform need not reach their hosts.
+    upload_media: bool = False
+    #: Seconds for which an upload is used again; the platform keeps it for 30 days.
+    keep_uploads: Annotated[float, Meta(ge=600, le=29 * 86_400)] = 86_400.0
     #: Private networks in which such files may be.
     media_networks: tuple[str, ...] = ()
     connect_timeout: Seconds = 5.0
