@@ -8,6 +8,7 @@ from functools import partial
 import aiosmtplib
 
 from sendpool.connectors.smtp.replies import Reply, Stage, meaning_of
+from sendpool.connectors.smtp.scram import MECHANISMS, NotProven, auth_scram
 from sendpool.connectors.smtp.session import Session
 from sendpool.connectors.smtp.settings import SmtpSettings, Tls, trusted
 from sendpool.connectors.web import LinkDown
@@ -15,8 +16,10 @@ from sendpool.domain.failures import FailureClass
 
 #: Refusals that only a person can mend.
 _OPERATOR = frozenset({FailureClass.ACCOUNT, FailureClass.REQUEST, FailureClass.SENDER})
-#: Ways to say a password, the best first. CRAM-MD5 only where a relay takes nothing else.
-_WAYS = ("plain", "login", "cram-md5")
+#: Ways to log in with a password, the best first: SCRAM does not tell it. Where the connection is encrypted, CRAM-MD5
+#: only where a relay takes nothing else; without, before those that tell the password to everybody.
+_ENCRYPTED = (*MECHANISMS, "plain", "login", "cram-md5")
+_IN_THE_OPEN = (*MECHANISMS, "cram-md5", "plain", "login")
 
 
 class Dialer:
@@ -62,16 +65,25 @@ class Dialer:
         if options.token is not None:
             await client.auth_xoauth2(options.username, options.token)
             return
-        ways = {
-            "plain": client.auth_plain,
-            "login": client.auth_login,
-            "cram-md5": client.auth_crammd5,
-        }
-        way = next((ways[one] for one in _WAYS if one in client.supported_auth_methods), None)
+        await self._log_in(client, options.username, options.password or "")
+
+    async def _log_in(self, client: aiosmtplib.SMTP, username: str, password: str) -> None:
+        """By the best way that the relay offers. Raises `LinkDown`, or as `client` does where it refuses."""
+        options = self._options
+        known = _IN_THE_OPEN if options.encryption is Tls.NONE else _ENCRYPTED
+        way = next((one for one in known if one in client.server_auth_methods), None)
         if way is None:
-            why = "the relay offers no way to log in that we speak (PLAIN, LOGIN, CRAM-MD5)"
+            why = "the relay offers no way to log in that we speak (SCRAM, PLAIN, LOGIN, CRAM-MD5)"
             raise LinkDown(f"{why}; look at username and tls", wait=options.refused_wait)
-        await way(options.username, options.password or "")
+        if way in MECHANISMS:
+            try:
+                await auth_scram(client, way, username, password)
+            except NotProven as error:
+                why = f"{way.upper()}: the relay does not prove that it knows the password ({error})"
+                raise LinkDown(f"{why}; look at host", wait=options.refused_wait) from None
+        else:
+            said = {"plain": client.auth_plain, "login": client.auth_login, "cram-md5": client.auth_crammd5}
+            await said[way](username, password)
 
     def _down(self, error: BaseException) -> LinkDown:
         """Why there is no connection, without what the relay wrote beside its codes: that may hold names."""
