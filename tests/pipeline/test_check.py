@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from tests.connectors.smtp.certificates import make_certificate
 from tests.connectors.smtp.relay import EXTENSIONS, Relay
 
@@ -262,3 +263,20 @@ async def test_a_service_account_that_is_refused(tmp_path: Path) -> None:
 
     assert "check service_account_file" in found.remedy
     assert [(one.step, one.ok) for one in well] == [("link", True), ("senders", True)]
+
+
+async def test_unwise_settings_are_told_first_and_stop_nothing() -> None:
+    verify = {"type": "hmac", "secret": "s" * 16, "header": "X-Signature"}
+    options = {
+        "request": {"url": "http://127.0.0.1:9/sms"},
+        "callback": {"verify": verify, "status": "status", "statuses": {"ok": "DELIVERED"}},
+    }
+    given = ConnectionSettings(name="acme", type="http", senders=(OURS,), options=options)
+
+    with capture_logs() as logs:
+        told, link = await check(given)
+
+    assert (told.step, told.ok) == ("settings", True)
+    assert "reference" in told.remedy
+    assert (link.step, link.ok) == ("link", False)
+    assert [one["connection"] for one in logs if one["event"] == "http.unwise_callback"] == ["acme"]

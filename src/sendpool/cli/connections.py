@@ -110,5 +110,6 @@ def check(
 
 def _told(finding: Finding) -> str:
     """A line, and below it what to do."""
-    line = f"{finding.step:<12}{'ok' if finding.ok else 'NO':<4}{finding.says}"
+    how = "NO" if not finding.ok else "!" if finding.remedy else "ok"
+    line = f"{finding.step:<12}{how:<4}{finding.says}"
     return f"{line}\n{'':<16}{finding.remedy}" if finding.remedy else line

@@ -417,6 +417,22 @@ class FindsSenders(Protocol):
         """The senders that the carrier lets it send by now; None: nobody could say. Never raises."""
 
 
+class Caution(NamedTuple):
+    """Settings that are allowed and unwise: what may happen, and what to do."""
+
+    says: str
+    remedy: str
+
+
+@runtime_checkable
+class GivesCautions(Protocol):
+    """A connector that knows unwise settings."""
+
+    @staticmethod
+    def cautions(settings: ConnectionSettings) -> Sequence[Caution]:
+        """What is unwise about settings, which have been checked."""
+
+
 @runtime_checkable
 class KnowsObjections(Protocol):
     """A connector whose link may be up though the carrier would take nothing from us."""

@@ -18,6 +18,7 @@ from sendpool.connectors.base import (
     ConnectionSettings,
     Connector,
     FindsSenders,
+    GivesCautions,
     Heard,
     Inbound,
     KnowsObjections,
@@ -45,12 +46,12 @@ _KEY = AttemptKey(1, 1)
 class Finding(NamedTuple):
     """What one step of a check brought."""
 
-    #: "link", "credentials", "senders", "send" or "receipt".
+    #: "settings" (only where they are unwise), "link", "credentials", "senders", "send" or "receipt".
     step: str
     ok: bool
     #: What happened.
     says: str
-    #: What to do; "" where it is well.
+    #: What to do; "" where it is well. Beside `ok` it is advice.
     remedy: str = ""
 
 
@@ -116,10 +117,11 @@ async def check_connection(
     ValueError where the settings are no good.
     """
     connector = connector_type(settings.type)(settings)
+    cautions = connector.cautions(settings) if isinstance(connector, GivesCautions) else ()
     listener = _Listener()
     await connector.open(listener)
     try:
-        findings = [await _link(listener, within)]
+        findings = [*(Finding("settings", True, *caution) for caution in cautions), await _link(listener, within)]
         if findings[-1].ok:
             findings += await _credentials(connector)
         if findings[-1].ok:

@@ -47,6 +47,36 @@ def test_the_type_is_built_in_and_needs_no_more_than_a_url() -> None:
     HttpConnector.check(callback())
 
 
+HASHED = {"type": "hmac", "secret": "s" * 16, "header": "X-Signature", "timestamp_header": "X-Time"}
+KEY = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+SIGNED = {"type": "ed25519", "public_key": KEY, "header": "X-Signature", "timestamp_header": "X-Time"}
+
+
+@pytest.mark.parametrize("verify", [HASHED, SIGNED, {**HASHED, "input": "{{timestamp}}{{body}}{{method}}"}])
+def test_a_signature_that_does_not_cover_what_names_the_message_is_warned_of(verify: dict[str, Any]) -> None:
+    (caution,) = HttpConnector.cautions(callback(verify=verify))
+
+    assert "one true report can be turned on other messages" in caution.says
+    assert "callback.reference" in caution.remedy
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"reference": "ref", "verify": HASHED},
+        {"verify": {**HASHED, "input": "{{ url }}{{body}}"}},
+        {"verify": {**SIGNED, "input": "{{body}}|{{path}}"}},
+        {"verify": {"type": "token", "value": "t" * 16, "header": "X-Token"}},
+    ],
+)
+def test_one_that_covers_it_is_not(changes: dict[str, Any]) -> None:
+    assert HttpConnector.cautions(callback(**changes)) == []
+
+
+def test_without_callbacks_there_is_nothing_to_warn_of() -> None:
+    assert not HttpConnector.cautions(settings())
+
+
 WRONG = [
     (settings(request=None), "request", "it is missing"),
     (request(url=""), "request.url", "expected"),

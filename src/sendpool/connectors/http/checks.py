@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from sendpool.connectors.base import ConnectionSettings, ReceiptState, SenderSettings
+from sendpool.connectors.base import Caution, ConnectionSettings, ReceiptState, SenderSettings
 from sendpool.connectors.http.settings import Callback, Ed25519, Hmac, HttpSettings, Response, Token, read_tables
 from sendpool.connectors.http.templates import Template, compiled
 from sendpool.connectors.web import is_base_url
@@ -55,6 +55,21 @@ def read_settings(settings: ConnectionSettings) -> HttpSettings:
     for sender in settings.senders:
         _check_sender(sender)
     return options
+
+
+def cautions_of(callback: Callback) -> list[Caution]:
+    """What is allowed and unwise about callbacks: a signature over less than what they say."""
+    verify = callback.verify
+    if callback.reference is not None or not isinstance(verify, Hmac | Ed25519):
+        return []
+    if any(f"{{{{{part}}}}}" in verify.input.replace(" ", "") for part in ("url", "path")):
+        return []
+    says = "the address names the message, and the signature does not cover it: one true report can be turned on"
+    remedy = (
+        "have the carrier bring back {{message_id}} and name its path in callback.reference; or, where it signs the"
+        " address too, say so in callback.verify.input ({{url}})"
+    )
+    return [Caution(f"{says} other messages", remedy)]
 
 
 def fields_of(options: HttpSettings) -> tuple[str, ...]:

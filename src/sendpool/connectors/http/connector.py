@@ -14,6 +14,7 @@ from sendpool.connectors.base import (
     CallbackAnswer,
     CallbackRequest,
     CallbackRoute,
+    Caution,
     ConnectionSettings,
     Inbox,
     Outcome,
@@ -22,7 +23,7 @@ from sendpool.connectors.base import (
     Uncertain,
 )
 from sendpool.connectors.http import callbacks
-from sendpool.connectors.http.checks import read_settings
+from sendpool.connectors.http.checks import cautions_of, read_settings
 from sendpool.connectors.http.replies import Replies
 from sendpool.connectors.http.requests import EVENTS_PATH, Post, Requests, UnfitSubmission
 from sendpool.connectors.http.settings import DEFAULT_WINDOW
@@ -72,8 +73,16 @@ class HttpConnector(WebConnector):
         """Raise `ValueError` naming the key if the options are no good; connect to nothing."""
         read_settings(settings)
 
+    @staticmethod
+    def cautions(settings: ConnectionSettings) -> Sequence[Caution]:
+        """What is unwise about the callbacks."""
+        callback = read_settings(settings).callback
+        return cautions_of(callback) if callback is not None else ()
+
     async def open(self, inbox: Inbox) -> None:
         """Start looking for the host and return at once."""
+        for caution in cautions_of(self._options.callback) if self._options.callback is not None else ():
+            self._log.warning("http.unwise_callback", why=caution.says, remedy=caution.remedy)
         if self._callbacks is None:
             self._log.warning("http.no_callback", remedy="add [connections.callback]: without it there are no receipts")
         await super().open(inbox)
