@@ -6,14 +6,16 @@ Faults name its own codes: "refuse status=9 http=200" (answers are always 200), 
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import web
 
+from sendpool.connectors.http.callbacks import hash_of_fields
 from sendpool.simulate.poster import Envelope
-from sendpool.simulate.sms_api import Refused, SmsApi, Text, as_json
+from sendpool.simulate.sms_api import Refused, SmsApi, SmsApiScript, Text, as_json
 
 _TO = re.compile(r"[1-9][0-9]{6,14}")
 #: Milliseconds that a message may live.
@@ -27,6 +29,11 @@ class VonageApi(SmsApi):
     path = "/sms/json"
     too_fast = ("1", 200)
     unknown_failure = "1"
+
+    def __init__(self, script: SmsApiScript | None = None, signature_secret: str = "") -> None:
+        """*signature_secret*: what reports are signed with (HMAC-SHA256), where an account wants that."""
+        super().__init__(script)
+        self._signature_secret = signature_secret
 
     def read(self, request: web.BaseRequest, body: bytes) -> Text:
         """What a request to send says. Raises `Refused`."""
@@ -86,7 +93,7 @@ class VonageApi(SmsApi):
             "message-timestamp": "2020-01-01 14:00:00",
             **({"client-ref": message.reference} if message.reference else {}),
         }
-        return _envelope(said)
+        return self._envelope(said)
 
     def received(self, phone: str, sender: str, text: str) -> Envelope:
         """An inbound message."""
@@ -100,8 +107,10 @@ class VonageApi(SmsApi):
             "keyword": text.partition(" ")[0].upper(),
             "message-timestamp": "2020-01-01 14:00:00",
         }
-        return _envelope(said)
+        return self._envelope(said)
 
-
-def _envelope(said: dict[str, str]) -> Envelope:
-    return msgspec.json.encode(said), {"Content-Type": "application/json"}
+    def _envelope(self, said: dict[str, str]) -> Envelope:
+        if self._signature_secret:
+            said = {**said, "timestamp": str(int(time.time())), "nonce": f"nonce-{next(self._numbers)}"}
+            said["sig"] = hash_of_fields(self._signature_secret, "sha256", said)
+        return msgspec.json.encode(said), {"Content-Type": "application/json"}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from structlog.testing import capture_logs
+from vonage_http_client import Auth
 
 from sendpool.connectors.base import (
     CallbackRequest,
@@ -228,6 +230,20 @@ async def test_what_is_forged_is_refused_counted_and_told_of_now_and_then(name: 
     assert not rig.inbox.offered_texts
 
 
+async def test_what_is_signed_names_the_message_whatever_the_address_says(rehearse: Rehearse) -> None:
+    rig = await rehearse("telnyx", receipt_delay=1000)
+    connector = await rig.opened()
+    await rig.outcome(connector)
+    (route,) = connector.routes()
+    rig.api.messages[0].status = "delivered"
+    body, headers = rig.api.report(rig.api.messages[0])
+
+    turned = CallbackRequest(f"http://h/?m={rig.submission(2).public_id}", headers, body)
+    assert (await route.handle(turned)).status == 200
+
+    assert [one.carrier_id for one in rig.inbox.stored] == [rig.submission(1).public_id]
+
+
 async def test_a_callback_that_is_old_or_changed_is_forged(rehearse: Rehearse) -> None:
     rig = await rehearse("telnyx")
     connector = await rig.opened()
@@ -241,6 +257,33 @@ async def test_a_callback_that_is_old_or_changed_is_forged(rehearse: Rehearse) -
     assert (await route.handle(CallbackRequest("http://h/", given, fresh + b" "))).status == 403
     assert (await route.handle(CallbackRequest("http://h/", given, fresh))).status == 200
     assert (connector.forged, connector.ignored) == (2, 1)
+
+
+async def test_fields_that_vonages_own_package_signed_are_taken_and_others_are_not(rehearse: Rehearse) -> None:
+    rig = await rehearse("vonage")
+    verify = {"type": "fields", "secret": "signature-secret-16", "timestamp_field": "timestamp"}
+    connector = await rig.opened(callback__verify=verify)
+    (route,) = connector.routes()
+    theirs = Auth(api_key="key-1", signature_secret="signature-secret-16", signature_method="sha256")
+    fields = {"msisdn": "447700900001", "to": "447700900000", "text": "a&b=ž", "messageId": "1", "timestamp": _now()}
+    old = {**fields, "timestamp": _now(-400)}
+
+    async def status(said: dict[str, str]) -> int:
+        by_json = CallbackRequest("http://h/", {}, json.dumps(said).encode())
+        by_form = CallbackRequest("http://h/", {}, urlencode(said).encode())
+        (one,) = {(await route.handle(request)).status for request in (by_json, by_form)}
+        return one
+
+    assert await status({**fields, "sig": theirs.sign_params(dict(fields))}) == 200
+    assert await status({**fields, "sig": theirs.sign_params(dict(fields)).upper()}) == 200
+    assert await status({**fields, "text": "no", "sig": theirs.sign_params(dict(fields))}) == 403
+    assert await status({**old, "sig": theirs.sign_params(dict(old))}) == 403
+    assert await status(fields) == 403
+    assert (await route.handle(CallbackRequest("http://h/", {}, b"[1]"))).status == 403
+
+
+def _now(ahead: int = 0) -> str:
+    return str(int(time.time()) + ahead)
 
 
 @BOTH

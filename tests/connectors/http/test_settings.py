@@ -49,10 +49,11 @@ def test_the_type_is_built_in_and_needs_no_more_than_a_url() -> None:
 
 HASHED = {"type": "hmac", "secret": "s" * 16, "header": "X-Signature", "timestamp_header": "X-Time"}
 KEY = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+FIELDS = {"type": "fields", "secret": "s" * 16}
 SIGNED = {"type": "ed25519", "public_key": KEY, "header": "X-Signature", "timestamp_header": "X-Time"}
 
 
-@pytest.mark.parametrize("verify", [HASHED, SIGNED, {**HASHED, "input": "{{timestamp}}{{body}}{{method}}"}])
+@pytest.mark.parametrize("verify", [HASHED, SIGNED, FIELDS, {**HASHED, "input": "{{timestamp}}{{body}}{{method}}"}])
 def test_a_signature_that_does_not_cover_what_names_the_message_is_warned_of(verify: dict[str, Any]) -> None:
     (caution,) = HttpConnector.cautions(callback(verify=verify))
 

@@ -16,6 +16,7 @@ from tests.connectors.http.conftest import CALLBACK_TOKEN, example
 from tests.peers.meetings.base import OF_AN_API, PERSON, TEXT, Meeting, Place, callbacks, live, submission
 from tests.peers.recording.conversation import Conversation, json_of
 from tests.peers.recording.http import HttpReader
+from vonage_http_client import Auth
 from vonage_sms import SmsMessage, SmsResponse
 
 from sendpool.connectors.http.connector import HttpConnector
@@ -23,13 +24,16 @@ from sendpool.simulate.sms_api import SmsApi
 from sendpool.simulate.telnyx import TelnyxApi
 from sendpool.simulate.vonage import VonageApi
 
+SIGNATURE_SECRET = "signature-secret-16"
+
 
 async def vonage(place: Place) -> Conversation:
     """Requests, answers and receipts of the SMS API as vonage-sms has them."""
-    api = VonageApi()
-    about = "a double of Vonage's SMS API, judged by PyPI's vonage-sms"
-    talk = Conversation("http", "vonage", about, [api.script.secret, CALLBACK_TOKEN])
-    await _meet(place, talk, api)
+    api = VonageApi(signature_secret=SIGNATURE_SECRET)
+    about = "a double of Vonage's SMS API, judged by PyPI's vonage-sms and vonage-http-client"
+    talk = Conversation("http", "vonage", about, [api.script.secret, CALLBACK_TOKEN, SIGNATURE_SECRET])
+    signed = {"type": "fields", "secret": SIGNATURE_SECRET, "timestamp_field": "timestamp"}
+    await _meet(place, talk, api, callback__verify=signed)
 
     (asked,), (answer,) = talk.said("POST", by_connector=True), talk.said("200", by_connector=False)
     form = dict(parse_qsl(asked.body.decode()))
@@ -41,6 +45,9 @@ async def vonage(place: Place) -> Conversation:
     taken = SmsResponse.model_validate(json_of(answer))
     assert taken.messages[0].client_ref == sent.client_ref
     assert set(json_of(answer)["messages"][0]) <= _aliases(type(taken.messages[0]))
+    judge = Auth(api_key=api.script.key, signature_secret=SIGNATURE_SECRET, signature_method="sha256")
+    for one in talk.said("POST /callbacks", by_connector=False):
+        assert judge.check_signature(json_of(one))
     return talk
 
 
@@ -95,13 +102,13 @@ def _aliases(model: type[pydantic.BaseModel]) -> set[str]:
     return {str(field.validation_alias or name) for name, field in model.model_fields.items()}
 
 
-async def _meet(place: Place, talk: Conversation, api: SmsApi) -> None:
+async def _meet(place: Place, talk: Conversation, api: SmsApi, **more: Any) -> None:
     await api.start()
     place.stack.push_async_callback(api.stop)
     server = await callbacks(place)
     to = await place.stack.enter_async_context(talk.relay(api.port, HttpReader))
     fro = await place.stack.enter_async_context(talk.relay(server.port, HttpReader, from_peer=True))
-    settings = example(talk.peer, api, public_url=f"http://127.0.0.1:{fro.port}")
+    settings = example(talk.peer, api, public_url=f"http://127.0.0.1:{fro.port}", **more)
     settings.options["request"]["url"] = settings.options["request"]["url"].replace(str(api.port), str(to.port))
     connector = HttpConnector(settings)
     server.mount(talk.peer, connector)

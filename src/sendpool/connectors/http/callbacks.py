@@ -15,13 +15,15 @@ from sendpool.connectors.base import CallbackRequest, Inbound, Receipt, ReceiptS
 from sendpool.connectors.http.checks import public_key
 from sendpool.connectors.http.replies import Codes, document_of, is_so
 from sendpool.connectors.http.requests import ATTEMPT, keyed_hash, signed
-from sendpool.connectors.http.settings import Basic, Callback, Ed25519, Hmac, Token
+from sendpool.connectors.http.settings import Basic, Callback, Ed25519, Hmac, SignedFields, Token
 from sendpool.connectors.http.templates import at, text_at
 from sendpool.domain.failures import FailureClass, of_class
 from sendpool.domain.sender import Channel
 
 #: States in which something has failed.
 _FAILED = (ReceiptState.UNDELIVERED, ReceiptState.EXPIRED, ReceiptState.REVOKED)
+#: What would make another list of fields, where they are joined to be signed.
+_SPOILT = str.maketrans("&=", "__")
 #: Fields of a form at most.
 _MOST_FIELDS = 1_000
 
@@ -77,7 +79,7 @@ class Callbacks:
             return None
         word = text_at(event, callback.status)
         # Where the carrier brings back no id of ours, the address holds it (`Requests`); its own may not be known yet.
-        ours = text_at(event, callback.reference) or parse_qs(urlsplit(url).query).get(ATTEMPT, [""])[0]
+        ours = _reference(text_at(event, callback.reference)) or _named_in(url)
         name = ours or text_at(event, callback.id)
         state = ReceiptState.__members__.get(callback.statuses.get(word, ""))
         if state is None or not name:
@@ -113,7 +115,18 @@ class Callbacks:
         return address if address in self._senders else _in_full(address)
 
 
-def check(verify: Hmac | Ed25519 | Token | Basic, method: str, request: CallbackRequest, url: str, now: float) -> None:
+def _named_in(url: str) -> str:
+    return parse_qs(urlsplit(url).query).get(ATTEMPT, [""])[0]
+
+
+def _reference(text: str) -> str:
+    """Our id, also where the carrier brings back the address that it was given, as Telnyx does."""
+    return _named_in(text) if text.startswith(("https://", "http://")) else text
+
+
+def check(
+    verify: Hmac | Ed25519 | SignedFields | Token | Basic, method: str, request: CallbackRequest, url: str, now: float
+) -> None:
     """Check that a callback is the carrier's, in constant time. *now*: seconds since 1970. Raises `Forged`."""
     good = False
     match verify:
@@ -122,6 +135,8 @@ def check(verify: Hmac | Ed25519 | Token | Basic, method: str, request: Callback
             good = _same(keyed_hash(verify, octets), _header(request, verify.header))
         case Ed25519():
             good = _is_signed(verify, _header(request, verify.header), _signed(verify, method, request, url, now))
+        case SignedFields():
+            good = _has_signed_fields(verify, method, request, now)
         case Token():
             query = parse_qs(urlsplit(request.url).query)
             given = _header(request, verify.header) if verify.header else query.get(verify.query or "", [""])[0]
@@ -135,10 +150,38 @@ def check(verify: Hmac | Ed25519 | Token | Basic, method: str, request: Callback
 
 def _signed(verify: Hmac | Ed25519, method: str, request: CallbackRequest, url: str, now: float) -> bytes:
     stamp = _header(request, verify.timestamp_header) if verify.timestamp_header else ""
-    is_time = stamp.isascii() and stamp.isdecimal() and len(stamp) < 16
-    if verify.timestamp_header and not (is_time and abs(now - int(stamp)) <= verify.max_skew):
+    if verify.timestamp_header and not _is_now(stamp, now, verify.max_skew):
         raise Forged
     return signed(verify.input, method, url, request.body, stamp)
+
+
+def _is_now(stamp: str, now: float, max_skew: float) -> bool:
+    return stamp.isascii() and stamp.isdecimal() and len(stamp) < 16 and abs(now - int(stamp)) <= max_skew
+
+
+def _has_signed_fields(verify: SignedFields, method: str, request: CallbackRequest, now: float) -> bool:
+    try:
+        document = _document(method, request)
+    except Unreadable:
+        return False
+    if not isinstance(document, Mapping):
+        return False
+    fields = {name: _plain(value) for name, value in document.items()}
+    given = fields.pop(verify.field, "")
+    if verify.timestamp_field is not None and not _is_now(fields.get(verify.timestamp_field, ""), now, verify.max_skew):
+        return False
+    return _same(hash_of_fields(verify.secret, verify.algorithm, fields), given.lower())
+
+
+def _plain(value: Any) -> str:
+    """A value as it is signed: whatever is no text or number cannot be."""
+    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+
+
+def hash_of_fields(secret: str, algorithm: str, fields: Mapping[str, str]) -> str:
+    """The keyed hash, in hex, over fields without their signature."""
+    said = "".join(f"&{name}={value.translate(_SPOILT)}" for name, value in sorted(fields.items()))
+    return hmac.digest(secret.encode(), said.encode("utf-8", "replace"), algorithm).hex()
 
 
 def _is_signed(verify: Ed25519, given: str, octets: bytes) -> bool:

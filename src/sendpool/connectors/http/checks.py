@@ -11,7 +11,16 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from sendpool.connectors.base import Caution, ConnectionSettings, ReceiptState, SenderSettings
-from sendpool.connectors.http.settings import Callback, Ed25519, Hmac, HttpSettings, Response, Token, read_tables
+from sendpool.connectors.http.settings import (
+    Callback,
+    Ed25519,
+    Hmac,
+    HttpSettings,
+    Response,
+    SignedFields,
+    Token,
+    read_tables,
+)
 from sendpool.connectors.http.templates import Template, compiled
 from sendpool.connectors.web import is_base_url
 from sendpool.domain.failures import ROWS, overrides_from
@@ -60,9 +69,10 @@ def read_settings(settings: ConnectionSettings) -> HttpSettings:
 def cautions_of(callback: Callback) -> list[Caution]:
     """What is allowed and unwise about callbacks: a signature over less than what they say."""
     verify = callback.verify
-    if callback.reference is not None or not isinstance(verify, Hmac | Ed25519):
+    if callback.reference is not None or not isinstance(verify, Hmac | Ed25519 | SignedFields):
         return []
-    if any(f"{{{{{part}}}}}" in verify.input.replace(" ", "") for part in ("url", "path")):
+    signed = "" if isinstance(verify, SignedFields) else verify.input.replace(" ", "")
+    if any(f"{{{{{part}}}}}" in signed for part in ("url", "path")):
         return []
     says = "the address names the message, and the signature does not cover it: one true report can be turned on"
     remedy = (

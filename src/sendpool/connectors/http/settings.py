@@ -79,6 +79,17 @@ class Ed25519(_Table, frozen=True, kw_only=True, tag_field="type", tag="ed25519"
     max_skew: Seconds = 300.0
 
 
+class SignedFields(_Table, frozen=True, kw_only=True, tag_field="type", tag="fields"):
+    """A field with a keyed hash over all others, sorted by name: "&a=1&b=2", where values have "_" for "&" and "="."""
+
+    secret: Text
+    field: Text = "sig"
+    algorithm: Algorithm = "sha256"
+    #: A field that holds the seconds since 1970.
+    timestamp_field: Text | None = None
+    max_skew: Seconds = 300.0
+
+
 class Token(_Table, frozen=True, kw_only=True, tag_field="type", tag="token"):
     """A secret that comes with each callback: in a header, or in the query of the address that the carrier is given."""
 
@@ -148,7 +159,7 @@ class Received(_Table, frozen=True, kw_only=True):
 class Callback(_Table, frozen=True, kw_only=True):
     """What the carrier tells us, and how we know that it is the carrier."""
 
-    verify: Hmac | Ed25519 | Token | Basic
+    verify: Hmac | Ed25519 | SignedFields | Token | Basic
     method: Literal["POST", "GET"] = "POST"
     #: Where a list of reports stands in a body; None: the body is one report, or a list of them.
     events: Path | None = None
