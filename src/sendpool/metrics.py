@@ -69,7 +69,7 @@ class Metrics:
         Info("sendpool_build", "What is running.", registry=registry).info({"version": __version__})
         self._operations = Counter("sendpool_operations", "Requests to send that were accepted.", registry=registry)
         self._messages = Counter("sendpool_messages", "Messages of accepted operations.", registry=registry)
-        #: By connection and outcome: accepted, rejected, throttled, unavailable or uncertain.
+        #: By connection and outcome: accepted, rejected, throttled, unavailable, uncertain or recounted.
         self.attempts = Family(
             Counter(
                 "sendpool_attempts",

@@ -158,7 +158,15 @@ class Uncertain(NamedTuple):
     reason: str
 
 
-Outcome = CarrierId | Rejected | Throttled | Unavailable | Uncertain
+class Recounted(NamedTuple):
+    """Nothing left us: the text makes another number of segments here than it was charged for. It goes back to its
+    place and comes again with the right one. Only for a submission whose parts are all wanted.
+    """
+
+    segments: int
+
+
+Outcome = CarrierId | Rejected | Throttled | Unavailable | Uncertain | Recounted
 
 
 class ReceiptState(IntEnum):

@@ -25,6 +25,7 @@ from sendpool.connectors.base import (
     OptedOut,
     Outcome,
     Receipt,
+    Recounted,
     Rejected,
     SenderSettings,
     Submission,
@@ -217,6 +218,8 @@ def _judged(outcome: Outcome, sender: str) -> Finding:
         )
     if isinstance(outcome, Throttled):
         return Finding("send", False, f"the carrier finds it too fast: {outcome.code}", "try again in a minute")
+    if isinstance(outcome, Recounted):
+        return Finding("send", False, f"the text makes {outcome.segments} segments here", ASK_THEM)
     return Finding("send", False, outcome.reason, remedy_of(outcome.reason))
 
 

@@ -134,6 +134,7 @@ class Flight:
         "expires_at",
         "link",
         "missing",
+        "recount",
         "said",
         "started",
         "throttled",
@@ -152,6 +153,8 @@ class Flight:
         self.expires_at = expires_at
         #: Bits of parts that did not get through for now.
         self.throttled = 0
+        #: How many parts its text makes at the carrier, where that is another number than it was charged for.
+        self.recount = 0
         #: What it says, where that is for its recipient alone.
         self.said: Content | None = None
         #: The worst that a part met: a rejection, or an unknown fate.

@@ -23,6 +23,7 @@ from sendpool.connectors.base import (
     CanRevoke,
     CarrierId,
     Outcome,
+    Recounted,
     Rejected,
     Submission,
     Throttled,
@@ -443,6 +444,10 @@ class Sending:
             flight.throttled |= 1 << part - 1
             self._pause(flight, outcome, now)
             return False
+        if isinstance(outcome, Recounted):
+            flight.throttled |= 1 << part - 1
+            flight.recount = outcome.segments
+            return False
         if isinstance(outcome, Unavailable):
             # The link is down: nobody pulls through it anyway, so the sender itself is not blamed.
             flight.throttled |= 1 << part - 1
@@ -527,6 +532,10 @@ class Sending:
             self._send_parts_again(key, flight)
         else:
             self._give_back(flight)
+            if flight.recount:
+                # At its place as before, for what it makes at this carrier; the same carrier takes it then.
+                self.results.append(_withdrawn(flight.started, None, "recounted")._replace(cost=flight.recount))
+                return
             withdrawn = _withdrawn(flight.started, FailureClass.THROTTLED, "throttled")
             self.results.append(withdrawn._replace(wait=flight.wait) if flight.wait else withdrawn)
 

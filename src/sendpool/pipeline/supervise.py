@@ -20,6 +20,7 @@ from sendpool.connectors.base import (
     OptedOut,
     Outcome,
     Receipt,
+    Recounted,
     Rejected,
     TakesCallbacks,
     Throttled,
@@ -137,6 +138,7 @@ _OUTCOME_NAMES = {
     Rejected: "rejected",
     Throttled: _THROTTLED,
     Unavailable: "unavailable",
+    Recounted: "recounted",
 }
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from sendpool.connectors.base import CarrierId, Rejected, Unavailable
+from sendpool.connectors.base import CarrierId, Recounted, Rejected, Unavailable
 from sendpool.connectors.smpp.line import in_words
 from sendpool.connectors.smpp.pdu import Command, Pdu, Sm, Status
 from sendpool.domain.failures import FailureClass
@@ -157,7 +157,7 @@ async def test_what_smpp_cannot_carry_is_refused_and_the_rest_of_the_batch_leave
 
     assert [(attempt.message_id, part, outcome) for attempt, part, outcome in rig.inbox.outcome_list] == [
         (1, 1, Rejected(FailureClass.RECIPIENT, "unfit_address", "pair")),
-        (3, 1, Rejected(FailureClass.CONTENT, "unfit_text", "message")),
+        (3, 1, Recounted(2)),
         (2, 1, CarrierId("1")),
     ]
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sendpool.connectors.base import AttemptKey, Rejected, Submission
+from sendpool.connectors.base import AttemptKey, Recounted, Rejected, Submission
 from sendpool.connectors.smpp.pdu import Address, Command, Sm, header, parse
 from sendpool.connectors.smpp.settings import Alphabet, SmppSettings
 from sendpool.connectors.smpp.submits import SubmitWriter, UnfitSubmission
@@ -177,11 +177,53 @@ def test_address_that_does_not_fit_is_refused(recipient: str) -> None:
     assert caught.value.outcome == Rejected(FailureClass.RECIPIENT, "unfit_address", "pair")
 
 
-def test_text_that_makes_more_parts_than_charged_is_refused() -> None:
-    with pytest.raises(UnfitSubmission) as caught:
-        write(submission("€" * 71), default_alphabet=Alphabet.LATIN1)
+#: 101 septets, or 100 UTF-16 code units.
+EURO = "€" + "a" * 99
 
-    assert caught.value.outcome.failure is FailureClass.CONTENT
+
+def test_a_text_is_charged_for_what_it_makes_at_the_carrier() -> None:
+    with pytest.raises(UnfitSubmission) as caught:
+        write(submission(EURO), default_alphabet=Alphabet.LATIN1)
+
+    assert caught.value.outcome == Recounted(2)
+    parts = written(submission(EURO, segments=2, parts=0b11), default_alphabet=Alphabet.LATIN1)
+    assert [sm.data_coding for sm in parts] == [8, 8]
+
+
+@pytest.mark.parametrize("alphabet", [Alphabet.GSM, Alphabet.UCS2])
+def test_one_that_another_carrier_had_counted_as_ucs2_goes_so_by_every_carrier(alphabet: Alphabet) -> None:
+    own = 8 if alphabet is Alphabet.GSM else 0
+
+    assert len(written(submission(EURO), default_alphabet=alphabet)) == 1
+    parts = written(submission(EURO, segments=2, parts=0b11), default_alphabet=alphabet)
+    assert [sm.data_coding for sm in parts] == [own, own]
+
+
+@given(st.text("aé€Δ[я", min_size=1, max_size=400), st.permutations(list(Alphabet)))
+def test_carriers_never_send_a_text_to_and_fro(text: str, alphabets: list[Alphabet]) -> None:
+    """Whatever it was counted as, one recount is enough for any order of carriers."""
+    charged = [count(text)]
+    for alphabet in [*alphabets, *alphabets]:
+        charged.append(settled(text, charged[-1], alphabet))
+
+    assert len(set(charged)) <= 2
+    assert sorted(charged) == charged
+
+
+def settled(text: str, charged: int, alphabet: Alphabet) -> int:
+    """What it is charged for once a carrier has seen it."""
+    try:
+        write(submission(text, segments=charged, parts=(1 << charged) - 1), default_alphabet=alphabet)
+    except UnfitSubmission as unfit:
+        return unfit.outcome.segments if isinstance(unfit.outcome, Recounted) else 0
+    return charged
+
+
+def test_the_rest_of_a_text_of_which_parts_have_left_is_not_recounted() -> None:
+    with pytest.raises(UnfitSubmission) as caught:
+        write(submission("€" * 71, segments=3, parts=0b100), default_alphabet=Alphabet.LATIN1)
+
+    assert caught.value.outcome == Rejected(FailureClass.CONTENT, "unfit_text", "message")
 
 
 def test_options_of_the_connection_are_written() -> None:

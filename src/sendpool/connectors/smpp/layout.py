@@ -51,9 +51,9 @@ class _Coded(NamedTuple):
         return pack(part, header_octets=header_octets) if self.packed else part
 
 
-def lay_out(text: str, settings: SmppSettings) -> Layout:
-    """Lay out *text* for a carrier."""
-    coded = _encode(text, settings)
+def lay_out(text: str, settings: SmppSettings, encoding: Encoding | None = None) -> Layout:
+    """Lay out *text* for a carrier; *encoding*: as UCS-2 also where its own alphabet has all of it."""
+    coded = _encode(text, settings, encoding)
     flags = bytes((settings.registered_delivery, 0, coded.coding, 0))
     number = len(coded.parts)
     if number == 1:
@@ -94,13 +94,13 @@ def _marked_by_sar(flags: bytes, coded: _Coded) -> Iterator[Part]:
         yield Part(_NO_FLAGS, flags + _length(text) + text + reference, total + place)
 
 
-def _encode(text: str, settings: SmppSettings) -> _Coded:
+def _encode(text: str, settings: SmppSettings, encoding: Encoding | None) -> _Coded:
     """*text* in the carrier's octets.
 
     Parts are cut by septets wherever the GSM alphabet has all of the text, since the carrier turns its own alphabet
     into GSM-7 for the air.
     """
-    segments, codings = split(text), settings.data_coding
+    segments, codings = split(text, encoding=encoding), settings.data_coding
     if segments.encoding is Encoding.UCS2:
         is_default = settings.default_alphabet is Alphabet.UCS2
         return _Coded(codings.default if is_default else codings.ucs2, segments.parts)

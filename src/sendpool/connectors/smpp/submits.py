@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sendpool.connectors.base import Rejected, Submission
+from sendpool.connectors.base import Recounted, Rejected, Submission
 from sendpool.connectors.smpp.layout import Layout, lay_out
 from sendpool.connectors.smpp.pdu import relative_time
 from sendpool.connectors.smpp.settings import ADDRESS_OCTETS, SmppSettings, sender_options
@@ -14,6 +14,7 @@ from sendpool.connectors.smpp.tlvs import Tail, tail_of
 from sendpool.connectors.smpp.window import Waiting
 from sendpool.domain.failures import FailureClass
 from sendpool.domain.message import Content
+from sendpool.domain.segments import Encoding
 
 _INTERNATIONAL = (1, 1)
 _SHORT_CODE = (3, 0)
@@ -29,14 +30,14 @@ _REMEMBERED = 1024
 class UnfitSubmission(Exception):
     """A submission that SMPP, or this carrier's alphabet, cannot carry; `outcome` says why."""
 
-    def __init__(self, outcome: Rejected) -> None:
-        super().__init__(outcome.code)
+    def __init__(self, outcome: Rejected | Recounted) -> None:
+        super().__init__()
         self.outcome = outcome
 
 
 #: The recipient's address is empty or longer than the field for it.
 UNFIT_ADDRESS = Rejected(FailureClass.RECIPIENT, "unfit_address", "pair")
-#: The text makes another number of parts in this carrier's alphabet than it was charged for.
+#: The text makes another number of parts in this carrier's alphabet than it was charged for, and some have left.
 UNFIT_TEXT = Rejected(FailureClass.CONTENT, "unfit_text", "message")
 
 
@@ -68,7 +69,7 @@ class SubmitWriter:
         attempt, _, sender, recipient, content, segments, reference, validity, wanted, options = submission[:10]
         parts, number = self._texts.get(content) or self._lay_out(content)
         if number != segments:
-            raise UnfitSubmission(UNFIT_TEXT)
+            parts, number = self._lay_out_as_charged(submission, number)
         known = self._senders.get(sender)
         if known is None or known[0] is not options:
             known = self._write_source(sender, options)
@@ -114,6 +115,20 @@ class SubmitWriter:
             self._texts.clear()
         self._texts[content] = layout
         return layout
+
+    def _lay_out_as_charged(self, submission: Submission, number: int) -> Layout:
+        """A text that makes *number* parts here, and was charged for others.
+
+        A carrier of the same pool with another alphabet may have had it counted as UCS-2, which every carrier takes:
+        then it goes so, for else the two could send it to and fro. Raises `UnfitSubmission` where that is not why.
+        """
+        segments = submission.segments
+        as_ucs2 = lay_out(submission.content.text, self._settings, Encoding.UCS2)
+        if as_ucs2.segments == segments:
+            return as_ucs2
+        every = (1 << segments) - 1
+        whole = submission.parts & every == every
+        raise UnfitSubmission(Recounted(number) if whole else UNFIT_TEXT)
 
 
 def _numbering(address: str, ton: int | None, npi: int | None) -> bytes:
