@@ -39,6 +39,13 @@ def encode(prefix: str, uid: bytes) -> str:
     return f"{prefix}_" + "".join([pairs[(number >> shift) & 1023] for shift in range(120, -1, -10)])
 
 
+def stem(uid: bytes) -> str:
+    """The 22 characters that the ids of an operation and of its messages have in common, after their prefixes."""
+    number = int.from_bytes(uid, "big")
+    pairs = LETTERS
+    return "".join([pairs[(number >> shift) & 1023] for shift in range(120, 19, -10)])
+
+
 def decode(prefix: str, text: str) -> bytes | None:
     """The 16 bytes of a TypeID with this prefix, or None where *text* is not one."""
     head, _, body = text.rpartition("_")
@@ -68,6 +75,10 @@ def _placed(operation_uid: bytes, index: int, attempt: int) -> bytes:
 def operation_id(operation_uid: bytes) -> str:
     """`comms_operation_...` of an operation's uid."""
     return encode(OPERATION, _placed(operation_uid, MAX_MESSAGES, 0))
+
+
+#: What follows the stem in an operation's own id.
+WHOLE = encode("", _placed(bytes(16), MAX_MESSAGES, 0))[-4:]
 
 
 def message_id(operation_uid: bytes, index: int, prefix: str = MESSAGE) -> str:

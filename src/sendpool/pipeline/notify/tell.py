@@ -6,6 +6,7 @@ What the events of an operation, a sender or a type share is encoded once.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -14,7 +15,7 @@ import msgspec
 
 from sendpool.domain import ids
 from sendpool.domain.delivery import LANES
-from sendpool.domain.event_types import NOTICE_EVENT, OF_MESSAGES, OPERATION_EVENT, EventKind, kind_of
+from sendpool.domain.event_types import NOTICE_EVENT, OPERATION_EVENT, EventKind, kind_of
 from sendpool.domain.ids import LETTERS
 from sendpool.domain.message import at_step, space_at_step
 from sendpool.domain.sender import AddressSpace
@@ -53,56 +54,53 @@ class ToldEvent(msgspec.Struct, frozen=True, gc=False):
     body: bytes
 
 
+#: What events share, by their number, sender and error.
+Shapes = dict[tuple[int, int | None, int | None], "_Shape"]
+
+
 class _Operation:
     """What the events of an operation share, encoded."""
 
-    __slots__ = ("account", "account_sid", "attempt", "inbound", "message", "named", "origin", "row", "tags", "uid")
+    __slots__ = ("account_sid", "attempt", "id", "inbound", "message", "origin", "row", "shapes", "tags")
 
-    def __init__(self, row: FeedOperation, account_sid: str) -> None:
+    def __init__(self, row: FeedOperation, account_sid: str, shapes: Shapes) -> None:
         self.row = row
-        self.uid = uid = bytes.fromhex(row.uid)
         self.account_sid = account_sid
+        self.shapes = shapes
         self.inbound = row.kind == "inbound"
-        self.named = f'"operation_id":"{ids.operation_id(uid)}"'
-        self.account = f'"account_sid":{_json(account_sid)}'
-        # The last 20 bits of a message's id are its own: four letters of the id, five digits of an attempt's.
-        self.message = ids.message_id(uid, 0)[:-4]
-        self.attempt = ids.attempt_id(uid, 0, 0)[:-5]
+        # The last 20 bits of an id are what it names in the operation: four letters, or five digits of an attempt's.
+        stem = ids.stem(bytes.fromhex(row.uid))
+        self.id = f"{ids.OPERATION}_{stem}{ids.WHOLE}"
+        self.message = f"{ids.MESSAGE}_{stem}"
+        self.attempt = row.uid[:-5].lower()
         #: The pool, where an attempt names no sender.
         self.origin = f'"from":{_party(row.pool, ids.POOL)},' if row.pool else ""
         #: None: they are filled in for each recipient.
-        self.tags = None if "{" in row.tags[1:] else row.tags
+        self.tags = None if "{" in row.tags[1:] else f',"tags":{row.tags}}}}}'
 
 
 class _Shape:
-    """What the events of an operation with one number, sender and error share: all but ids, time and recipient."""
+    """What events of an account with one number, sender and error share: all but ids, time, recipient and tags."""
 
-    __slots__ = (
-        "account_id",
-        "after_attempt",
-        "after_id",
-        "after_time",
-        "attempt",
-        "before_id",
-        "kind",
-        "lead",
-        "tags",
-    )
+    __slots__ = ("account_id", "after_attempt", "after_id", "before_attempt", "kind", "origin")
 
     def __init__(self, row: FeedRow, operation: _Operation, sender: str | None) -> None:
         n, kind = row.number // 16, kind_of(row.number)
+        account = f'"account_sid":{_json(operation.account_sid)}'
+        error = f'"error_code":"{row.error_code}",' if row.error_code else ""
         self.kind = kind
         self.account_id = operation.row.account_id
-        self.before_id = f'{{"specversion":"1.0","id":"{operation.message}'
         self.after_id = f'.{row.number}{_head(kind, operation.account_sid)},"time":"'
-        self.after_time = f'","data":{{{operation.named},"message_id":"{operation.message}'
         #: None: the event is of no attempt.
-        self.attempt = f'",{operation.account},"downstream_id":"{operation.attempt}' if n else None
-        error = f'"error_code":"{row.error_code}",' if row.error_code else ""
-        origin = "" if operation.inbound else f'"from":{sender},' if sender else operation.origin
-        named = f'","attempt":"{n}",' if n else f'",{operation.account},'
-        self.after_attempt = f"{named}{error}{origin}"
-        self.tags = None if operation.tags is None else f',"tags":{operation.tags}}}}}'
+        self.before_attempt = f'",{account},"downstream_id":"SM' if n else None
+        self.after_attempt = f'","attempt":"{n}",{error}' if n else f'",{account},{error}'
+        #: None: what the operation names.
+        self.origin = "" if operation.inbound else f'"from":{sender},' if sender else None
+
+
+def _is_one_of(types: Collection[str], number: int) -> bool:
+    """Whether an event of this number may be of one of these types; what a notice is, only its row says."""
+    return number >= NOTICE_EVENT or kind_of(number).name in types
 
 
 def _json(value: object) -> str:
@@ -129,7 +127,8 @@ def _party(uid: str, prefix: str, more: str = "") -> str:
 def _filled_in(row: FeedRow, operation: _Operation) -> str:
     """The tags of a message for whose recipient they are filled in."""
     variables = msgspec.json.decode(row.variables) if row.variables else {}
-    return _json(say_tags(msgspec.json.decode(operation.row.tags), variables, operation.row.accepted_at))
+    tags = _json(say_tags(msgspec.json.decode(operation.row.tags), variables, operation.row.accepted_at))
+    return f',"tags":{tags}}}}}'
 
 
 def _to(row: FeedRow) -> str:
@@ -149,7 +148,8 @@ class Teller:
     def __init__(self) -> None:
         self._operations: dict[int, _Operation | None] = {}
         self._senders: dict[int, str] = {}
-        self._shapes: dict[tuple[int | None, int, int | None, int | None], _Shape] = {}
+        #: By account, and whether operations are inbound.
+        self._shapes: defaultdict[tuple[int, bool], Shapes] = defaultdict(dict)
         self._accounts: dict[int, str] = {}
 
     def tell(self, rows: Sequence[FeedRow]) -> Script[list[ToldEvent]]:
@@ -162,10 +162,10 @@ class Teller:
         self, rows: Sequence[FeedRow], notices: Mapping[int, FeedNotice], types: Collection[str] | None = None
     ) -> list[ToldEvent]:
         """The same of rows that were looked up, outside of any snapshot; *types*: only events of those."""
-        ordinals = None if types is None else {number for number, kind in OF_MESSAGES.items() if kind.name in types}
+        unwanted = set() if types is None else {n for n in {row.number for row in rows} if not _is_one_of(types, n)}
         told = []
         for row in rows:
-            if ordinals is not None and row.number < OPERATION_EVENT and row.number % 16 not in ordinals:
+            if row.number in unwanted:
                 continue
             one = self._notice(row, notices.get(row.subject_id)) if row.number >= NOTICE_EVENT else self._about(row)
             if one is not None:
@@ -176,34 +176,32 @@ class Teller:
         number, key = row.number, row.operation_id
         if number >= OPERATION_EVENT:
             return self._of_operation(row)
-        shape = self._shapes.get((key, number, row.sender_id, row.error_code)) or self._shape(row)
-        if shape is None or key is None:
+        operation = None if key is None else self._operations.get(key)
+        if key is None or operation is None:
             return None
-        operation = self._operations[key]
-        assert operation is not None
+        shape = operation.shapes.get((number, row.sender_id, row.error_code)) or self._shape(row, operation)
         own = row.subject_id - key << 6
         subject = LETTERS[own >> 10] + LETTERS[own & 1023]
-        attempt = "" if shape.attempt is None else f"{shape.attempt}{own | number // 16:05x}"
+        attempt = "" if shape.before_attempt is None else f"{operation.attempt}{own | number // 16:05x}"
         address = row.address
         if address and address[0] == "+" and row.space == "P" and " " not in address and not operation.inbound:
             parties = f'"to":{{"address":"{address}","channel":"PHONE"}}'
         else:
             parties = self._inbound(row, operation) if operation.inbound else _to(row)
-        tags = shape.tags or f',"tags":{_filled_in(row, operation)}}}}}'
         body = (
-            f"{shape.before_id}{subject}{shape.after_id}{_instant(row.at // 1000)}{shape.after_time}{subject}"
-            f"{attempt}{shape.after_attempt}{parties}{tags}"
+            f'{{"specversion":"1.0","id":"{operation.message}{subject}{shape.after_id}{_instant(row.at // 1000)}'
+            f'","data":{{"operation_id":"{operation.id}","message_id":"{operation.message}{subject}'
+            f"{shape.before_attempt or ''}{attempt}{shape.after_attempt}"
+            f"{operation.origin if shape.origin is None else shape.origin}{parties}"
+            f"{operation.tags or _filled_in(row, operation)}"
         )
         return ToldEvent(row.position, shape.account_id, shape.kind, row.subject_id % LANES, row.at, key, body.encode())
 
-    def _shape(self, row: FeedRow) -> _Shape | None:
-        operation = None if row.operation_id is None else self._operations.get(row.operation_id)
-        if operation is None:
-            return None
-        if len(self._shapes) > _MOST_KEPT:
-            self._shapes.clear()
-        shape = _Shape(row, operation, self._senders.get(row.sender_id or 0) if row.number >= 16 else None)
-        self._shapes[row.operation_id, row.number, row.sender_id, row.error_code] = shape
+    def _shape(self, row: FeedRow, operation: _Operation) -> _Shape:
+        if len(operation.shapes) > _MOST_KEPT:
+            operation.shapes.clear()
+        sender = self._senders.get(row.sender_id or 0) if row.number >= 16 else None
+        shape = operation.shapes[row.number, row.sender_id, row.error_code] = _Shape(row, operation, sender)
         return shape
 
     def _of_operation(self, row: FeedRow) -> ToldEvent | None:
@@ -212,8 +210,8 @@ class Teller:
             return None
         kind, subject = kind_of(row.number), row.subject_id
         body = (
-            f'{{"specversion":"1.0","id":"{ids.operation_id(operation.uid)}.{row.number}'
-            f'{_head(kind, operation.account_sid)},"time":"{_instant(row.at // 1000)}","data":{{{operation.named}}}}}'
+            f'{{"specversion":"1.0","id":"{operation.id}.{row.number}{_head(kind, operation.account_sid)}'
+            f',"time":"{_instant(row.at // 1000)}","data":{{"operation_id":"{operation.id}"}}}}'
         )
         account = operation.row.account_id
         return ToldEvent(row.position, account, kind, subject % LANES, row.at, subject, body.encode())
@@ -248,7 +246,6 @@ class Teller:
         """Get to know what events share; brings the notices among them, by the subjects of their events."""
         if len(self._operations) > _MOST_KEPT:
             self._operations.clear()
-            self._shapes.clear()
         wanted = {row.operation_id for row in rows if row.operation_id is not None}
         wanted |= {row.subject_id for row in rows if OPERATION_EVENT <= row.number < NOTICE_EVENT}
         notices = {-row.subject_id for row in rows if row.number >= NOTICE_EVENT}
@@ -266,12 +263,14 @@ class Teller:
         self._operations.update(dict.fromkeys(missing))
         for one in found:
             if one.kind != "email":
-                self._operations[one.id] = _Operation(one, self._accounts[one.account_id])
+                shapes = self._shapes[one.account_id, one.kind == "inbound"]
+                self._operations[one.id] = _Operation(one, self._accounts[one.account_id], shapes)
 
     def _know_senders(self, missing: Collection[int]) -> Script[None]:
         if len(self._senders) > _MOST_KEPT:
             self._senders.clear()
-            self._shapes.clear()
+            for shapes in self._shapes.values():
+                shapes.clear()
         for one in (yield from feed_senders(missing)) if missing else []:
             more = f',"address":{_json(one.address)},"channel":"{one.channel}"'
             self._senders[one.id] = _party(one.uid, ids.SENDER, more)
