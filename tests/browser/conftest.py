@@ -55,6 +55,15 @@ type = "sandbox"
 channel = "SMS"
 address = "+12034458920"
 mps = 20
+
+[[connections]]
+name = "relay"
+type = "sandbox"
+delay = 0.2
+
+[[connections.senders]]
+channel = "EMAIL"
+address = "shop@example.com"
 """
 
 
@@ -75,7 +84,7 @@ class Served(NamedTuple):
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A server with three senders on two sandboxes, as it is first started."""
+    """A server with three numbers on two sandboxes and a mailbox on a third, as it is first started."""
     folder = tmp_path_factory.mktemp("console")
     (folder / "sendpool.toml").write_text(CONFIG.format(folder=folder), encoding="utf-8")
     out, log = folder / "out", folder / "log"

@@ -45,8 +45,10 @@ def test_a_newcomer_makes_a_pool_and_sees_a_first_message_delivered(signed_in: W
     signed_in.write("Name", "Alerts")
     page.get_by_role("button", name="Make the pool").click()
     expect(page.get_by_text("Nobody is in this pool")).to_be_visible()
-    for _ in range(3):
+    for number in ("+12034458910", "+12034458911", "+12034458920"):
         before = page.locator("tbody tr").count()
+        choice = page.get_by_label("A sender to add")
+        choice.select_option(choice.locator("option", has_text=number).get_attribute("value"))
         page.get_by_role("button", name="Add to the pool").click()
         expect(page.locator("tbody tr")).to_have_count(before + 1)
     page.get_by_role("link", name="Send from it").click()
@@ -115,6 +117,52 @@ def test_messages_are_found_and_explained(signed_in: Window) -> None:
     expect(page.locator(".timeline").first).to_contain_text("Rejected")
     page.get_by_text("Who was looked at").or_(page.get_by_text("Who else was looked at")).first.click()
     signed_in.shoot("message-failed")
+
+
+def _emails(window: Window) -> None:
+    people = [{"address": f"reader{number}@example.org", "name": f"Reader {number}"} for number in range(30)]
+    content = {"subject": "Your order", "html": "<p>Dear {{ name }}</p>", "text": "Dear reader, it is on its way."}
+    files = [{"filename": "order.txt", "content": "b25lIGNha2U=", "type": "text/plain"}]
+    mailbox = {"address": "shop@example.com"}
+    call = window.served.call
+    call("POST", "/v1/Emails", {"from": mailbox, "to": people, "content": content, "tags": {"campaign": "order"}})
+    later = (datetime.now(UTC) + timedelta(days=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    body = {"from": mailbox, "to": [{"address": "ana@example.org"}], "content": {**content, "attachments": files}}
+    call("POST", "/v1/Emails", {**body, "schedule": {"sendAt": [later]}})
+
+
+def test_emails_are_found_read_and_canceled(signed_in: Window) -> None:
+    page = signed_in.page
+    signed_in.go("emails")
+    expect(page.get_by_text("No emails yet")).to_be_visible()
+    _emails(signed_in)
+    page.get_by_label("Tag").fill("order")
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_role("alert")).to_contain_text("Write a tag as name:value")
+    page.get_by_label("Tag").fill("campaign:order")
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator("tbody tr")).to_have_count(25)
+    page.get_by_role("button", name="Show older ones").click()
+    expect(page.locator("tbody tr")).to_have_count(30)
+    signed_in.shoot("emails")
+    page.get_by_label("Tag").fill("")
+    page.get_by_label("Address").fill("reader7@example.org")
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.get_by_role("link", name="reader7@example.org").click()
+    expect(page.locator("h1")).to_contain_text("Delivered")
+    expect(page.get_by_text("Dear reader, it is on its way.")).to_be_visible()
+    assert all("reader7" not in url for url in signed_in.asked), "addresses stay out of URLs"
+
+    signed_in.go("emails")
+    page.get_by_label("State").select_option("SCHEDULED")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("link", name="ana@example.org").click()
+    expect(page.get_by_text("order.txt")).to_be_visible()
+    signed_in.shoot("email")
+    page.get_by_role("button", name="Cancel it").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel it").click()
+    expect(page.locator("h1")).to_contain_text("Canceled")
 
 
 def test_operations_show_progress_and_errors_and_are_canceled(signed_in: Window) -> None:

@@ -2,6 +2,7 @@
 import { call, h, problem, state, doing, field } from "./kit.js";
 import { overview } from "./overview.js";
 import { message, messages } from "./messages.js";
+import { email, emails } from "./emails.js";
 import { operation, operations } from "./operations.js";
 import { pool, pools } from "./pools.js";
 import { send } from "./send.js";
@@ -11,6 +12,7 @@ import { consent } from "./consent.js";
 
 const PAGES = [
   ["overview", "Overview", overview], ["pools", "Pools", pools, pool], ["messages", "Messages", messages, message],
+  ["emails", "Emails", emails, email],
   ["operations", "Operations", operations, operation], ["senders", "Senders", senders], ["events", "Events", events], ["consent", "Consent", consent],
 ];
 const app = document.getElementById("app");
