@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from tests.pipeline.carriers import Carrier, receipt
 from tests.pipeline.worlds import Line, World, everyone, virtually, world
 
@@ -115,6 +116,35 @@ async def test_it_is_never_asked_faster_than_is_allowed(fresh: Path) -> None:
         assert all(
             later - at > EVERY - 0.01 for (at, _), (later, _) in zip(carrier.asked, carrier.asked[1:], strict=False)
         )
+
+
+@virtually
+async def test_many_that_were_reported_are_forgotten_in_one_look(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sendpool.pipeline.inquire.MOST_READ", 50)
+    carrier, number = Answering(), 180
+    carrier.report = lambda submission, part: (ReceiptState.DELIVERED,)
+    async with asking(fresh, carrier) as one:
+        await one.send(*everyone(number))
+        await one.until_states(DELIVERED=number)
+        await asyncio.sleep(ASK_AFTER + EVERY + 1)
+
+        assert await waiting(one) == 0
+
+
+@virtually
+async def test_more_than_may_be_asked_for_lose_a_question_not_their_turn(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sendpool.pipeline.inquire.OVERDUE", 4 * EVERY)
+    carrier, number = Answering(), 10 * MOST_ASKED
+    carrier.state = None
+    async with asking(fresh, carrier) as one:
+        await one.send(*everyone(number))
+        await asyncio.sleep(ASK_AFTER + 8 * EVERY)
+
+        asked = sum(len(ids) for _, ids in carrier.asked)
+        assert 4 * MOST_ASKED <= asked <= 6 * MOST_ASKED
+        assert await one.rows("SELECT asked, count(*) FROM inquiry GROUP BY asked") == [(1, number)]
 
 
 @virtually

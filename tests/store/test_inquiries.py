@@ -28,6 +28,7 @@ async def test_what_is_due_comes_in_order_with_how_the_attempt_stands(database: 
     found = await database.read(due_inquiries(LINE, 300, 10))
 
     # The third one's attempt was made anew over another connection.
+    assert [one.due_at for one in found] == [100, 200, 300]
     assert [(one.attempt_id, one.carrier_id, one.asked, one.state) for one in found] == [
         (3 * 64 + 1, "SM3", 0, None),
         (2 * 64 + 1, "SM2", 0, AttemptState.DELIVERED),

@@ -26,6 +26,8 @@ log = structlog.get_logger()
 
 #: Seconds between looks, what one look reads, and the most questions to a carrier that follow from it: 10 a second.
 EVERY, MOST_READ, MOST_ASKED = 5.0, 1_000, 50
+#: Seconds after which a question that could not be asked in time is left out.
+OVERDUE = 600.0
 
 
 class Inquirer:
@@ -58,22 +60,35 @@ class Inquirer:
 
     async def look(self, link: Link) -> None:
         """Ask for what is due over a connection, and have stored what the carrier says."""
-        connector = link.connector
-        if not link.up or not isinstance(connector, KnowsFates):
+        connector, left = link.connector, MOST_ASKED
+        if not isinstance(connector, KnowsFates):
             return
-        now = self._engine.clock.wall()
-        rows = await self._engine.database.read(due_inquiries(link.connection_id, now, MOST_READ))
-        if not rows:
-            return
-        open_ones = [row for row in rows if row.state == AttemptState.ACCEPTED]
-        asked = open_ones[:MOST_ASKED]
-        fates = await connector.fates([row.carrier_id for row in asked]) if asked else {}
+        while link.up:
+            now = self._engine.clock.wall()
+            rows = await self._engine.database.read(due_inquiries(link.connection_id, now, MOST_READ))
+            open_ones = [row for row in rows if row.state == AttemptState.ACCEPTED]
+            asked, rest = open_ones[:left], open_ones[left:]
+            left -= len(asked)
+            fates = await self._ask(link, connector, asked)
+            # Where more are open than may be asked for, the question that is long overdue is left out.
+            fates.update({row.carrier_id: None for row in rest if now - row.due_at > OVERDUE * 1e6})
+            over = [row.attempt_id for row in rows if row.state != AttemptState.ACCEPTED]
+            later, done = _sorted(open_ones, fates, now, connector.ask_after)
+            if not (later or done or over):
+                return
+            await self._engine.settle(partial(_note, later, [*over, *done]))
+            if len(rows) < MOST_READ:
+                return
+
+    async def _ask(self, link: Link, connector: KnowsFates, asked: Sequence[Inquiry]) -> dict[str, Receipt | None]:
+        """What the carrier says of these, stored where it is news."""
+        if not asked:
+            return {}
+        fates = await connector.fates([row.carrier_id for row in asked])
         if found := [receipt for receipt in fates.values() if receipt is not None]:
             await self._engine.receipts(link, found)
             log.info("fates were asked for", connection=link.name, asked=len(fates), known=len(found))
-        over = [row.attempt_id for row in rows if row.state != AttemptState.ACCEPTED]
-        later, done = _sorted(asked, fates, now, connector.ask_after)
-        await self._engine.settle(partial(_note, later, [*over, *done]))
+        return dict(fates)
 
 
 def _sorted(

@@ -19,6 +19,7 @@ class Inquiry(msgspec.Struct, array_like=True, gc=False):
     carrier_id: str
     #: How often it was asked for already.
     asked: int
+    due_at: int
     #: Of the attempt; None: it is gone, or is another connection's by now.
     state: int | None
 
@@ -44,7 +45,7 @@ def due_inquiries(connection_id: int, now: int, limit: int) -> Script[list[Inqui
         "FROM (SELECT * FROM inquiry WHERE connection_id = ? AND due_at <= ? ORDER BY due_at LIMIT ?) i"
         " LEFT JOIN attempt a ON a.id = i.attempt_id AND a.connection_id = i.connection_id ORDER BY i.due_at",
         (connection_id, now, limit),
-        ("i.attempt_id", "i.carrier_id", "i.asked", "a.state"),
+        ("i.attempt_id", "i.carrier_id", "i.asked", "i.due_at", "a.state"),
         Inquiry,
     )
     return rows
