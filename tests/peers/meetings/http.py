@@ -6,6 +6,7 @@ types take the connector's requests, and the doubles' answers and events, withou
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, get_type_hints
 from urllib.parse import parse_qsl
 
@@ -14,13 +15,13 @@ import telnyx
 from telnyx.types import DeliveryUpdateWebhookEvent, MessageSendParams, MessageSendResponse
 from tests.connectors.http.conftest import CALLBACK_TOKEN, example
 from tests.peers.meetings.base import OF_AN_API, PERSON, TEXT, Meeting, Place, callbacks, live, submission
-from tests.peers.recording.conversation import Conversation, json_of
+from tests.peers.recording.conversation import Conversation, Said, json_of
 from tests.peers.recording.http import HttpReader
 from vonage_http_client import Auth
 from vonage_sms import SmsMessage, SmsResponse
 
 from sendpool.connectors.http.connector import HttpConnector
-from sendpool.simulate.sms_api import SmsApi
+from sendpool.simulate.sms_api import SmsApi, SmsApiScript
 from sendpool.simulate.telnyx import TelnyxApi
 from sendpool.simulate.vonage import VonageApi
 
@@ -69,7 +70,28 @@ async def telnyx_sdk(place: Place) -> Conversation:
     for one in events:
         client.webhooks.unwrap(one.body.decode(), headers=one.headers)
         _whole(DeliveryUpdateWebhookEvent, json_of(one))
+    # Another one, whose report would come too late to be heard.
+    quiet = TelnyxApi(SmsApiScript(receipt_delay=1000))
+    await quiet.start()
+    place.stack.push_async_callback(quiet.stop)
+    await _says_the_same(place, client, quiet.port, asked)
     return talk
+
+
+async def _says_the_same(place: Place, client: telnyx.Telnyx, port: int, ours: Said) -> None:
+    """Their client, asked to send the same, makes the same request, and reads the double's answer to it."""
+    theirs = Conversation("http", "itself", "telnyx")
+    relay = await place.stack.enter_async_context(theirs.relay(port, HttpReader))
+    body = json_of(ours)
+    sent = {"from_" if name == "from" else name: value for name, value in body.items()}
+    client = client.with_options(base_url=f"http://127.0.0.1:{relay.port}/v2")
+    answer = await asyncio.to_thread(lambda: client.messages.send(**sent))
+
+    (like_it,) = theirs.said("POST", by_connector=True)
+    assert answer.data is not None
+    assert answer.data.id
+    assert (like_it.what, json_of(like_it)) == (ours.what, body)
+    assert like_it.headers["authorization"] == ours.headers["authorization"]
 
 
 def _judge_request(body: dict[str, Any]) -> None:
