@@ -64,7 +64,14 @@ def _queued(messages: int) -> Json:
 
 SCENARIOS: Mapping[str, Sequence[Case]] = {
     "bulk": [Case({}, partial(scenarios.bulk, setup=AS_USED), (100_000, 10_000))],
-    "single": [Case({}, partial(scenarios.single, setup=AS_USED), (20_000, 1_000))],
+    "single": [
+        Case(
+            {"front_processes": number},
+            partial(scenarios.single, setup=AS_USED._replace(fronts=number)),
+            (20_000, 1_000),
+        )
+        for number in (0, 1)
+    ],
     "latency": [Case({}, partial(scenarios.latency, setup=AS_USED), (100_000, 20_000))],
     "senders": [
         Case({"senders": number}, partial(scenarios.bulk, setup=AS_USED._replace(senders=number)), (100_000, 10_000))
