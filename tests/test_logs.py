@@ -86,6 +86,7 @@ FIELDS: dict[str, Any] = {
     "a number in a mapping": {"request": {"to": [{"address": NUMBER}]}},
     "a number as a key": {"counts": {NUMBER: 1}},
     "a number under an id": {"carrier_id": NUMBER},
+    "a number that WhatsApp calls an id": {"wa_id": NUMBER.removeprefix("+"), "recipient_id": NUMBER.removeprefix("+")},
     "a number in an exception": {"error": ValueError(f"bad address {NUMBER}")},
     "a number as bytes": {"source": NUMBER.encode()},
     "a text by its name": {"text": TEXT},

@@ -44,6 +44,9 @@ _ADDRESS_WORDS = frozenset(
     | {"sender", "senders", "source", "to"}
 )
 
+#: What WhatsApp calls ids, and are numbers of people.
+_NUMBERS_AS_IDS = frozenset({"wa_id", "recipient_id"})
+
 _CREDENTIAL = re.compile(r"\b(basic|bearer)\s+[\w.~+/=-]{6,}", re.IGNORECASE)
 _USER_INFO = re.compile(r"://[^/\s@]+@")
 #: 32 hex digits alone are an auth token; our attempt ids begin with SM, and hashes are longer or shorter.
@@ -217,8 +220,8 @@ def _hides(key: str) -> bool:
 
 
 def _holds_address(key: str) -> bool:
-    return not _ADDRESS_WORDS.isdisjoint(_words(key)) and not _is_id(key)
+    return key in _NUMBERS_AS_IDS or (not _ADDRESS_WORDS.isdisjoint(_words(key)) and not _is_id(key))
 
 
 def _is_id(key: str) -> bool:
-    return key in ("id", "ids") or key.endswith(("_id", "_ids"))
+    return key in ("id", "ids") or (key.endswith(("_id", "_ids")) and key not in _NUMBERS_AS_IDS)
