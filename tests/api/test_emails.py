@@ -13,9 +13,12 @@ from tests.api.conftest import CONNECTIONS, Client, declare
 from sendpool.api.app import create_app
 from sendpool.api.email_sending import MAX_EMAIL_BODY
 from sendpool.api.services import MAX_BODY
+from sendpool.connectors.base import ConnectionSettings, SenderSettings
 from sendpool.domain import ids
+from sendpool.domain.sender import Channel
 from sendpool.domain.states import MessageState
 from sendpool.store import history
+from sendpool.store.database import Query, Script
 
 ANA = {"address": "ana@example.test"}
 BEN = {"address": "ben@example.test"}
@@ -518,3 +521,50 @@ async def test_other_methods_are_a_405(still: Any) -> None:
     answer = await still.patch(f"/v1/Emails/{UNKNOWN}", {})
 
     assert (answer.status, answer.headers["allow"]) == (405, "GET, DELETE, HEAD")
+
+
+async def test_any_mailbox_of_a_whole_domain_sends_by_one_sender(world: Any, conforms: Any) -> None:
+    whole = SenderSettings(channel=Channel.EMAIL, address="news@shop.example", options={"whole_domain": True})
+    mail = ConnectionSettings(name="mail", type="smtp", senders=(whole,), options={"host": "smtp.example"})
+    await world.services.write(lambda: declare(1, (*CONNECTIONS, mail), 1))
+    client = world.client
+    senders = (await client.get("/v1/Senders")).json["senders"]
+    (sender,) = [one for one in senders if one["address"] == "news@shop.example"]
+
+    for address in ("Ana.Bo@Shop.example", "orders@shop.example"):
+        await client.mailed(origin={"address": address, "name": "Ana"})
+        one = (await client.mails())[0]
+        conforms(one, "Email")
+        assert one["from"] == {"address": address, "name": "Ana"}
+    await client.mailed(origin={"senderId": sender["id"]})
+    assert (await client.mails())[0]["from"]["address"] == "news@shop.example"
+    assert len(await pools_of_emails(world)) == 1, "one sender, one queue"
+
+    for wrong in ("ana@sub.shop.example", "ana@other.example", f"x{MAILBOX}"):
+        refused = await client.post("/v1/Emails", request(**{"from": {"address": wrong}}))
+        assert (refused.status, refused.contexts) == (400, ["$.from.address"])
+
+
+async def test_a_mailbox_that_is_a_sender_itself_goes_before_its_domain(world: Any) -> None:
+    own = SenderSettings(channel=Channel.EMAIL, address="ana@shop.example")
+    whole = SenderSettings(channel=Channel.EMAIL, address="news@shop.example", options={"whole_domain": True})
+    mail = ConnectionSettings(name="mail", type="smtp", senders=(whole, own), options={"host": "smtp.example"})
+    await world.services.write(lambda: declare(1, (mail,), 1))
+
+    await world.client.post("/v1/Emails", request(**{"from": {"address": "ana@shop.example"}}))
+
+    (pool_id,) = await pools_of_emails(world)
+    roster = world.engine.roster
+    (sender,) = [roster.senders[key] for key, pool in roster.hidden_by_sender.items() if pool.id == pool_id]
+    assert sender.address == "ana@shop.example"
+
+
+async def pools_of_emails(world: Any) -> set[int]:
+    """The pools from which emails are sent."""
+
+    def script() -> Script[set[int]]:
+        rows = yield Query("SELECT DISTINCT pool_id FROM operation WHERE kind = 'email'")
+        return {row[0] for row in rows}
+
+    found: set[int] = await world.engine.database.read(script())
+    return found

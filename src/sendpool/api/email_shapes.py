@@ -82,10 +82,12 @@ def email(row: MessageRow, letter: Letter, base: str, *, files: bool) -> Email:
 def _from(row: MessageRow, module: Mapping[str, Any]) -> EmailAddress:
     """Complete once a sender is bound, or where only one is possible; until then without an address."""
     name = module.get("fromName", UNSET)
+    mailbox = msgspec.json.decode(row.origin).get("mailbox", "")
     pool_id: str | UnsetType = UNSET
     if row.pool_uid is not None and row.pool_kind == "pool":
         pool_id = ids.encode(ids.POOL, row.pool_uid)
-    return EmailAddress(address=row.sender.address if row.sender else "", name=name, sender_pool_id=pool_id)
+    address = mailbox or (row.sender.address if row.sender else "")
+    return EmailAddress(address=address, name=name, sender_pool_id=pool_id)
 
 
 def _content(module: Mapping[str, Any], *, files: bool) -> EmailContent:

@@ -1,7 +1,7 @@
 """What an email says: the module of the channel EMAIL, as it is kept and as connectors read it.
 
 The module is the API's object (subject, html, text, attachments) with what else of the request goes onto the wire:
-`fromName` and `ipPoolName`.
+`fromName`, `fromAddress` and `ipPoolName`.
 """
 
 from __future__ import annotations
@@ -42,8 +42,15 @@ class Email(NamedTuple):
     attachments: tuple[Attachment, ...]
     #: The name beside the sender's address; None: the sender's own.
     from_name: str | None
+    #: The mailbox that it is from, of the domain of its sender; None: the sender's own.
+    from_address: str | None
     #: Of the addresses to send from, where the carrier has several.
     ip_pool: str | None
+
+
+def domain_of(address: str) -> str:
+    """The domain of a mailbox, as domains are compared."""
+    return address.rpartition("@")[2].lower()
 
 
 def write_module(
@@ -68,6 +75,7 @@ def read_module(module: Mapping[str, Any]) -> Email:
         module.get("text", ""),
         tuple(_attachment(one) for one in module.get("attachments") or ()),
         module.get("fromName"),
+        module.get("fromAddress"),
         module.get("ipPoolName"),
     )
 

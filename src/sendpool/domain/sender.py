@@ -46,5 +46,7 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     active: bool = True
     #: It, or its connection, is to start nothing new, and goes on later: what waits for it alone keeps waiting.
     drained: bool = False
+    #: Of EMAIL: it sends for every mailbox of its address's domain; its own is that of who names none.
+    whole_domain: bool = False
     #: The countries that it sends to, and what that hangs on.
     destinations: Destinations = ANYWHERE

@@ -34,7 +34,7 @@ from sendpool.pipeline.consent import OPTED_OUT, SAID, Willing, everybody, witho
 from sendpool.pipeline.lanes import Lanes, common_entry, entry
 from sendpool.pipeline.numbers import Numbers
 from sendpool.pipeline.render import Readings
-from sendpool.pipeline.resolve import Addressed, Plans, Resolved, resolve
+from sendpool.pipeline.resolve import Addressed, Plans, Resolved, as_named, resolve
 from sendpool.pipeline.roster import Roster
 from sendpool.store.chunks import NewChunk, Share, mix_text
 from sendpool.store.messages import (
@@ -144,6 +144,7 @@ class Acceptor:
         are not to be sent to.
         """
         at = self._now() if readings is None else readings.at
+        request = as_named(request, self.roster) if request.kind == "email" else request
         willing = without(request, readings, opted_out) if opted_out else everybody(request, readings)
         found = resolve(willing.request, self.roster, at, willing.readings)
         if willing.left_out and request.kind == "email":
@@ -353,6 +354,9 @@ def _origin(request: SendRequest, pool: Pool) -> str:
     else:
         kind = "address" if isinstance(origin, AddressOrigin) else "sender"
     told: dict[str, Any] = {"kind": kind, "pool": pool.uid.hex()}
+    if mailbox := request.content.modules.get(Channel.EMAIL, {}).get("fromAddress"):
+        # Another one of its sender's domain than the sender's own; it is shown also once the content is deleted.
+        told["mailbox"] = mailbox
     if isinstance(origin, PoolOrigin) and origin.filter_in is not None:
         # For explanations: nobody could tell afterwards why a channel was left out.
         told["only"] = sorted(origin.filter_in)

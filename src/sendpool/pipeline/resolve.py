@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
+from sendpool.domain.email_content import domain_of
 from sendpool.domain.message import Category, on_channel
 from sendpool.domain.plan import Steps, along, steps
 from sendpool.domain.policy import policy_for
@@ -155,6 +158,18 @@ def resolve(request: SendRequest, roster: Roster, at: int, readings: Readings | 
     return Resolved(pool, plans, category, validity, addressed, dues, failed)
 
 
+def as_named(request: SendRequest, roster: Roster) -> SendRequest:
+    """An email that says from which mailbox it is, where that is no sender itself but one of a sender's domain."""
+    origin, content = request.origin, request.content
+    if not isinstance(origin, AddressOrigin):
+        return request
+    if (request.account_id, origin.channel, origin.address) in roster.sender_by_address:
+        return request
+    module = {**content.modules[Channel.EMAIL], "fromAddress": origin.address}
+    modules = {**content.modules, Channel.EMAIL: module}
+    return replace(request, content=replace(content, modules=modules))
+
+
 def pool_of(request: SendRequest, roster: Roster) -> Pool:
     """The pool that a request is sent from, a hidden one where it names none. Raises `Refused`."""
     origin = request.origin
@@ -175,6 +190,8 @@ def _sender(request: SendRequest, roster: Roster) -> Sender:
     else:
         assert isinstance(origin, AddressOrigin)
         sender = roster.sender_by_address.get((request.account_id, origin.channel, origin.address))
+        if sender is None and request.kind == "email":
+            sender = roster.sender_by_domain.get((request.account_id, domain_of(origin.address)))
         context = "$.from.address"
     if sender is None or sender.account_id != request.account_id:
         raise Refused(_unknown("sender", "GET /Senders lists yours", context))

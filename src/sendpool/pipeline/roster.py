@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sendpool.domain.destinations import EVERYWHERE, Countries
+from sendpool.domain.email_content import domain_of
 from sendpool.domain.pool import Member, Pool
 from sendpool.domain.sender import Channel, Sender
 from sendpool.pipeline.countries import area_of, country_of
@@ -55,6 +56,13 @@ class Roster:
     def sender_by_address(self) -> dict[tuple[int, Channel, str], Sender]:
         """Senders by (account, channel, address)."""
         return {(sender.account_id, sender.channel, sender.address): sender for sender in self.senders.values()}
+
+    @cached_property
+    def sender_by_domain(self) -> dict[tuple[int, str], Sender]:
+        """Senders of whole domains by (account, domain); of several of one domain the first that is active."""
+        whole = [sender for sender in self.senders.values() if sender.whole_domain]
+        whole.sort(key=lambda one: (one.active, -one.id))
+        return {(one.account_id, domain_of(one.address)): one for one in whole}
 
     @cached_property
     def hidden_by_sender(self) -> dict[int, Pool]:

@@ -18,21 +18,28 @@ from sendpool.store.tables import account, connection, pool_member, sender, send
 def load_senders() -> Script[list[Sender]]:
     """Every sender, active or not."""
     names = ("id", "uid", "account_id", "connection_id", "channel", "address", "mps", "burst", "active", "destinations")
+    options = sender.c.options
     drained = or_(sender.c.drained_at.is_not(None), connection.c.drained_at.is_not(None))
     joined = sender.outerjoin(connection, connection.c.id == sender.c.connection_id)
-    rows = yield select(*(sender.c[name] for name in names), drained).select_from(joined)
+    rows = yield select(*(sender.c[name] for name in names), options, drained).select_from(joined)
     return [
         Sender(
             **{
-                **dict(zip(names, row[:-1], strict=True)),
+                **dict(zip(names, row[:-2], strict=True)),
                 "channel": Channel(row[4]),
                 "active": bool(row[8]),
                 "destinations": read_destinations(row[9]),
+                "whole_domain": Channel(row[4]) is Channel.EMAIL and _is_whole_domain(row[-2]),
                 "drained": bool(row[-1]),
             }
         )
         for row in rows
     ]
+
+
+def _is_whole_domain(options: str) -> bool:
+    """Whether a sender is declared to send for every mailbox of its domain; what else it says is its connector's."""
+    return msgspec.json.decode(options).get("whole_domain") is True
 
 
 def load_countries() -> Script[dict[int, Countries]]:

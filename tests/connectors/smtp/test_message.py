@@ -130,6 +130,29 @@ def test_headers_of_connection_and_sender_and_the_address_for_answers() -> None:
     assert message["X-IP-Pool"] == "warm"
 
 
+@pytest.mark.parametrize(
+    ("whole", "named", "shown"),
+    [
+        (True, "ana@example.com", "ana@example.com"),
+        (True, "Ana@EXAMPLE.com", "Ana@EXAMPLE.com"),
+        (True, None, SENDER),
+        (True, "ana@sub.example.com", SENDER),
+        (False, "ana@example.com", SENDER),
+    ],
+)
+def test_a_sender_of_a_whole_domain_writes_as_the_mailbox_that_is_named(
+    whole: bool, named: str | None, shown: str
+) -> None:
+    module = MODULE if named is None else {**MODULE, "fromAddress": named}
+    made = settings(25, sender={"whole_domain": whole})
+    letters = Letters(made, read_settings(made), None, lambda: 1.7e9)
+
+    letter = letters.write(submission(content=Content(rich=module)), ALL)
+
+    assert parsed(letter.message)["From"].addresses[0].addr_spec == shown
+    assert letter.envelope.mail.startswith(f"MAIL FROM:<{shown}>".encode())
+
+
 def test_bulk_alone_carries_the_link_to_unsubscribe_on_one_line() -> None:
     raw = written(category=Category.BULK, **LINK)
     message = parsed(raw)

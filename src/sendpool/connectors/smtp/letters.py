@@ -82,7 +82,7 @@ class Letters:
         """The email of a submission for a relay that offers this. Raises `UnfitSubmission`."""
         try:
             recipient = mailbox(submission.recipient)
-            sender = self._sender(submission)
+            sender = self._named(self._sender(submission), submission.content)
         except UnfitAddress:
             raise UnfitSubmission(FailureClass.RECIPIENT, "unfit_address") from None
         if not offers.utf8 and (recipient.international or sender.mailbox.international):
@@ -99,6 +99,17 @@ class Letters:
         if known is None:
             return _Sender(mailbox(submission.sender), None, options)
         return known._replace(options=options) if submission.options else known
+
+    def _named(self, sender: _Sender, content: Content) -> _Sender:
+        """The sender with the mailbox that the request names, where it sends for its whole domain."""
+        if not sender.options.whole_domain:
+            return sender
+        address = self._email(content).from_address
+        try:
+            named = mailbox(address) if address is not None else sender.mailbox
+        except UnfitAddress:
+            raise UnfitSubmission(FailureClass.REQUEST, "unfit_from") from None
+        return sender._replace(mailbox=named) if named.domain.lower() == sender.mailbox.domain.lower() else sender
 
     # ---------------------------------------------------------------- commands
 

@@ -136,6 +136,8 @@ class SmtpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class MailboxOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a `[[connections.senders]]` table may add."""
 
+    #: It sends for every mailbox of its domain that a request names.
+    whole_domain: bool = False
     #: Where answers go; None: to the sender.
     reply_to: str | None = None
     #: Header fields of its messages, beside those of the connection.
