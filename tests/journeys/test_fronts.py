@@ -121,6 +121,20 @@ async def test_a_revoked_key_opens_nothing_once_the_command_has_ended(rig: Rig) 
     assert await server.stop() == 0
 
 
+async def test_a_front_that_hangs_is_ended_and_another_takes_its_place(rig: Rig) -> None:
+    centre = await rig.centre(receipt_delay=0.02)
+    server, pool = await start(rig, centre.port)
+    (front,) = fronts_of(server)
+    os.kill(front, signal.SIGSTOP)
+
+    await rig.until(lambda: server.events("a front does not answer"), within=30.0, what="it is noticed")
+    await rig.until(lambda: fronts_of(server) not in ([], [front]), what="another front runs")
+    operation = await send_with_key(server, pool, rig.phones(1)[0])
+
+    await server.wait_stats(operation, delivered=1)
+    assert await server.stop() == 0
+
+
 async def test_a_front_ends_with_its_server(rig: Rig) -> None:
     centre = await rig.centre()
     server, _ = await start(rig, centre.port)

@@ -23,7 +23,7 @@ class FarServer(asyncio.Protocol):
         self._frames = Frames(ServerSays)
         self._waiting: dict[int, asyncio.Future[Accepted]] = {}
         self._number = 0
-        self._knows, self._listens = 0, False
+        self._knows, self._listens, self._beat = 0, False, 0
         self._asks: list[Ask] = []
         self._answered: list[tuple[str, str, int, float]] = []
         self._speaks_soon = False
@@ -67,6 +67,9 @@ class FarServer(asyncio.Protocol):
                 self.settings.set_result(said.settings)
             if said.close:
                 self.closing.set()
+            if said.beat:
+                self._beat = said.beat
+                self._speak_soon()
             for fate in said.fates:
                 self._settle(fate)
 
@@ -91,7 +94,7 @@ class FarServer(asyncio.Protocol):
 
     def _speak(self) -> None:
         self._speaks_soon = False
-        said = FrontSays(self._asks, self._answered, self._knows, self._listens)
+        said = FrontSays(self._asks, self._answered, self._knows, self._listens, self._beat)
         self._asks, self._answered = [], []
         with contextlib.suppress(RuntimeError):  # Who has gone is told nothing.
             self._transport.write(frame(said))

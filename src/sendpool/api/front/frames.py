@@ -74,6 +74,8 @@ class FrontSays(msgspec.Struct, frozen=True, array_like=True):
     knows: int = 0
     #: Whether it takes connections.
     listens: bool = False
+    #: The last beat that it has heard.
+    beat: int = 0
 
 
 class ServerSays(msgspec.Struct, frozen=True, array_like=True):
@@ -85,6 +87,8 @@ class ServerSays(msgspec.Struct, frozen=True, array_like=True):
     settings: Settings | None = None
     #: Take no new connection, answer what was asked, and end.
     close: bool = False
+    #: Say this number, to show that all is well; 0: nothing is to be said.
+    beat: int = 0
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
 from typing import NamedTuple, cast
 
 import structlog
@@ -27,6 +28,8 @@ log = structlog.get_logger()
 AGAIN = 0.5
 #: Seconds in which a front has to listen, and to know who may call.
 PATIENCE, PROMPT = 30.0, 2.0
+#: Seconds between looks whether it is well, and in which it has to say so.
+BEAT, ALIVE = 5.0, 10.0
 #: Seconds for a front to end, besides those that requests have.
 _LAST = 3.0
 
@@ -97,11 +100,22 @@ class Front:
         if talk is None:
             return
         talk.tell(credentials=credentials)
+        await self._within(PROMPT, talk.knows(credentials.number))
+
+    async def _within(self, seconds: float, said: Awaitable[None]) -> None:
+        """Wait until it has said something; end it where it does not."""
         try:
-            await asyncio.wait_for(talk.knows(credentials.number), PROMPT)
+            await asyncio.wait_for(said, seconds)
         except TimeoutError:
-            log.error("a front does not answer; it is ended", seconds=PROMPT)
+            log.error("a front does not answer; it is ended", seconds=seconds)
             self._kill()
+
+    async def _watch(self, talk: _Talk) -> None:
+        """End it once it hangs: whoever connects to it would get no answer."""
+        for number in count(1):
+            await asyncio.sleep(BEAT)
+            talk.tell(beat=number)
+            await self._within(ALIVE, talk.beats(number))
 
     async def stop(self, grace: float) -> None:
         """End it."""
@@ -147,7 +161,11 @@ class Front:
             await asyncio.get_running_loop().connect_accepted_socket(lambda: talk, ours)
             talk.tell(settings=self._wiring.settings, credentials=self._credentials)
             self._talk = talk
-            await talk.gone.wait()
+            watching = asyncio.create_task(self._watch(talk))
+            try:
+                await talk.gone.wait()
+            finally:
+                watching.cancel()
         finally:
             self._talk = None
             self.listens.clear()
@@ -182,20 +200,33 @@ class _Talk(asyncio.Protocol):
         self._fates: list[Fate] = []
         self._speaks_soon = False
         self._transport: asyncio.Transport | None = None
-        self._known = 0
+        #: What it said last.
+        self._said = FrontSays()
         self._news = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self.gone = asyncio.Event()
 
     def tell(
-        self, *, settings: Settings | None = None, credentials: Credentials | None = None, close: bool = False
+        self,
+        *,
+        settings: Settings | None = None,
+        credentials: Credentials | None = None,
+        close: bool = False,
+        beat: int = 0,
     ) -> None:
         """Say something at once."""
-        self._write(ServerSays((), credentials, settings, close))
+        self._write(ServerSays((), credentials, settings, close, beat))
 
     async def knows(self, number: int) -> None:
         """Return once the front goes by the credentials of that number, or is gone."""
-        while self._known < number and not self.gone.is_set():
+        await self._until(lambda: self._said.knows >= number)
+
+    async def beats(self, number: int) -> None:
+        """Return once the front has said that number, or is gone."""
+        await self._until(lambda: self._said.beat >= number)
+
+    async def _until(self, said: Callable[[], bool]) -> None:
+        while not said() and not self.gone.is_set():
             self._news.clear()
             await self._news.wait()
 
@@ -219,9 +250,9 @@ class _Talk(asyncio.Protocol):
                 self._wiring.observe(*answered)
             if said.listens and not self._listens.is_set():
                 self._listens.set()
-            if said.knows != self._known:
-                self._known = said.knows
+            if (said.knows, said.beat) != (self._said.knows, self._said.beat):
                 self._news.set()
+            self._said = said
 
     def connection_lost(self, error: Exception | None) -> None:
         """It has gone."""
