@@ -46,6 +46,10 @@ _REMEDIES = (
         "ask the carrier: often the address of this machine is not on its list, or the account is not active",
     ),
     (r"refuses the credentials", "check username and password"),
+    (
+        r"does not prove that it knows the password",
+        "check host: another server may have answered than you mean; else its SCRAM is at fault, so ask whose it is",
+    ),
     (r"no way to log in", "check tls: many relays let nobody log in without it; or leave username out"),
     (
         r"token endpoint answers 4",

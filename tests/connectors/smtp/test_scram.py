@@ -17,6 +17,7 @@ from tests.connectors.smtp.conftest import settings, submission
 from sendpool.connectors.base import CarrierId
 from sendpool.connectors.smtp.connector import SmtpConnector
 from sendpool.connectors.smtp.scram import MECHANISMS, NotProven, auth_scram
+from sendpool.pipeline.remedies import ASK_THEM, remedy_of
 from sendpool.testing.inbox import RecordingInbox
 
 NAME, PASSWORD = "sendpool", "pencil, with ü"
@@ -145,6 +146,7 @@ async def test_neither_side_is_believed_without_a_proof(
 
     assert not inbox.links[0].up
     assert why in inbox.links[0].detail
+    assert remedy_of(inbox.links[0].detail) != ASK_THEM
     assert password not in inbox.links[0].detail
 
 
