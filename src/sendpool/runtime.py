@@ -23,7 +23,8 @@ from sendpool.admin.server import CommandServer
 from sendpool.api.app import create_app
 from sendpool.api.auth import Accounts
 from sendpool.api.front.frames import Settings
-from sendpool.api.front.process import Fronts, Wiring
+from sendpool.api.front.process import Fronts
+from sendpool.api.front.talk import Wiring
 from sendpool.api.rates import RequestRates
 from sendpool.api.services import Services
 from sendpool.api.serving import HttpServer

@@ -13,7 +13,8 @@ import pytest
 
 from sendpool.api import quick
 from sendpool.api.app import create_app
-from sendpool.api.quick import AHEAD, SMALL
+from sendpool.api.quick import AHEAD
+from sendpool.api.quick_head import SMALL
 from sendpool.api.serving import HttpServer
 
 

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from email.utils import formatdate
-from typing import Any, NamedTuple, Protocol, cast
+from typing import cast
 
-import httptools
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from sendpool.api.exchange import Reply
+from sendpool.api.quick_head import Head, Quick, read_head
 
-#: Bytes of a body up to which a request may be quick, and of what comes before it.
-SMALL, HEAD = 16 * 1024, 16 * 1024
+#: Bytes of what comes before a body up to which a request may be quick.
+HEAD = 16 * 1024
 #: Bytes that may wait behind a request that is being answered before we read no more.
 AHEAD = 64 * 1024
 #: Seconds for which a connection is kept after an answer, and while a request does not go on.
@@ -28,13 +28,6 @@ KEPT, PATIENCE = 5.0, 60.0
 _LOOK = 1.0
 
 _END = b"\r\n\r\n"
-
-
-class Quick(Protocol):
-    """An endpoint that can be asked without ASGI."""
-
-    def quickly(self, scope: dict[str, Any], headers: dict[bytes, bytes], body: bytes) -> Awaitable[Reply | None]:
-        """The answer to a whole request; None: nobody is left to be answered."""
 
 
 class Hot:
@@ -105,62 +98,6 @@ class QuickServer:
         self.start()
 
 
-class _Reading:
-    """What httptools reads of a head."""
-
-    def __init__(self) -> None:
-        self.url = b""
-        self.lines: list[tuple[bytes, bytes]] = []
-
-    def on_url(self, url: bytes) -> None:
-        self.url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.lines.append((name.lower(), value))
-
-
-class _Head(NamedTuple):
-    """The head of a request that is served here."""
-
-    endpoint: Quick
-    scope: dict[str, Any]
-    headers: dict[bytes, bytes]
-    #: Bytes of the body.
-    length: int
-    keep_alive: bool
-
-
-def _read_head(head: bytes, endpoint: Quick, transport: asyncio.Transport) -> _Head | None:
-    """A head that ends here, or None where the request is not one for us."""
-    reading = _Reading()
-    parser = httptools.HttpRequestParser(reading)
-    try:
-        parser.feed_data(head)
-    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-        return None
-    headers = dict(reading.lines)
-    length = headers.get(b"content-length", b"")
-    if not (0 < len(length) < 6 and length.isdigit() and int(length) <= SMALL):
-        return None
-    if b"transfer-encoding" in headers or b"expect" in headers or parser.should_upgrade():
-        return None
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "scheme": "http",
-        "path": reading.url.decode("ascii"),
-        "query_string": b"",
-        "headers": reading.lines,
-        "client": _place(transport.get_extra_info("peername")),
-        "server": _place(transport.get_extra_info("sockname")),
-    }
-    return _Head(endpoint, scope, headers, int(length), parser.should_keep_alive())
-
-
-def _place(address: Any) -> tuple[str, int] | None:
-    return (str(address[0]), int(address[1])) if isinstance(address, tuple) else None
-
-
 class QuickConnection(asyncio.Protocol):
     """One connection of a `QuickServer`: one request after the other."""
 
@@ -168,7 +105,7 @@ class QuickConnection(asyncio.Protocol):
         self._server = server
         self._raw = b""
         #: The head that was read last, as it came and as it was read: clients write the same one again and again.
-        self._last: tuple[bytes, _Head] | None = None
+        self._last: tuple[bytes, Head] | None = None
         self._task: asyncio.Task[None] | None = None
         self._since, self._answered = time.monotonic(), False
         self._full = False
@@ -237,15 +174,15 @@ class QuickConnection(asyncio.Protocol):
             body = raw[end : end + head.length]
             self._task = asyncio.get_running_loop().create_task(self._answer(head, body))
 
-    def _head(self, head: bytes) -> _Head | None:
+    def _head(self, head: bytes) -> Head | None:
         if self._last is not None and self._last[0] == head:
             return self._last[1]
         endpoint = self._server.endpoints.get(head[: head.index(b"\n") + 1])
-        found = None if endpoint is None else _read_head(head, endpoint, self._transport)
+        found = None if endpoint is None else read_head(head, endpoint, self._transport)
         self._last = None if found is None else (head, found)
         return found
 
-    async def _answer(self, head: _Head, body: bytes) -> None:
+    async def _answer(self, head: Head, body: bytes) -> None:
         reply = await head.endpoint.quickly(head.scope, head.headers, body)
         self._task, self._since, self._answered = None, time.monotonic(), True
         if reply is None or self._transport.is_closing():

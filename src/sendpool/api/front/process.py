@@ -6,20 +6,15 @@ import asyncio
 import contextlib
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from itertools import count
-from typing import NamedTuple, cast
 
 import structlog
 
-from sendpool.api.exchange import TooOften
-from sendpool.api.front.faults import fault_of
-from sendpool.api.front.frames import Ask, Credentials, Fate, Frames, FrontSays, ServerSays, Settings, frame
+from sendpool.api.front.frames import Credentials
 from sendpool.api.front.handing import Taker, pair
-from sendpool.api.rates import RequestRates
-from sendpool.domain.request import Accepted, SendRequest
+from sendpool.api.front.talk import Talk, Wiring
 from sendpool.store.accounts import Account
-from sendpool.store.idempotency import Key
 from sendpool.store.keys import ApiKey
 
 log = structlog.get_logger()
@@ -32,18 +27,6 @@ PATIENCE, PROMPT = 30.0, 2.0
 BEAT, ALIVE = 5.0, 10.0
 #: Seconds for a front to end, besides those that requests have.
 _LAST = 3.0
-
-
-class Wiring(NamedTuple):
-    """What fronts need of the server."""
-
-    settings: Settings
-    accept: Callable[[SendRequest, Key | None], Awaitable[Accepted]]
-    rates: RequestRates
-    #: Told of each answer: method, route, status and seconds.
-    observe: Callable[[str, str, int, float], None]
-    #: Takes a connection over, with what has come on it.
-    adopt: Callable[[socket.socket, bytes], None]
 
 
 class Fronts:
@@ -82,7 +65,7 @@ class Front:
         self._listener = listener
         self._wiring = wiring
         self._credentials = credentials
-        self._talk: _Talk | None = None
+        self._talk: Talk | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
@@ -110,7 +93,7 @@ class Front:
             log.error("a front does not answer; it is ended", seconds=seconds)
             self._kill()
 
-    async def _watch(self, talk: _Talk) -> None:
+    async def _watch(self, talk: Talk) -> None:
         """End it once it hangs: whoever connects to it would get no answer."""
         for number in count(1):
             await asyncio.sleep(BEAT)
@@ -156,7 +139,7 @@ class Front:
             theirs.close()
             giving.close()
         taker = Taker(taking, self._wiring.adopt)
-        talk = _Talk(self._wiring, self.listens)
+        talk = Talk(self._wiring, self.listens)
         try:
             await asyncio.get_running_loop().connect_accepted_socket(lambda: talk, ours)
             talk.tell(settings=self._wiring.settings, credentials=self._credentials)
@@ -187,97 +170,3 @@ class Front:
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-
-
-class _Talk(asyncio.Protocol):
-    """The server's end of what joins the two. Whatever is said in one turn of the loop goes in one frame."""
-
-    def __init__(self, wiring: Wiring, listens: asyncio.Event) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._wiring = wiring
-        self._listens = listens
-        self._frames = Frames(FrontSays)
-        self._fates: list[Fate] = []
-        self._speaks_soon = False
-        self._transport: asyncio.Transport | None = None
-        #: What it said last.
-        self._said = FrontSays()
-        self._news = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.gone = asyncio.Event()
-
-    def tell(
-        self,
-        *,
-        settings: Settings | None = None,
-        credentials: Credentials | None = None,
-        close: bool = False,
-        beat: int = 0,
-    ) -> None:
-        """Say something at once."""
-        self._write(ServerSays((), credentials, settings, close, beat))
-
-    async def knows(self, number: int) -> None:
-        """Return once the front goes by the credentials of that number, or is gone."""
-        await self._until(lambda: self._said.knows >= number)
-
-    async def beats(self, number: int) -> None:
-        """Return once the front has said that number, or is gone."""
-        await self._until(lambda: self._said.beat >= number)
-
-    async def _until(self, said: Callable[[], bool]) -> None:
-        while not said() and not self.gone.is_set():
-            self._news.clear()
-            await self._news.wait()
-
-    def close(self) -> None:
-        """Say no more."""
-        if self._transport is not None:
-            self._transport.close()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The front is there."""
-        self._transport = cast(asyncio.Transport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        """It says something."""
-        for said in self._frames.read(data):
-            for ask in said.asks:
-                task = self._loop.create_task(self._carry_out(ask))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-            for answered in said.answered:
-                self._wiring.observe(*answered)
-            if said.listens and not self._listens.is_set():
-                self._listens.set()
-            if (said.knows, said.beat) != (self._said.knows, self._said.beat):
-                self._news.set()
-            self._said = said
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """It has gone."""
-        self.gone.set()
-        self._news.set()
-
-    async def _carry_out(self, ask: Ask) -> None:
-        """Make a request durable. What a front that has gone has asked for is done all the same."""
-        try:
-            if wait := self._wiring.rates.wait(ask.request.account_id):
-                raise TooOften(wait)
-            done = await self._wiring.accept(ask.request, ask.key)
-            fate = Fate(ask.number, done.uid, done.operation_id, done.complete)
-        except Exception as error:  # noqa: BLE001 - the front raises it again
-            fate = Fate(ask.number, fault=fault_of(error))
-        self._fates.append(fate)
-        if not self._speaks_soon:
-            self._speaks_soon = True
-            self._loop.call_soon(self._speak)
-
-    def _speak(self) -> None:
-        self._speaks_soon = False
-        fates, self._fates = self._fates, []
-        self._write(ServerSays(fates))
-
-    def _write(self, said: ServerSays) -> None:
-        if self._transport is not None and not self.gone.is_set():
-            self._transport.write(frame(said))
