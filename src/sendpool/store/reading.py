@@ -74,6 +74,7 @@ async def open_reader(where: Where) -> AsyncIterator[Reader]:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    connection: sqlite3.Connection | None = None
     try:
         # Not `immutable`: the server's log is read as well.
         connection = sqlite3.connect(
@@ -83,6 +84,8 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA temp_store=MEMORY")
         connection.execute("SELECT 1 FROM sqlite_master")
     except sqlite3.Error as error:
+        if connection is not None:
+            connection.close()
         raise OSError(f"{path} cannot be read: {error}") from error
     return connection
 

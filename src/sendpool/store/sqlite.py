@@ -71,13 +71,22 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         wanted = ".".join(map(str, MINIMUM_VERSION))
         raise RuntimeError(f"SQLite {sqlite3.sqlite_version} is too old; sendpool needs {wanted} or newer")
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    try:
+        _prepare(connection, read_only=read_only)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, *, read_only: bool) -> None:
     connection.execute("PRAGMA busy_timeout=5000")
     # As PostgreSQL has it by a migration.
     connection.create_function("clock_us", 0, lambda: time.time_ns() // 1000)
     connection.execute("PRAGMA temp_store=MEMORY")
     if read_only:
         connection.execute("PRAGMA query_only=ON")
-        return connection
+        return
     connection.execute("PRAGMA journal_mode=WAL")
     # FULL: a commit is on the disk before it is answered (promise I1).
     connection.execute("PRAGMA synchronous=FULL")
@@ -85,7 +94,6 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     connection.execute("PRAGMA secure_delete=ON")
     connection.execute("PRAGMA cache_size=-65536")
     connection.execute("PRAGMA wal_autocheckpoint=16000")
-    return connection
 
 
 @lru_cache(maxsize=1024)
