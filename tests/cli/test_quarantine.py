@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from tests.cli.conftest import Run
@@ -20,7 +21,7 @@ AT = 4_102_444_800_000_000
 
 def fill(path: Path) -> None:
     """An account with two connections, one held number, and two suspected addresses."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         for name in ("good", "bad"):
             connection.execute(
                 "INSERT INTO connection (account_id, name, type, created_at, updated_at, active)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from tests.cli.conftest import Run
@@ -11,7 +12,7 @@ from tests.cli.conftest import Run
 
 def unwell(path: Path) -> None:
     """An account with a sender that loses receipts."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         account = "INSERT INTO account (id, sid, name, auth_token, created_at) VALUES (1, 'AC1', '', 'x', 1)"
         line = (
             "INSERT INTO connection (id, account_id, name, type, active, created_at, updated_at)"
@@ -61,7 +62,7 @@ def test_codes_that_came_are_listed_with_counts(run: Run, tmp_path: Path) -> Non
     assert run("classes", "--seen").out == "No carrier has refused anything.\n"
     assert run("classes", "--unclassified").out == "Every code that came is known.\n"
     unwell(tmp_path / "sendpool.db")
-    with sqlite3.connect(tmp_path / "sendpool.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "sendpool.db")) as connection, connection:
         for code, rule, count in (("0x400", "smpp/?", 7), ("0x0a", "smpp/0x0a", 9)):
             values = (1, "submit", code, "TRANSIENT", rule, count, 1_800_000_000_000_000, 1_800_000_001_000_000)
             connection.execute("INSERT INTO code_seen VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -100,7 +101,7 @@ async def test_a_file_that_cannot_be_opened_is_not_locked_for_ever(tmp_path: Pat
 async def test_a_newer_schema_is_refused_and_the_lock_given_back(migrated: Path, tmp_path: Path) -> None:
     path = tmp_path / "sendpool.db"
     shutil.copyfile(migrated, path)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
 
