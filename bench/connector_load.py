@@ -1,7 +1,7 @@
 """A connector of an HTTP carrier under an even load, on an event loop that is watched: `connector_load.py KIND ...`.
 
 `connector_load.py rcs|whatsapp RATE SECONDS` prints one line of JSON. The platform is a process of its own, as carriers
-are; the connector and the endpoint of its callbacks share this process, as in the server.
+are; the connector and the endpoint of its callbacks share this process, as in the server, and so does its collector.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from sendpool.connectors.rcs.connector import RcsConnector
 from sendpool.connectors.whatsapp.connector import WhatsAppConnector
 from sendpool.domain.message import Content
 from sendpool.domain.sender import Channel
+from sendpool.runtime import calm_the_collector
 from sendpool.testing.callbacks import Callbacks
 from sendpool.testing.inbox import RecordingInbox
 
@@ -77,6 +78,7 @@ async def _send(connector: RcsConnector | WhatsAppConnector, rate: int, seconds:
 async def run(kind: str, rate: int, seconds: int) -> dict[str, Any]:
     """One load; what came of it."""
     loop = asyncio.get_running_loop()
+    calm_the_collector()
     callbacks = Callbacks()
     await callbacks.listen()
     script = {"port": 0, "webhook": f"{callbacks.url}/callbacks/{kind}/events", _SECRET_OF[kind]: SECRET}

@@ -111,7 +111,7 @@ class Runtime:
         engine = self._engine = Engine(database, self._metrics)
         engine.backlog.most = self._config.server.max_queued
         account = await self._first_account(database, key)
-        _calm_the_collector()
+        calm_the_collector()
         self._account_id = account.id
         where = database_of(self._config.server.database)
         shared = isinstance(where, str)
@@ -381,7 +381,7 @@ def front_settings(server: ServerSettings) -> Settings:
     )
 
 
-def _calm_the_collector() -> None:
+def calm_the_collector() -> None:
     """Look for cycles rarely: our values have none, and each look at hundreds of thousands of them costs a tenth."""
     gc.collect()
     gc.freeze()
