@@ -18,13 +18,13 @@ import uvloop
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
+from sendpool.collecting import calm_the_collector
 from sendpool.connectors.base import AttemptKey, CarrierId, ConnectionSettings, SenderSettings
 from sendpool.connectors.base import Submission as Sent
 from sendpool.connectors.rcs.connector import RcsConnector
 from sendpool.connectors.whatsapp.connector import WhatsAppConnector
 from sendpool.domain.message import Content
 from sendpool.domain.sender import Channel
-from sendpool.runtime import calm_the_collector
 from sendpool.testing.callbacks import Callbacks
 from sendpool.testing.inbox import RecordingInbox
 

@@ -25,6 +25,7 @@ from sendpool.api.front.frames import Credentials, Settings
 from sendpool.api.front.handing import Giver
 from sendpool.api.quick import QuickServer
 from sendpool.api.services import Services
+from sendpool.collecting import calm_the_collector
 from sendpool.store.reading import Reader, open_reader
 
 #: Seconds that open requests have to end when the server stops: a little less than the server waits for us.
@@ -71,6 +72,7 @@ async def _main(listener: socket.socket, talk: socket.socket, give: socket.socke
         routes = hot_routes(_services(far, accounts, settings, reader))
         server = QuickServer(routes, Giver(give).give)
         server.start()
+        calm_the_collector()
         listening = await loop.create_server(server.connection, sock=listener)
         far.listens()
         await far.closing.wait()

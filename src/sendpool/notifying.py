@@ -23,6 +23,7 @@ import structlog
 import uvloop
 
 from sendpool import logs
+from sendpool.collecting import calm_the_collector
 from sendpool.connectors.guard import GuardedClient
 from sendpool.connectors.sinks import NotInstalled, SinkConnector, Target
 from sendpool.connectors.webhook import Webhooks
@@ -142,6 +143,7 @@ async def _main() -> None:
     async with open_reader(Path(order.database) if order.file else order.database) as database:
         notifier = Notifier(database.read, lines.save, handover, base64.b64decode(order.key), clock)
         lines.down = lambda: notifier.down
+        calm_the_collector()
         running = loop.create_task(notifier.run())
         telling = loop.create_task(lines.keep_telling())
         yielding = loop.create_task(keep_yielding(LinuxScheduler(), listening.cancel))

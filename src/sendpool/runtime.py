@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import gc
 import os
 import signal
 import socket
@@ -28,6 +27,7 @@ from sendpool.api.front.talk import Wiring
 from sendpool.api.rates import RequestRates
 from sendpool.api.services import Services
 from sendpool.api.serving import HttpServer
+from sendpool.collecting import calm_the_collector
 from sendpool.config import Config, ConfigError
 from sendpool.config.places import command_socket, database_of, secret_key
 from sendpool.config.server import ServerSettings
@@ -379,13 +379,6 @@ def front_settings(server: ServerSettings) -> Settings:
         log_level=server.log_level,
         log_json=server.log_json,
     )
-
-
-def calm_the_collector() -> None:
-    """Look for cycles rarely: our values have none, and each look at hundreds of thousands of them costs a tenth."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
 
 
 def _listen(host: str, port: int) -> socket.socket:
