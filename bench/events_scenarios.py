@@ -21,7 +21,8 @@ class EventSizes(NamedTuple):
     """How much each figure takes."""
 
     messages: int = 20_000
-    rounds: int = 7
+    #: Of each kind: single runs of the same differ by a fifth.
+    rounds: int = 15
     bulk: int = 50_000
 
 
