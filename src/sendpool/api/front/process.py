@@ -29,6 +29,10 @@ BEAT, ALIVE = 5.0, 10.0
 _LAST = 3.0
 
 
+class NoFront(OSError):
+    """A front does not start. It says what to do."""
+
+
 class Fronts:
     """All fronts of one server: they know who may call, and listen to the same port."""
 
@@ -39,12 +43,19 @@ class Fronts:
         self._fronts: list[Front] = []
 
     async def start(self, listener: socket.socket, wiring: Wiring) -> None:
-        """Start them; they listen when this returns. Raises `TimeoutError`."""
+        """Start them; they listen when this returns. Raises `NoFront`."""
         self._listener = listener
         self._fronts = [Front(listener, wiring, self._credentials) for _ in range(self.number)]
         for front in self._fronts:
             front.start()
-        await asyncio.wait_for(asyncio.gather(*(front.listens.wait() for front in self._fronts)), PATIENCE)
+        try:
+            await asyncio.wait_for(asyncio.gather(*(front.listens.wait() for front in self._fronts)), PATIENCE)
+        except TimeoutError:
+            await self.stop(0.0)
+            raise NoFront(
+                f"server.front_processes: no front listens after {PATIENCE:g} s; the lines above may say why; or leave"
+                " the setting out"
+            ) from None
 
     async def know(self, accounts: Sequence[Account], keys: Sequence[ApiKey]) -> None:
         """Let in who comes with these and nobody else; they do when this returns."""
@@ -83,7 +94,9 @@ class Front:
         if talk is None:
             return
         talk.tell(credentials=credentials)
-        await self._within(PROMPT, talk.knows(credentials.number))
+        # One that does not listen yet reads this before it does.
+        if self.listens.is_set():
+            await self._within(PROMPT, talk.knows(credentials.number))
 
     async def _within(self, seconds: float, said: Awaitable[None]) -> None:
         """Wait until it has said something; end it where it does not."""
@@ -95,6 +108,7 @@ class Front:
 
     async def _watch(self, talk: Talk) -> None:
         """End it once it hangs: whoever connects to it would get no answer."""
+        await self.listens.wait()
         for number in count(1):
             await asyncio.sleep(BEAT)
             talk.tell(beat=number)
@@ -114,30 +128,41 @@ class Front:
         await asyncio.wait([self._keeping])
 
     async def _keep(self) -> None:
-        await self._run()
+        await self._live()
         while not self._stopping:
             log.warning("a front ended; it is started again", seconds=AGAIN)
             await asyncio.sleep(AGAIN)
-            await self._run()
+            await self._live()
 
-    async def _run(self) -> None:
+    async def _live(self) -> None:
+        """One life of it, whatever it ends by."""
         ours, theirs = socket.socketpair()
         taking, giving = pair()
-        passed = (self._listener.fileno(), theirs.fileno(), giving.fileno())
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "sendpool.fronting",
-                *map(str, passed),
-                pass_fds=passed,
-                stdin=asyncio.subprocess.DEVNULL,
-                # A Ctrl-C in the terminal is for the server, which ends this process in its turn.
-                start_new_session=True,
-            )
+            with theirs, giving:
+                await self._begin(theirs, giving)
+            await self._run(ours, taking)
+        except OSError as error:
+            log.error("a front cannot be started", error=str(error))
         finally:
-            theirs.close()
-            giving.close()
+            # Closed already, where it ran.
+            ours.close()
+            taking.close()
+
+    async def _begin(self, theirs: socket.socket, giving: socket.socket) -> None:
+        passed = (self._listener.fileno(), theirs.fileno(), giving.fileno())
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "sendpool.fronting",
+            *map(str, passed),
+            pass_fds=passed,
+            stdin=asyncio.subprocess.DEVNULL,
+            # A Ctrl-C in the terminal is for the server, which ends this process in its turn.
+            start_new_session=True,
+        )
+
+    async def _run(self, ours: socket.socket, taking: socket.socket) -> None:
         taker = Taker(taking, self._wiring.adopt)
         talk = Talk(self._wiring, self.listens)
         try:
