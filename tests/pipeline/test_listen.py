@@ -15,7 +15,7 @@ from sendpool.domain.message import Category
 from sendpool.pipeline.listen import BROKEN, MENDED, Listener
 from sendpool.store.hearing import HearingRow
 
-RATE = 4
+RATE = 2
 BROKEN_NOW = "SELECT broken_at, updated_at FROM sender_hearing WHERE broken_at IS NOT NULL"
 
 
