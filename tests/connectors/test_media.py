@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
+from tests.connectors.hosts import Host
 from tests.connectors.rcs import conftest as rcs
 from tests.connectors.twilio import conftest as twilio
 from tests.connectors.whatsapp import conftest as whatsapp
@@ -20,23 +21,12 @@ LIMITS = {"image/png": 1_000, "video/": 5_000}
 LOOPBACK = ["127.0.0.0/8"]
 
 
-class Files:
+class Files(Host):
     """A web server with files that are nothing but their heads."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
-        self.url = ""
-        self._server: asyncio.Server | None = None
-        self._web = web.Server(self._answer, access_log=None)
-
-    async def start(self) -> None:
-        self._server = await asyncio.get_running_loop().create_server(self._web, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    async def stop(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        await self._web.shutdown(1.0)
+        super().__init__()
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         """`/STATUS/TYPE/SUBTYPE/OCTETS`."""

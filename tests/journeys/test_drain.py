@@ -8,6 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import aiohttp
+import pytest
 
 if TYPE_CHECKING:
     from tests.journeys.conftest import Rig
@@ -42,9 +43,11 @@ async def test_drained_server_loses_nothing_and_the_rest_goes_out_once_after_a_r
     assert await server.stop() == 0
 
 
-async def test_every_request_that_is_accepted_while_the_server_drains_is_delivered(rig: Rig) -> None:
+@pytest.mark.parametrize("fronts", [0, 1])
+async def test_every_request_that_is_accepted_while_the_server_drains_is_delivered(fronts: int, rig: Rig) -> None:
     centre = await rig.centre(receipt_delay=0.05)
-    server = await rig.server(rig.smpp("carrier", centre.port, [(SENDER, 200)]))
+    carrier = rig.smpp("carrier", centre.port, [(SENDER, 200)])
+    server = await rig.server(carrier, server=f"front_processes = {fronts}")
     pool = await server.pool()
     accepted: list[str] = []
 
@@ -64,6 +67,7 @@ async def test_every_request_that_is_accepted_while_the_server_drains_is_deliver
     for operation in accepted:
         await server.wait_stats(operation, delivered=1)
     assert Counter(submit.destination for submit in centre.submits) == Counter(rig.phones(len(accepted)))
+    assert await server.stop() == 0
 
 
 async def test_a_drained_connection_takes_receipts_and_its_messages_go_elsewhere_or_wait(rig: Rig) -> None:

@@ -143,27 +143,3 @@ async def test_a_front_ends_with_its_server(rig: Rig) -> None:
     await server.kill()
 
     await rig.until(lambda: not Path(f"/proc/{front}/cmdline").exists(), what="the front has ended")
-
-
-async def test_every_request_that_a_front_has_accepted_while_the_server_drains_is_delivered(rig: Rig) -> None:
-    centre = await rig.centre(receipt_delay=0.02)
-    server, pool = await start(rig, centre.port)
-    accepted: list[str] = []
-
-    async def send_until_refused() -> None:
-        for first in range(10_000):
-            try:
-                accepted.append(await server.send(pool, rig.phones(1, first)))
-            except (aiohttp.ClientError, AssertionError):
-                return
-
-    sending = asyncio.create_task(send_until_refused())
-    await rig.until(lambda: len(accepted) >= 10, what="requests are accepted")
-    assert await server.stop() == 0
-    await sending
-
-    await server.start()
-    for operation in accepted:
-        await server.wait_stats(operation, delivered=1)
-    assert Counter(submit.destination for submit in centre.submits) == Counter(rig.phones(len(accepted)))
-    assert await server.stop() == 0

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 
 import structlog
 
 from sendpool.connectors.base import FindsSenders, SenderSettings
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.links import Link
+from sendpool.pipeline.rounds import Rounds
 
 log = structlog.get_logger()
 
@@ -23,38 +22,18 @@ LOOK_AGAIN = 1.0
 TakeOver = Callable[[int, Sequence[SenderSettings]], Awaitable[None]]
 
 
-class Finder:
-    """Asks the connections that this process has, one after another."""
+class Finder(Rounds):
+    """Asks the connections that this process has for their senders."""
+
+    every, name, trouble = LOOK_AGAIN, "find senders", "senders not taken over"
 
     def __init__(self, engine: Engine, take_over: TakeOver, finds: Callable[[int], bool]) -> None:
         """*finds* tells whether the connection of a key looks for senders by its settings."""
-        self._engine = engine
+        super().__init__(engine)
         self._take_over = take_over
         self._finds = finds
         #: By connection: its link, when to ask it again, and what it said last.
         self._asked: dict[int, tuple[Link, float, Sequence[SenderSettings] | None]] = {}
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="find senders")
-
-    async def stop(self) -> None:
-        """End."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
-
-    async def _run(self) -> None:
-        while True:
-            for link in list(self._engine.sending.links.values()):
-                try:
-                    await self.look(link)
-                except Exception as error:
-                    log.error("senders not taken over", connection=link.name, error=str(error), exc_info=error)
-            await asyncio.sleep(LOOK_AGAIN)
 
     async def look(self, link: Link) -> None:
         """Ask a connection if it is time, and have taken over what has changed."""

@@ -6,9 +6,7 @@ database since its acceptance; most are over by then, and are only forgotten.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -16,8 +14,8 @@ import structlog
 from sendpool.connectors.base import KnowsFates, Receipt
 from sendpool.domain.inquiries import wait_after
 from sendpool.domain.states import AttemptState
-from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.links import Link
+from sendpool.pipeline.rounds import Rounds
 from sendpool.pipeline.settle import Changes
 from sendpool.store.database import Script
 from sendpool.store.inquiries import Inquiry, due_inquiries, forget_inquiries, put_off
@@ -30,33 +28,10 @@ EVERY, MOST_READ, MOST_ASKED = 5.0, 1_000, 50
 OVERDUE = 600.0
 
 
-class Inquirer:
-    """Asks for the connections that this process has, one after another."""
+class Inquirer(Rounds):
+    """Asks for the connections that this process has."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="ask for fates")
-
-    async def stop(self) -> None:
-        """End."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(EVERY)
-            for link in list(self._engine.sending.links.values()):
-                try:
-                    await self.look(link)
-                except Exception as error:
-                    log.error("fates not asked for", connection=link.name, error=str(error), exc_info=error)
+    every, name, trouble = EVERY, "ask for fates", "fates not asked for"
 
     async def look(self, link: Link) -> None:
         """Ask for what is due over a connection, and have stored what the carrier says."""

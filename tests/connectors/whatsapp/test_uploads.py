@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from tests.connectors.hosts import Host
 from tests.connectors.whatsapp.conftest import Rehearse, Rig
 
 from sendpool.connectors.base import CarrierId, Rejected, Submission, Throttled, Unavailable
@@ -21,29 +22,18 @@ LOOPBACK = ["127.0.0.0/8"]
 PICTURE = b"\x89PNG picture"
 
 
-class Host:
+class Files(Host):
     """A host of files: what each path answers, and what was asked for."""
 
     def __init__(self) -> None:
         self.answers: dict[str, web.Response | None] = {}
         self.asked: list[str] = []
-        self.url = ""
-        self._server: asyncio.Server | None = None
-        self._web = web.Server(self._answer, access_log=None)
+        super().__init__()
 
     def has(self, path: str, kind: str = "image/png", body: bytes = PICTURE, status: int = 200, **more: str) -> str:
         """Have a file at a path; returns its URL."""
         self.answers[path] = web.Response(status=status, body=body, headers={"Content-Type": kind, **more})
         return self.url + path
-
-    async def start(self) -> None:
-        self._server = await asyncio.get_running_loop().create_server(self._web, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    async def stop(self) -> None:
-        assert self._server is not None
-        self._server.close()
-        await self._web.shutdown(1.0)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         self.asked.append(request.path)
@@ -55,8 +45,8 @@ class Host:
 
 
 @pytest.fixture
-async def host() -> AsyncIterator[Host]:
-    made = Host()
+async def host() -> AsyncIterator[Files]:
+    made = Files()
     await made.start()
     yield made
     await made.stop()
@@ -76,7 +66,7 @@ def media_ids(platform: WhatsAppPlatform) -> list[str]:
     return list(platform.uploads)
 
 
-async def test_thousands_who_get_one_file_cost_one_fetch_and_one_upload(rig: Rig, host: Host) -> None:
+async def test_thousands_who_get_one_file_cost_one_fetch_and_one_upload(rig: Rig, host: Files) -> None:
     connector = await rig.opened(upload_media=True, media_networks=LOOPBACK)
     batch = [about(host.has("/1.png"), number) for number in range(200)]
 
@@ -92,7 +82,7 @@ async def test_thousands_who_get_one_file_cost_one_fetch_and_one_upload(rig: Rig
     }
 
 
-async def test_an_upload_is_used_until_its_time_is_over(rehearse: Rehearse, host: Host) -> None:
+async def test_an_upload_is_used_until_its_time_is_over(rehearse: Rehearse, host: Files) -> None:
     rig = await rehearse()
     connector = await rig.opened(upload_media=True, media_networks=LOOPBACK, keep_uploads=600)
     now = [0.0]
@@ -118,7 +108,7 @@ async def test_an_upload_is_used_until_its_time_is_over(rehearse: Rehearse, host
     ],
 )
 async def test_a_file_goes_as_what_it_is_whatever_its_url_says(
-    rig: Rig, host: Host, path: str, kind: str, goes_as: str, filename: str | None
+    rig: Rig, host: Files, path: str, kind: str, goes_as: str, filename: str | None
 ) -> None:
     host.has(path.replace("%20", " "), kind)
 
@@ -128,7 +118,7 @@ async def test_a_file_goes_as_what_it_is_whatever_its_url_says(
     assert (message.kind, message.said.get("filename")) == (goes_as, filename)
 
 
-async def test_the_files_of_modules_are_uploaded_wherever_they_stand(rig: Rig, host: Host) -> None:
+async def test_the_files_of_modules_are_uploaded_wherever_they_stand(rig: Rig, host: Files) -> None:
     link = host.has("/1.png")
     header = {"type": "header", "parameters": [{"type": "image", "image": {"link": link}}]}
     module = {"template": {"name": "notice", "language": {"code": "en"}, "components": [header]}}
@@ -142,7 +132,7 @@ async def test_the_files_of_modules_are_uploaded_wherever_they_stand(rig: Rig, h
     assert header["parameters"] == [{"type": "image", "image": {"link": link}}], "what was asked for stays as it was"
 
 
-async def test_a_text_in_the_template_of_a_closed_window_uploads_nothing(rig: Rig, host: Host) -> None:
+async def test_a_text_in_the_template_of_a_closed_window_uploads_nothing(rig: Rig, host: Files) -> None:
     sent = about(host.has("/1.png"), repair=Repair.TEMPLATE)
 
     assert isinstance(await outcome(rig, sent, window_template={"name": "notice"}), CarrierId)
@@ -163,7 +153,7 @@ async def test_a_text_in_the_template_of_a_closed_window_uploads_nothing(rig: Ri
     ],
 )
 async def test_a_file_that_cannot_be_had_is_told_by_its_class(
-    rig: Rig, host: Host, answer: dict[str, Any] | None, failure: FailureClass, code: str
+    rig: Rig, host: Files, answer: dict[str, Any] | None, failure: FailureClass, code: str
 ) -> None:
     url = host.url + "/1.png" if answer is None else host.has("/1.png", **answer)
 
@@ -171,7 +161,7 @@ async def test_a_file_that_cannot_be_had_is_told_by_its_class(
     assert not rig.platform.messages
 
 
-async def test_a_file_may_be_elsewhere_but_not_in_a_private_network(rehearse: Rehearse, host: Host) -> None:
+async def test_a_file_may_be_elsewhere_but_not_in_a_private_network(rehearse: Rehearse, host: Files) -> None:
     rig = await rehearse()
     host.has("/old.png", status=301, Location="/new.png")
     host.has("/new.png")
@@ -184,7 +174,7 @@ async def test_a_file_may_be_elsewhere_but_not_in_a_private_network(rehearse: Re
     assert len(host.asked) == 2
 
 
-async def test_what_could_not_be_had_is_asked_for_again_after_a_while(rehearse: Rehearse, host: Host) -> None:
+async def test_what_could_not_be_had_is_asked_for_again_after_a_while(rehearse: Rehearse, host: Files) -> None:
     rig = await rehearse()
     connector = await rig.opened(upload_media=True, media_networks=LOOPBACK)
     now = [0.0]
@@ -200,7 +190,7 @@ async def test_what_could_not_be_had_is_asked_for_again_after_a_while(rehearse: 
     assert host.asked.count("/busy.png") == 3
 
 
-async def test_a_platform_that_takes_no_upload_says_what_that_means(rehearse: Rehearse, host: Host) -> None:
+async def test_a_platform_that_takes_no_upload_says_what_that_means(rehearse: Rehearse, host: Files) -> None:
     rig = await rehearse()
     connector = await rig.opened(upload_media=True, media_networks=LOOPBACK, access_token="EAAother")
 
@@ -212,7 +202,7 @@ async def test_a_platform_that_takes_no_upload_says_what_that_means(rehearse: Re
     assert not isinstance(away, Throttled)
 
 
-async def test_who_waits_for_an_upload_when_the_connection_is_closed_has_sent_nothing(rig: Rig, host: Host) -> None:
+async def test_who_waits_for_an_upload_when_the_connection_is_closed_has_sent_nothing(rig: Rig, host: Files) -> None:
     connector = await rig.opened(upload_media=True, media_networks=LOOPBACK, response_timeout=60)
     sent = about(host.url + "/never.png")
     await connector.submit([sent])

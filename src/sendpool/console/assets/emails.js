@@ -1,22 +1,14 @@
 // Emails: found by address, tag, operation or state; one with what it says and how far it has come.
-import { ask, card, doing, empty, field, get, h, head, link, post, problem, table, tag, td, time, toast } from "./kit.js";
+import { ask, card, doing, empty, get, h, head, link, post, problem, table, tag, td, time, toast } from "./kit.js";
+import { filters } from "./filters.js";
 
 const STATES = ["SCHEDULED", "QUEUED", "SENT", "DELIVERED", "OPENED", "UNDELIVERED", "FAILED", "CANCELED"];
 const PAGE = 25;
 
 export async function emails(page, { query, here }) {
-  const address = h("input", { name: "address", placeholder: "ana@example.com", value: query.get("address") ?? "", inputMode: "email" });
-  const label = h("input", { name: "tag", placeholder: "campaign:spring", value: query.get("tag") ?? "" });
-  const operation = h("input", { name: "operation", placeholder: "comms_operation_…", value: query.get("operation") ?? "" });
-  const state = h("select", { name: "status" }, h("option", { value: "" }, "Any"), STATES.map((one) => h("option", { value: one, selected: one === query.get("status") }, one[0] + one.slice(1).toLowerCase())));
-  const list = h("div"), button = h("button.go", null, "Search");
+  const { asked, form } = filters(query, { label: "Address", placeholder: "ana@example.com", inputMode: "email", states: STATES, clean: (value) => value.trim() });
+  const list = h("div");
   let next = null, rows = [];
-  const asked = () => {
-    const [key, ...value] = label.value.trim().split(":");
-    const wanted = { address: address.value.trim(), operationId: operation.value.trim(), status: state.value, tags: key && value.length ? { [key.trim()]: value.join(":").trim() } : undefined };
-    if (label.value.trim() && !wanted.tags) throw new Error("Write a tag as name:value, for example campaign:spring");
-    return Object.fromEntries(Object.entries(wanted).filter(([, one]) => one));
-  };
   const load = async (more) => {
     const wanted = asked();
     // The filters go in the body, so that addresses stay out of URLs.
@@ -29,8 +21,7 @@ export async function emails(page, { query, here }) {
       next ? h("p.empty", null, h("button", { type: "button", onclick: () => load(true) }, rows.length ? "Show older ones" : "Go on searching")) : "");
   };
   page.append(head("Emails", "Search for one, then see what it says and how far it has come."),
-    h("section.card", null, h("form.filters", { role: "search", onsubmit: (event) => { event.preventDefault(); doing(button, list, () => load()); } },
-      field("Address", address), field("Tag", label), field("Operation", operation), field("State", state), button)),
+    form(list, load),
     h("div.card.flush", null, list));
   await load().catch((error) => list.replaceChildren(problem(error)));
 }

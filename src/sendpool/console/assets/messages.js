@@ -1,34 +1,25 @@
 // Messages: found by number, tag, operation or state; one with each attempt, and why it went the way it did.
-import { ask, call, card, colourOf, count, doing, empty, field, get, h, head, link, listCard, post, problem, tag, table, td, time, toast } from "./kit.js";
+import { ask, card, colourOf, count, doing, empty, get, h, head, link, post, problem, tag, table, td, time, toast } from "./kit.js";
+import { filters } from "./filters.js";
 
 const STATES = ["SCHEDULED", "QUEUED", "SENT", "DELIVERED", "READ", "UNDELIVERED", "FAILED", "CANCELED", "INBOUND"];
 
 export async function messages(page, { query, here }) {
-  const number = h("input", { name: "address", placeholder: "+12034458910", value: query.get("address") ?? "", inputMode: "tel" });
-  const label = h("input", { name: "tag", placeholder: "campaign:spring", value: query.get("tag") ?? "" });
-  const operation = h("input", { name: "operation", placeholder: "comms_operation_…", value: query.get("operation") ?? "" });
-  const state = h("select", { name: "status" }, h("option", { value: "" }, "Any"), STATES.map((one) => h("option", { value: one, selected: one === query.get("status") }, one[0] + one.slice(1).toLowerCase())));
-  const list = h("div"), button = h("button.go", null, "Search");
+  const { asked, form } = filters(query, { label: "Number", placeholder: "+12034458910", inputMode: "tel", states: STATES, clean: (value) => value.replace(/[\s().-]/g, "") });
+  const list = h("div");
   let next = null, rows = [];
-  const asked = () => {
-    const [key, ...value] = label.value.trim().split(":");
-    const wanted = { address: number.value.replace(/[\s().-]/g, ""), operationId: operation.value.trim(), status: state.value, tags: key && value.length ? { [key.trim()]: value.join(":").trim() } : undefined, pageSize: 50 };
-    if (label.value.trim() && !wanted.tags) throw new Error("Write a tag as name:value, for example campaign:spring");
-    return Object.fromEntries(Object.entries(wanted).filter(([, one]) => one));
-  };
   const load = async (more) => {
     const wanted = asked();
-    const found = await post("Search", more ? { ...wanted, pageToken: next } : wanted);
+    const found = await post("Search", { ...wanted, pageSize: 50, ...(more ? { pageToken: next } : {}) });
     if (!here()) return;
     rows = more ? [...rows, ...found.messages] : found.messages;
     next = found.pagination.next;
-    const searched = Object.keys(wanted).length > 1;
+    const searched = Object.keys(wanted).length > 0;
     list.replaceChildren(rows.length ? table("Messages", ["To", "State", "From", "Tags", "Changed"], rows.map(row)) : next ? empty("Nothing among the newest", "The search has looked at the newest messages. It can go on with older ones.") : searched ? empty("No message fits", "Check the number (with + and country code), or take a filter out. Messages are kept for some days after they end.") : empty("No messages yet", "Send one, over the API or from here, and watch where it goes.", link("send", "Send a message", { class: "button" })),
       next ? h("p.empty", null, h("button", { type: "button", onclick: () => load(true) }, rows.length ? "Show older ones" : "Go on searching")) : "");
   };
   page.append(head("Messages", "Search for one, then see each of its attempts and why it went that way.", link("send", "Send a message", { class: "button go" })),
-    h("section.card", null, h("form.filters", { role: "search", onsubmit: (event) => { event.preventDefault(); doing(button, list, () => load()); } },
-      field("Number", number), field("Tag", label), field("Operation", operation), field("State", state), button)),
+    form(list, load),
     h("div.card.flush", null, list));
   await load().catch((error) => list.replaceChildren(problem(error)));
 }
