@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
+from tests.measuring import seconds_of
 
 from sendpool.api.recipients import Profiles, ProfilesWanted
 from sendpool.api.sending import read_send
@@ -165,8 +165,5 @@ def test_ten_thousand_recipients_of_all_arms_are_read_in_well_under_a_second() -
     ]
     body = json.dumps({"to": [arms[n % 3] for n in range(10_000)], "content": {"text": "Hi"}}).encode()
 
-    began = time.process_time()
-    request = read_send(body, 7, Profiles([PROFILE]))
-
-    assert time.process_time() - began < 1.0
-    assert len(request.recipients) == 10_000
+    assert len(read_send(body, 7, Profiles([PROFILE])).recipients) == 10_000
+    assert seconds_of(lambda: read_send(body, 7, Profiles([PROFILE])), enough=1.0) <= 1.0

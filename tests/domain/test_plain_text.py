@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.measuring import seconds_of
 
 from sendpool.domain.plain_text import LONGEST, plain_text
 
@@ -83,13 +83,9 @@ def test_paragraphs_lose_nothing(paragraphs: list[str]) -> None:
     "part", ["<", "<a", "<!--", "{{", '<a href="', "<a x=' ", "href=", "<a href=x>y", "<style>", "&"]
 )
 def test_what_is_never_closed_takes_no_longer_for_its_length(part: str) -> None:
-    def seconds(count: int) -> float:
-        began = time.process_time()
-        plain_text(part * count)
-        return time.process_time() - began
+    most = 30 * seconds_of(lambda: plain_text(part * 10_000)) + 0.05
 
-    short = min(seconds(10_000) for _ in range(3))
-    assert min(seconds(80_000) for _ in range(3)) < 30 * short + 0.05
+    assert seconds_of(lambda: plain_text(part * 80_000), enough=most) <= most
 
 
 def test_of_a_document_without_end_the_beginning_is_read() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.measuring import seconds_of
 
 from sendpool.domain.message import has_markup
 from sendpool.pipeline import liquid
@@ -142,15 +142,15 @@ BOMBS = [
 def test_no_template_costs_more_than_its_budget(source: str) -> None:
     """Whatever it does, it ends: with a text that fits, as unrenderable, or as no Liquid at all."""
     values = {"long": "a" * 2_000, "tags": "<script" * 280}
-    began = time.thread_time()
+    texts = [""]
 
-    try:
-        text = compile_template(source).render(values, MOMENT, ROOM)
-    except (BadLiquid, Unrenderable):
-        text = ""
+    def try_it() -> None:
+        liquid._compile_kept.cache_clear()
+        with contextlib.suppress(BadLiquid, Unrenderable):
+            texts.append(compile_template(source).render(values, MOMENT, ROOM))
 
-    assert len(text) <= ROOM
-    assert time.thread_time() - began < 3 * BUDGET
+    assert seconds_of(try_it, enough=3 * BUDGET) <= 3 * BUDGET
+    assert len(texts[-1]) <= ROOM
 
 
 @pytest.mark.parametrize("source", RANGES_ANYWHERE)
@@ -182,12 +182,12 @@ ADVERSARIAL = [
 @pytest.mark.parametrize("piece", [*ADVERSARIAL, "{{ a |", "{{" + " " * 99, "{% comment %}", "{{ \t-"])
 def test_scanning_takes_time_in_proportion_to_the_source(piece: str) -> None:
     source = (piece * 20_000)[:20_000]
-    began = time.thread_time()
 
-    with contextlib.suppress(BadLiquid):
-        compile_template(source)
+    def try_it() -> None:
+        with contextlib.suppress(BadLiquid):
+            compile_template(source)
 
-    assert time.thread_time() - began < 2.0
+    assert seconds_of(try_it, enough=2.0) <= 2.0
 
 
 _PIECES = st.sampled_from(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from time import perf_counter
 from typing import Any
 
 import pytest
+from tests.measuring import seconds_of
 
 from sendpool.connectors.rcs.capability import PAGE, PAGE_EVERY, Capability, LookUps
 from sendpool.connectors.rcs.requests import Requests
@@ -163,11 +163,8 @@ async def test_a_page_of_one_zone_that_is_refused_is_not_asked_again() -> None:
     assert len(platform.pages) == 1
 
 
-async def test_a_page_of_10_000_holds_up_the_loop_for_a_moment_only() -> None:
+def test_a_page_of_10_000_holds_up_the_loop_for_a_moment_only() -> None:
     platform = Platform(everybody)
     wanted = numbers(PAGE)
-    started = perf_counter()
 
-    await platform.look_ups.many(wanted, "a1")
-
-    assert perf_counter() - started < 0.5
+    assert seconds_of(lambda: asyncio.run(platform.look_ups.many(wanted, "a1")), enough=0.5) <= 0.5
