@@ -329,7 +329,8 @@ def _start(
     clock: Clock,
     guards: Guards,
 ) -> Script[_Looked]:
-    missing = {row.operation_id for row in rows} - contexts.keys()
+    # A difference with the keys of a dict would go through all of them.
+    missing = {row.operation_id for row in rows if row.operation_id not in contexts}
     if missing:
         for context in (yield from load_contexts(missing)):
             contexts[context.operation_id] = context

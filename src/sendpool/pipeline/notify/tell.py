@@ -246,11 +246,14 @@ class Teller:
         """Get to know what events share; brings the notices among them, by the subjects of their events."""
         if len(self._operations) > _MOST_KEPT:
             self._operations.clear()
-        wanted = {row.operation_id for row in rows if row.operation_id is not None}
-        wanted |= {row.subject_id for row in rows if OPERATION_EVENT <= row.number < NOTICE_EVENT}
+        known = self._operations
+        wanted = {row.operation_id for row in rows if row.operation_id is not None and row.operation_id not in known}
+        operations = {row.subject_id for row in rows if OPERATION_EVENT <= row.number < NOTICE_EVENT}
+        wanted |= {one for one in operations if one not in known}
         notices = {-row.subject_id for row in rows if row.number >= NOTICE_EVENT}
-        yield from self._know_operations(wanted - self._operations.keys(), notices)
-        yield from self._know_senders({row.sender_id for row in rows if row.sender_id} - self._senders.keys())
+        yield from self._know_operations(wanted, notices)
+        senders = {row.sender_id for row in rows if row.sender_id}
+        yield from self._know_senders({one for one in senders if one not in self._senders})
         found = (yield from feed_notices(notices)) if notices else []
         return {subject_of(notice.id): notice for notice in found}
 
