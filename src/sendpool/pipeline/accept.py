@@ -16,7 +16,7 @@ from sendpool.domain import ids
 from sendpool.domain.consent import Person
 from sendpool.domain.dealing import step_cost
 from sendpool.domain.fairness import FairClock, flow_of, step_of
-from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, at_step
+from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, at_step, on_channel
 from sendpool.domain.pool import Pool
 from sendpool.domain.request import (
     Accepted,
@@ -26,9 +26,11 @@ from sendpool.domain.request import (
     Recipient,
     SendRequest,
 )
+from sendpool.domain.segments import count
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import OperationState
 from sendpool.pipeline.acceptance import Acceptance
+from sendpool.pipeline.alike import Alike, kind_of, note
 from sendpool.pipeline.book import ANYONE, ASKING, QueueBook
 from sendpool.pipeline.consent import OPTED_OUT, SAID, Willing, everybody, without
 from sendpool.pipeline.lanes import Lanes, common_entry, entry
@@ -144,6 +146,9 @@ class Acceptor:
         are not to be sent to.
         """
         at = self._now() if readings is None else readings.at
+        kind = kind_of(request) if readings is None and not opted_out else None
+        if kind is not None and (alike := self.roster.alike.get(kind)) is not None:
+            return self._small(request, alike, at, done)
         request = as_named(request, self.roster) if request.kind == "email" else request
         willing = without(request, readings, opted_out) if opted_out else everybody(request, readings)
         found = resolve(willing.request, self.roster, at, willing.readings)
@@ -159,6 +164,8 @@ class Acceptor:
         chunked = alive > AT_ONCE
         not_yet = [due for due in dues if due]
         operation = _new_operation(operation_id, request, found, at)
+        if kind is not None:
+            note(kind, found, operation.origin, self.roster)
         errors = _errors(willing, plans, operation_id, at) if total < len(request.recipients) else ()
         letters_used = frozenset(recipient[2][0] for recipient in addressed)
         # Behind all others, so that what is kept in chunks has its keys in a row.
@@ -178,6 +185,40 @@ class Acceptor:
         own += _own(operation_id, addressed)
         whole = (rows[:now], due, (), errors, letters_used, content, done, rows[now:], later)
         return Acceptance(operation, *whole, own, born_failed)
+
+    def _small(self, request: SendRequest, alike: Alike, at: int, done: asyncio.Future[Accepted]) -> Acceptance:
+        """The same for one plain text to one number, of a kind that was met before."""
+        operation_id = self.take_ids(1)
+        content, recipient = request.content, request.recipients[0]
+        pool_id, plan, category, validity, origin = alike
+        segments = count(on_channel(content, Channel.SMS).text if content.media else content.text)
+        cost = step_cost(plan[0], segments)
+        written = msgspec.json.encode(content).decode()
+        tags = msgspec.json.encode(request.tags).decode() if request.tags else "{}"
+        operation = NewOperation(
+            operation_id,
+            ids.clear(uuid_utils.uuid7().bytes),
+            request.account_id,
+            request.kind,
+            OperationState.PROCESSING,
+            pool_id,
+            category,
+            1,
+            0,
+            1,
+            0,
+            at + validity * 1_000_000,
+            at,
+            written,
+            tags,
+            origin,
+            validity,
+            priority=request.priority,
+        )
+        message = NewMessage(operation_id, operation_id, recipient.address, recipient.space, plan, segments, at)
+        flow = flow_of(operation_id, 1, category, request.priority)
+        due = self.place(pool_id, flow, [Due(plan[0], recipient.address, cost, operation_id, at)])
+        return Acceptance(operation, [message], due, (), (), frozenset(plan[0]), content, done)
 
     def _chunks(
         self, pool_id: int, operation_id: int, addressed: Sequence[Addressed], dues: Sequence[int]
@@ -224,6 +265,8 @@ class Acceptor:
 
     def place(self, pool_id: int, flow: Flow, due: Sequence[Due]) -> list[QueueRow]:
         """The queues and ranks of messages of one flow of a pool that become due."""
+        if len(due) == 1:
+            return self._place(pool_id, due[0].letter, flow, due)
         rows: list[QueueRow] = []
         for letter in dict.fromkeys([one.letter for one in due]):
             rows += self._place(pool_id, letter, flow, [one for one in due if one.letter == letter])

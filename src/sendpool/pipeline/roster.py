@@ -19,6 +19,7 @@ from sendpool.store.database import Script
 from sendpool.store.roster import load_countries, load_pools, load_senders
 
 if TYPE_CHECKING:
+    from sendpool.pipeline.alike import Alike, Kind
     from sendpool.pipeline.resolve import Plans
 
 
@@ -41,6 +42,8 @@ class Roster:
         self._members: dict[tuple[int, Channel], tuple[tuple[Sender, Member], ...]] = {}
         #: Plans of kinds of requests, as `resolve` finds them.
         self.plans: dict[Hashable, Plans] = {}
+        #: What small requests of one kind come to.
+        self.alike: dict[Kind, Alike] = {}
 
     @cached_property
     def pool_by_uid(self) -> dict[bytes, Pool]:
