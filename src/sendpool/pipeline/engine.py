@@ -619,7 +619,10 @@ class Engine:
             if claimed.started:
                 first = sum([one.n == 1 for one in claimed.started])
                 self.retries.began(claimed.claim.channel, first, self.clock.monotonic())
-        self.sending.launch(brought.claimed)
+            self.sending.count(claimed)
+        if any(one.started for one in brought.claimed):
+            # Behind the next commit's way to the writer, which has nothing to do until it comes.
+            asyncio.get_running_loop().call_soon(self.sending.launch, brought.claimed)
         if brought.revokes:
             self.revoke([one for one in brought.revokes if not self.fence.leaves_to(one.connection_id)])
         self.metrics.unmatched(brought.unmatched)

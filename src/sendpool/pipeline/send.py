@@ -145,9 +145,7 @@ class Sending:
     # ---------------------------------------------------------------- launch
 
     def launch(self, claimed: Sequence[Claimed]) -> None:
-        """Hand over what a commit has started, each at its departure."""
-        for one in claimed:
-            self._account(one)
+        """Hand over what a commit has started, each at its departure. It is counted already (`count`)."""
         ready: dict[Link, dict[int, list[Submission]]] = defaultdict(lambda: defaultdict(list))
         known: dict[tuple[int, int, int, Channel, Link], _Terms] = {}
         now = self._clock()
@@ -211,7 +209,8 @@ class Sending:
             self.gates[flight.started.sender_id].flights.ended(submission.segments)
             self.results.append(_withdrawn(flight.started, None, "shutting down"))
 
-    def _account(self, claimed: Claimed) -> None:
+    def count(self, claimed: Claimed) -> None:
+        """Count what a commit has started as taken from its queues and as on its way, so that the next claim sees it."""
         claim = claimed.claim
         for queue_id, rows, emptied in claimed.taken:
             self.book.took(queue_id, rows, emptied=emptied)
