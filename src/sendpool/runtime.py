@@ -109,6 +109,7 @@ class Runtime:
 
     async def _serve(self, database: Database, key: bytes) -> int:
         engine = self._engine = Engine(database, self._metrics)
+        self._outlook = Outlook(engine)
         engine.backlog.most = self._config.server.max_queued
         account = await self._first_account(database, key)
         calm_the_collector()
@@ -168,7 +169,8 @@ class Runtime:
             return
         await web.start()
         settings = front_settings(self._config.server)
-        wiring = Wiring(settings, services.accept, services.rates, services.observe, web.adopt)
+        ways = (services.accept, self._outlook.is_immediate, self._outlook.accept_at_once)
+        wiring = Wiring(settings, *ways, services.rates, services.observe, web.adopt)
         await self._fronts.start(listener, wiring)
 
     async def _until_stopped(self, web: HttpServer) -> None:
@@ -307,7 +309,7 @@ class Runtime:
 
     def _services(self, key: bytes) -> Services:
         server = self._config.server
-        engine, outlook = self._engine, Outlook(self._engine)
+        engine, outlook = self._engine, self._outlook
         return Services(
             database=engine.database,
             write=engine.change,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
@@ -19,7 +18,6 @@ from sendpool.domain.fairness import FairClock, flow_of, step_of
 from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, at_step, on_channel
 from sendpool.domain.pool import Pool
 from sendpool.domain.request import (
-    Accepted,
     AccountOrigin,
     AddressOrigin,
     PoolOrigin,
@@ -29,7 +27,7 @@ from sendpool.domain.request import (
 from sendpool.domain.segments import count
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import OperationState
-from sendpool.pipeline.acceptance import Acceptance
+from sendpool.pipeline.acceptance import Acceptance, Waiter
 from sendpool.pipeline.alike import Alike, kind_of, note
 from sendpool.pipeline.book import ANYONE, ASKING, QueueBook
 from sendpool.pipeline.consent import OPTED_OUT, SAID, Willing, everybody, without
@@ -136,7 +134,7 @@ class Acceptor:
     def prepare(
         self,
         request: SendRequest,
-        done: asyncio.Future[Accepted],
+        done: Waiter,
         readings: Readings | None = None,
         opted_out: set[Person] | None = None,
     ) -> Acceptance:
@@ -186,7 +184,7 @@ class Acceptor:
         whole = (rows[:now], due, (), errors, letters_used, content, done, rows[now:], later)
         return Acceptance(operation, *whole, own, born_failed)
 
-    def _small(self, request: SendRequest, alike: Alike, at: int, done: asyncio.Future[Accepted]) -> Acceptance:
+    def _small(self, request: SendRequest, alike: Alike, at: int, done: Waiter) -> Acceptance:
         """The same for one plain text to one number, of a kind that was met before."""
         operation_id = self.take_ids(1)
         content, recipient = request.content, request.recipients[0]

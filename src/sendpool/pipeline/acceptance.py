@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -30,6 +29,34 @@ from sendpool.store.queue import QueueRow, enqueue
 from sendpool.store.schedule import ScheduledRow, schedule_messages
 
 
+class Waiter(Protocol):
+    """Who waits for a commit: a future is one."""
+
+    def done(self) -> bool:
+        """Whether he has his answer, or waits no more."""
+
+    def set_result(self, result: Accepted, /) -> None:
+        """Tell him that it is durable."""
+
+    def set_exception(self, error: Exception, /) -> None:
+        """Tell him why it is not."""
+
+
+class _Nobody:
+    def done(self) -> bool:
+        return True
+
+    def set_result(self, result: Accepted, /) -> None:
+        pass
+
+    def set_exception(self, error: Exception, /) -> None:
+        pass
+
+
+#: Waits for what is prepared and never stored.
+NOBODY: Waiter = _Nobody()
+
+
 class Acceptance(NamedTuple):
     """What one request adds to a commit, and who waits for it."""
 
@@ -41,7 +68,7 @@ class Acceptance(NamedTuple):
     #: First letters of the plans.
     letters: frozenset[str]
     content: Content
-    done: asyncio.Future[Accepted]
+    done: Waiter
     #: Messages that are not due yet, and their rows.
     scheduled: Sequence[NewMessage] = ()
     later: Sequence[ScheduledRow] = ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -30,7 +30,7 @@ from sendpool.domain.states import AttemptState
 from sendpool.failpoints import ARMED, reach
 from sendpool.metrics import Metrics
 from sendpool.pipeline.accept import Acceptor
-from sendpool.pipeline.acceptance import Acceptance, insert_acceptances, insert_keyed
+from sendpool.pipeline.acceptance import Acceptance, Waiter, insert_acceptances, insert_keyed
 from sendpool.pipeline.backlog import Backlog
 from sendpool.pipeline.batch import Batch, Brought, Waiting
 from sendpool.pipeline.book import QueueBook
@@ -50,7 +50,7 @@ from sendpool.pipeline.pairs import pairs
 from sendpool.pipeline.plan import Planner
 from sendpool.pipeline.quarantine import NOT_ON_CHANNEL, Quarantine, leave_barred
 from sendpool.pipeline.receive import Arrival, store_arrivals
-from sendpool.pipeline.render import read_each
+from sendpool.pipeline.render import Readings, read_each
 from sendpool.pipeline.resolve import pool_of
 from sendpool.pipeline.roster import Roster, load_roster
 from sendpool.pipeline.send import Sending
@@ -167,31 +167,59 @@ class Engine:
         """Store a request; returns once it is durable. Raises `Refused`, `StoreUnavailable`, `QueueFull`, or
         `KeyTaken`.
         """
-        acceptance = await self.prepare(request, self.acceptor)
-        self.backlog.taken(request.account_id, acceptance.operation.total)
+        done: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
+        self._take(await self.prepare(request, self.acceptor, done), key)
+        reach("accept.waiting")
+        return await done
+
+    def is_immediate(self, request: SendRequest) -> bool:
+        """Whether a request can be accepted without a look into the database (`accept_at_once`)."""
+        return not request.personal and not self.consent.any_of(request.account_id)
+
+    def accept_at_once(self, request: SendRequest, waiter: Waiter) -> None:
+        """Put an immediate request into the next commit, which tells *waiter* what has become of it. Raises what
+        `accept` raises before it waits.
+        """
+        self._take(self._prepared(request, self.acceptor, waiter, None, None), None)
+        reach("accept.waiting")
+
+    def _take(self, acceptance: Acceptance, key: Key | None) -> None:
+        new = acceptance.operation
+        self.backlog.taken(new.account_id, new.total)
         if key is None:
             self._batch.accepts.append(acceptance)
         else:
             self._batch.keyed.append((acceptance, key))
         self._woken.set()
-        reach("accept.waiting")
-        return await acceptance.done
 
-    async def prepare(self, request: SendRequest, acceptor: Acceptor) -> Acceptance:
+    async def prepare(self, request: SendRequest, acceptor: Acceptor, waiter: Waiter) -> Acceptance:
         """What a request comes to in the hands of *acceptor*, for the next commit or for nothing at all.
 
         Raises `Refused`, `StoreUnavailable`, or `QueueFull`.
         """
         readings = await read_each(request, self.clock.wall()) if request.personal else None
+        self._check_open()
+        opted_out = await self._opted_out(request) if self.consent.any_of(request.account_id) else None
+        return self._prepared(request, acceptor, waiter, readings, opted_out)
+
+    def _check_open(self) -> None:
         if self._draining:
             raise StoreUnavailable("the server is shutting down")
         if self._stalled:
             raise _not_answered()
-        opted_out = await self._opted_out(request) if self.consent.any_of(request.account_id) else None
-        done: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
+
+    def _prepared(
+        self,
+        request: SendRequest,
+        acceptor: Acceptor,
+        waiter: Waiter,
+        readings: Readings | None,
+        opted_out: set[Person] | None,
+    ) -> Acceptance:
+        self._check_open()
         self.backlog.admit(request.account_id)
         try:
-            return acceptor.prepare(request, done, readings, opted_out)
+            return acceptor.prepare(request, waiter, readings, opted_out)
         except OutOfNumbers as error:
             self._batch.numbers = True
             self._woken.set()
@@ -327,11 +355,14 @@ class Engine:
         sending.said.put_back(batch.said)
         batch.said = sending.said
         sending.results, sending.said = [], WriteBacks()
+        entered: defaultdict[int, int] = defaultdict(int)
         for acceptance in batch.accepted():
             # Its rows may be claimed in the very commit that makes them.
             sending.contexts[acceptance.operation.id] = acceptance.context()
             for row in acceptance.rows:
-                self.book.add(row[0], 1)
+                entered[row[0]] += 1
+        for queue_id, rows in entered.items():
+            self.book.add(queue_id, rows)
         batch.expansions = self.expander.next()
         if not self._draining:
             planner.scenes.turn(self.clock.wall(), self.clock.monotonic())
@@ -397,8 +428,10 @@ class Engine:
             self._not_stored(acceptance, _not_answered())
 
     def _answer(self, batch: Batch, error: Exception) -> None:
-        for future in (*(w.done for w in batch.units), *batch.acknowledge, *(a.done for a in batch.accepted())):
+        for future in (*(w.done for w in batch.units), *batch.acknowledge):
             _resolve(future, error)
+        for acceptance in batch.accepted():
+            _resolve(acceptance.done, error)
 
     def _doubt(self, brought: Brought) -> None:
         """Nobody knows whether these attempts were begun; none has left. Those that were are of unknown fate now."""
@@ -727,7 +760,7 @@ def _news(batch: Batch, due: Sequence[QueueRow], revokes: Sequence[Revoke], expa
     return News(queues, bool(batch.units), wanted, [(one.message_id, one.n, one.connection_id) for one in revokes])
 
 
-def _resolve(future: asyncio.Future[Any], result: Any) -> None:
+def _resolve(future: asyncio.Future[Any] | Waiter, result: Any) -> None:
     """Answer whoever waits, if he still does."""
     if future.done():
         return

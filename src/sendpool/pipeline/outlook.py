@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
 from sendpool.domain.fairness import SMALL_OPERATION, flow_of
@@ -29,6 +29,35 @@ class _Capacity(NamedTuple):
     capped: list[Shared]
 
 
+class _Told:
+    """Somebody who is told what has become of a request."""
+
+    __slots__ = ("_knows", "_outlook", "_tell")
+
+    def __init__(self, tell: Callable[[Accepted | Exception], None], outlook: Outlook) -> None:
+        self._tell = tell
+        self._outlook = outlook
+        self._knows = False
+
+    def done(self) -> bool:
+        """Whether he knows."""
+        return self._knows
+
+    def set_result(self, accepted: Accepted, /) -> None:
+        """It is durable."""
+        self._knows = True
+        try:
+            fate: Accepted | Exception = self._outlook.estimated(accepted)
+        except Exception as error:  # noqa: BLE001 - it concerns this one alone, not the commit that brought it
+            fate = error
+        self._tell(fate)
+
+    def set_exception(self, error: Exception, /) -> None:
+        """It is not."""
+        self._knows = True
+        self._tell(error)
+
+
 class Outlook:
     """Estimates for one engine. Lives on the event loop."""
 
@@ -41,9 +70,23 @@ class Outlook:
 
     async def accept(self, request: SendRequest, key: Key | None = None) -> Accepted:
         """Store a request, as the engine does, and say when it will be complete."""
-        accepted = await self._engine.accept(request, key)
+        return self.estimated(await self._engine.accept(request, key))
+
+    def estimated(self, accepted: Accepted) -> Accepted:
+        """The same with when it will be complete."""
         assert accepted.queued is not None
         return Accepted(accepted.uid, accepted.operation_id, None, self.completion(accepted.queued))
+
+    def is_immediate(self, request: SendRequest) -> bool:
+        """Whether `accept_at_once` takes a request."""
+        return self._engine.is_immediate(request)
+
+    def accept_at_once(self, request: SendRequest, tell: Callable[[Accepted | Exception], None]) -> None:
+        """Store an immediate request as `accept` does, without a task that waits for it; *tell* is told its fate.
+
+        Raises what `accept` raises before it waits.
+        """
+        self._engine.accept_at_once(request, _Told(tell, self))
 
     def completion(self, one: Queued) -> int | None:
         """When the last message of an operation will have left (microseconds since 1970); None: nobody knows."""

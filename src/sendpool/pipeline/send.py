@@ -210,7 +210,7 @@ class Sending:
             self.results.append(_withdrawn(flight.started, None, "shutting down"))
 
     def count(self, claimed: Claimed) -> None:
-        """Count what a commit has started as taken from its queues and as on its way, so that the next claim sees it."""
+        """Count what a commit has started as taken from its queues and on its way, so that the next claim sees it."""
         claim = claimed.claim
         for queue_id, rows, emptied in claimed.taken:
             self.book.took(queue_id, rows, emptied=emptied)

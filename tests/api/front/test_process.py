@@ -28,8 +28,7 @@ async def test_a_front_that_does_not_come_up_is_said_in_words(program: str, monk
         database="x.db", file=True, public_url=None, trusted_proxies=(), log_level="info", log_json=None
     )
     fronts = Fronts(1)
+    wiring = Wiring(settings, nothing, nothing, nothing, RequestRates(), nothing, nothing)
 
     with pytest.raises(NoFront, match="no front listens after"):
-        await fronts.start(
-            socket.create_server(("127.0.0.1", 0)), Wiring(settings, nothing, RequestRates(), nothing, nothing)
-        )
+        await fronts.start(socket.create_server(("127.0.0.1", 0)), wiring)

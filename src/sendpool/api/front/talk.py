@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import NamedTuple, cast
 
 from sendpool.api.exchange import TooOften
@@ -20,6 +21,9 @@ class Wiring(NamedTuple):
 
     settings: Settings
     accept: Callable[[SendRequest, Key | None], Awaitable[Accepted]]
+    #: Whether a request may go the way without a task that waits, and that way: who is told is told its fate.
+    is_immediate: Callable[[SendRequest], bool]
+    accept_at_once: Callable[[SendRequest, Callable[[Accepted | Exception], None]], None]
     rates: RequestRates
     #: Told of each answer: method, route, status and seconds.
     observe: Callable[[str, str, int, float], None]
@@ -81,9 +85,7 @@ class Talk(asyncio.Protocol):
         """It says something."""
         for said in self._frames.read(data):
             for ask in said.asks:
-                task = self._loop.create_task(self._carry_out(ask))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._take(ask)
             for answered in said.answered:
                 self._wiring.observe(*answered)
             if said.listens and not self._listens.is_set():
@@ -97,16 +99,34 @@ class Talk(asyncio.Protocol):
         self.gone.set()
         self._news.set()
 
-    async def _carry_out(self, ask: Ask) -> None:
+    def _take(self, ask: Ask) -> None:
         """Make a request durable. What a front that has gone has asked for is done all the same."""
+        tell = partial(self._tell_fate, ask.number)
         try:
             if wait := self._wiring.rates.wait(ask.request.account_id):
                 raise TooOften(wait)
-            done = await self._wiring.accept(ask.request, ask.key)
-            fate = Fate(ask.number, done.uid, done.operation_id, done.complete)
+            if ask.key is None and self._wiring.is_immediate(ask.request):
+                self._wiring.accept_at_once(ask.request, tell)
+                return
         except Exception as error:  # noqa: BLE001 - the front raises it again
-            fate = Fate(ask.number, fault=fault_of(error))
-        self._fates.append(fate)
+            tell(error)
+            return
+        task = self._loop.create_task(self._carry_out(ask, tell))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _carry_out(self, ask: Ask, tell: Callable[[Accepted | Exception], None]) -> None:
+        try:
+            fate: Accepted | Exception = await self._wiring.accept(ask.request, ask.key)
+        except Exception as error:  # noqa: BLE001 - the front raises it again
+            fate = error
+        tell(fate)
+
+    def _tell_fate(self, number: int, fate: Accepted | Exception) -> None:
+        if isinstance(fate, Exception):
+            self._fates.append(Fate(number, fault=fault_of(fate)))
+        else:
+            self._fates.append(Fate(number, fate.uid, fate.operation_id, fate.complete))
         if not self._speaks_soon:
             self._speaks_soon = True
             self._loop.call_soon(self._speak)
