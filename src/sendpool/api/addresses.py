@@ -58,6 +58,8 @@ def is_possible(address: str) -> bool:
 
 def all_possible(addresses: Sequence[str]) -> bool:
     """Whether every address is E.164 and possible; one look at the whole list, for lists of thousands."""
+    if len(addresses) == 1:
+        return is_e164(addresses[0]) and is_possible(addresses[0])
     joined = "\n".join(addresses)
     # An address with a line break in it would pass for two.
     if _E164_LINES.fullmatch(joined) is None or joined.count("\n") != len(addresses) - 1:

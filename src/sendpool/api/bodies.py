@@ -30,7 +30,7 @@ class ClientGone(Exception):
 
 async def read_body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
     """A body of at most *limit* bytes that may be JSON. Raises Refused (413, 415) and ClientGone."""
-    _check_type(headers)
+    check_type(headers)
     return await read_any_body(headers, receive, limit)
 
 
@@ -81,7 +81,8 @@ def _too_large(limit: int) -> Refused:
     return Refused(Problem(BODY_TOO_LARGE, message), status=413)
 
 
-def _check_type(headers: Mapping[bytes, bytes]) -> None:
+def check_type(headers: Mapping[bytes, bytes]) -> None:
+    """Nothing where a body may be JSON by what its headers say. Raises Refused (415)."""
     content_type = headers.get(b"content-type", b"").strip()
     # Many clients leave it out; what they send is checked by reading it.
     if content_type and content_type != b"application/json":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeGuard
 
 from sendpool.api.checks import check_fields, entries, wrong_kind
 from sendpool.api.liquids import check_liquid
@@ -43,6 +43,8 @@ def check_content(
     if not isinstance(value, dict):
         wrong_kind("content", "an object", value, "$.content", findings)
         return Content()
+    if len(value) == 1 and _is_plain(text := value.get("text")):
+        return Content(text=text)
     check_fields(value, ("text", "media", "modules", "contentId"), findings, "$.content")
     if "contentId" in value:
         if len(value) > 1:
@@ -57,6 +59,11 @@ def check_content(
         return _text_and_media(value, "$.content", findings)
     findings.add("content has none of text, media, modules and contentId", "$.content.text")
     return Content()
+
+
+def _is_plain(text: object) -> TypeGuard[str]:
+    """Whether a text is beyond doubt in order, and no template: what nearly all are."""
+    return isinstance(text, str) and 0 < len(text) <= LONGEST_TEXT and "{" not in text and "\0" not in text
 
 
 def _template(sid: object, findings: Findings, templates: Mapping[str, Content | None]) -> Content:

@@ -12,7 +12,7 @@ import structlog
 from starlette.types import Message, Receive, Scope, Send
 
 from sendpool.api.auth import Caller
-from sendpool.api.bodies import ClientGone, read_body
+from sendpool.api.bodies import ClientGone, check_type, read_body
 from sendpool.api.forwarded import origin_of
 from sendpool.api.problems import (
     INTERNAL,
@@ -69,7 +69,7 @@ class Streaming(NamedTuple):
 class Request:
     """A request of a known account. `version` is that of its path ("v1", "preview"), `actor` the sid it came with."""
 
-    __slots__ = ("account_id", "actor", "headers", "receive", "scope", "services", "version")
+    __slots__ = ("_whole", "account_id", "actor", "headers", "receive", "scope", "services", "version")
 
     def __init__(
         self,
@@ -79,7 +79,9 @@ class Request:
         scope: Scope,
         headers: dict[bytes, bytes],
         receive: Receive,
+        whole: bytes | None = None,
     ) -> None:
+        """*whole*: the body, where it is there already."""
         self.services = services
         self.version = version
         self.account_id, self.actor = caller
@@ -87,6 +89,7 @@ class Request:
         self.headers = headers
         #: Reads the body on, event by event (ASGI).
         self.receive = receive
+        self._whole = whole
 
     @property
     def origin(self) -> str:
@@ -108,8 +111,11 @@ class Request:
 
         Raises Refused with 413 or 415, and ClientGone.
         """
-        most = self.services.max_body
-        return await read_body(self.headers, self.receive, most if limit is None else min(limit, most))
+        most = self.services.max_body if limit is None else min(limit, self.services.max_body)
+        if self._whole is not None and len(self._whole) <= most:
+            check_type(self.headers)
+            return self._whole
+        return await read_body(self.headers, self.receive, most)
 
 
 Handler = Callable[[Request], Awaitable[Reply | Streaming]]
@@ -195,13 +201,15 @@ class Resource:
         async def receive() -> Message:
             return {"type": "http.request", "body": body}
 
-        reply = await self._reply(scope, headers, receive)
+        reply = await self._reply(scope, headers, receive, body)
         assert not isinstance(reply, Streaming)
         if reply is not None:
             self._services.observe(scope["method"], self._template, reply.status, time.perf_counter() - began)
         return reply
 
-    async def _reply(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Reply | Streaming | None:
+    async def _reply(
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, whole: bytes | None = None
+    ) -> Reply | Streaming | None:
         method = scope["method"]
         handler = self._handlers.get(method)
         if handler is None:
@@ -214,7 +222,7 @@ class Resource:
         try:
             if wait := self._services.rates.wait(caller.account_id):
                 raise TooOften(wait)
-            return await handler(Request(self._services, self._version, caller, scope, headers, receive))
+            return await handler(Request(self._services, self._version, caller, scope, headers, receive, whole))
         except Refused as refused:
             return refusal(refused)
         except (StoreUnavailable, DatabaseAway):

@@ -10,6 +10,8 @@ from sendpool.api.exchange import Request
 from sendpool.api.problems import Findings
 from sendpool.store.idempotency import Key
 
+#: The header.
+KEY = b"idempotency-key"
 #: Printable ASCII.
 _KEY = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 
@@ -20,7 +22,7 @@ async def once(request: Request, body: bytes, act: Callable[[Key | None], Awaita
     *act* is handed the key to keep in its commit (`store.idempotency.keep_key`), or None where there is none.
     Raises what *act* raises, and Refused for a key that is none (400) or belongs to another request (409).
     """
-    name = request.headers.get(b"idempotency-key")
+    name = request.headers.get(KEY)
     if name is None:
         return await act(None)
     name = name.strip()

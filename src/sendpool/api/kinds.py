@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from sendpool.api.accepted import operation_accepted, resource_accepted
 from sendpool.api.exchange import Reply, Request
-from sendpool.api.idempotency import once
+from sendpool.api.idempotency import KEY, once
 from sendpool.api.paging import Listing
 from sendpool.api.problems import CONFLICT, not_found
 from sendpool.api.query import Query
@@ -64,18 +64,15 @@ class Kind(NamedTuple):
 
 async def accept(request: Request, kind: Kind, body: bytes, read: Callable[[], Awaitable[SendRequest]]) -> Reply:
     """Make a send durable, once for each key, and answer with the operation. *read* reads the body."""
-    estimate: str | UnsetType | None = UNSET
+    if KEY not in request.headers:
+        accepted = await request.services.accept(await read(), None)
+        return _operation_accepted(request, kind, accepted.uid, maybe_instant(accepted.complete))
 
     async def act(key: Key | None) -> bytes:
-        nonlocal estimate
-        accepted = await request.services.accept(await read(), key)
-        # The same key gets the same answer, whenever it comes: no place for what depends on the time.
-        if key is None:
-            estimate = maybe_instant(accepted.complete)
-        return accepted.uid
+        return (await request.services.accept(await read(), key)).uid
 
-    uid = await once(request, body, act)
-    return _operation_accepted(request, kind, uid, estimate)
+    # The same key gets the same answer, whenever it comes: no place for what depends on the time.
+    return _operation_accepted(request, kind, await once(request, body, act))
 
 
 def _shown(request: Request, kind: Kind, row: OperationRow) -> Any:

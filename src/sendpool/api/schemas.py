@@ -36,11 +36,15 @@ from sendpool.api.fields import (
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@lru_cache(maxsize=4096)
 def instant(microseconds: int) -> str:
     """RFC 3339 in UTC with milliseconds and a `Z`."""
-    moment = _EPOCH + timedelta(microseconds=microseconds)
-    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
+    second, rest = divmod(microseconds, 1_000_000)
+    return f"{_second(second)}.{rest // 1_000:03}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(second: int) -> str:
+    return (_EPOCH + timedelta(seconds=second)).isoformat()[:-6]
 
 
 def maybe_instant(microseconds: int | None) -> str | None:

@@ -74,7 +74,7 @@ def _placed(operation_uid: bytes, index: int, attempt: int) -> bytes:
 
 def operation_id(operation_uid: bytes) -> str:
     """`comms_operation_...` of an operation's uid."""
-    return encode(OPERATION, _placed(operation_uid, MAX_MESSAGES, 0))
+    return f"{OPERATION}_{stem(operation_uid)}{WHOLE}"
 
 
 #: What follows the stem in an operation's own id.
