@@ -359,12 +359,12 @@ class Metrics:
         self._commits.observe(seconds)
         self._batch_size.observe(size)
 
-    def request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count an HTTP request.
+    def request(self, method: str, route: str, status: int, *seconds: float) -> None:
+        """Count HTTP requests that were answered alike, each with how long it took.
 
         *route* is the route's template ("/v1/Messages/{id}"), never the path: each value makes a series.
         """
-        self._requests.count(method, route, status, seconds)
+        self._requests.count(method, route, status, *seconds)
 
     def render(self) -> bytes:
         """Everything in the Prometheus text format, to be served as `CONTENT_TYPE`."""

@@ -31,15 +31,16 @@ class RequestMetrics(Collector):
         self._counts: dict[tuple[str, str, int], int] = {}
         self._times: dict[str, _Times] = {}
 
-    def count(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count a request."""
+    def count(self, method: str, route: str, status: int, *seconds: float) -> None:
+        """Count requests that were answered alike, each with how long it took."""
         key = (method, route, status)
-        self._counts[key] = self._counts.get(key, 0) + 1
+        self._counts[key] = self._counts.get(key, 0) + len(seconds)
         times = self._times.get(route)
         if times is None:
             times = self._times[route] = _Times(len(self._bounds))
-        times.seconds += seconds
-        times.within[bisect_left(self._bounds, seconds)] += 1
+        times.seconds += sum(seconds)
+        for one in seconds:
+            times.within[bisect_left(self._bounds, one)] += 1
 
     def collect(self) -> Iterator[Metric]:
         """Everything so far."""

@@ -97,11 +97,16 @@ async def test_whatever_is_asked_of_a_front_is_answered_as_by_the_server(rig: Ri
     refused = await server.call("POST", "/v1/Messages", unknown, 400)
     assert refused["errors"][0]["context"] == "$.from.senderPoolId"
 
-    figures = (await server.ask("GET", "/metrics")).body.decode()
-    counted = [
-        line for line in figures.splitlines() if line.startswith("sendpool_http_requests_total") and "POST" in line
-    ]
-    assert sum(float(line.rsplit(" ", 1)[1]) for line in counted if '"202"' in line and "/Messages" in line) == 2
+    async def accepted() -> float:
+        figures = (await server.ask("GET", "/metrics")).body.decode().splitlines()
+        counted = [line for line in figures if line.startswith("sendpool_http_requests_total") and "POST" in line]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in counted if '"202"' in line and "/Messages" in line)
+
+    async def is_counted() -> bool:
+        return await accepted() == 2
+
+    # A front says a moment later what it has answered.
+    await rig.until(is_counted, what="both are counted")
     assert await server.stop() == 0
 
 

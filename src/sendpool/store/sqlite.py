@@ -40,7 +40,7 @@ def _decoder(row: type) -> Callable[[bytes | str], Rows]:
 
 
 #: Rows of one multi-row VALUES; few sizes, so that few statements are prepared.
-_BLOCKS = (512, 128, 32, 8, 2, 1)
+_BLOCKS = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
 
 
 class Owner:
@@ -70,7 +70,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     if sqlite3.sqlite_version_info < MINIMUM_VERSION:
         wanted = ".".join(map(str, MINIMUM_VERSION))
         raise RuntimeError(f"SQLite {sqlite3.sqlite_version} is too old; sendpool needs {wanted} or newer")
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=1024)
     try:
         _prepare(connection, read_only=read_only)
     except BaseException:

@@ -12,6 +12,9 @@ from sendpool.api.front.frames import Ask, Credentials, Fate, Frames, FrontSays,
 from sendpool.domain.request import Accepted, SendRequest
 from sendpool.store.idempotency import Key
 
+#: Seconds after which an answer is counted at the latest.
+_COUNTED = 0.1
+
 
 class FarServer(asyncio.Protocol):
     """The front's end of what joins the two. Whatever is said in one turn of the loop goes in one frame."""
@@ -25,7 +28,9 @@ class FarServer(asyncio.Protocol):
         self._number = 0
         self._knows, self._listens, self._beat = 0, False, 0
         self._asks: list[Ask] = []
-        self._answered: list[tuple[str, str, int, float]] = []
+        self._answered: dict[tuple[str, str, int], list[float]] = {}
+        #: When what was answered is said, if nothing else is said before.
+        self._counts_soon: asyncio.TimerHandle | None = None
         self._speaks_soon = False
         self.settings: asyncio.Future[Settings] = self._loop.create_future()
         #: Set when the server wants no new connections.
@@ -43,9 +48,11 @@ class FarServer(asyncio.Protocol):
         return await done
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Say that a request was answered."""
-        self._answered.append((method, route, status, seconds))
-        self._speak_soon()
+        """Say that a request was answered: with what is said next, or in a moment."""
+        alike = self._answered.setdefault((method, route, status), [])
+        alike.append(seconds)
+        if self._counts_soon is None:
+            self._counts_soon = self._loop.call_later(_COUNTED, self._speak_soon)
 
     def listens(self) -> None:
         """Say that connections are taken now."""
@@ -94,7 +101,11 @@ class FarServer(asyncio.Protocol):
 
     def _speak(self) -> None:
         self._speaks_soon = False
-        said = FrontSays(self._asks, self._answered, self._knows, self._listens, self._beat)
-        self._asks, self._answered = [], []
+        answered = [(*alike, seconds) for alike, seconds in self._answered.items()]
+        said = FrontSays(self._asks, answered, self._knows, self._listens, self._beat)
+        self._asks, self._answered = [], {}
+        if self._counts_soon is not None:
+            self._counts_soon.cancel()
+            self._counts_soon = None
         with contextlib.suppress(RuntimeError):  # Who has gone is told nothing.
             self._transport.write(frame(said))

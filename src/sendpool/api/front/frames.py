@@ -68,8 +68,8 @@ class FrontSays(msgspec.Struct, frozen=True, array_like=True):
     """What a front has to say after one turn of its loop."""
 
     asks: Sequence[Ask] = ()
-    #: Answers that it has given: method, route, status and seconds.
-    answered: Sequence[tuple[str, str, int, float]] = ()
+    #: Answers that it has given: method, route, status, and how many seconds each took.
+    answered: Sequence[tuple[str, str, int, Sequence[float]]] = ()
     #: The number of the credentials that it goes by; 0: none yet.
     knows: int = 0
     #: Whether it takes connections.

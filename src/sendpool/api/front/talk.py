@@ -25,8 +25,8 @@ class Wiring(NamedTuple):
     is_immediate: Callable[[SendRequest], bool]
     accept_at_once: Callable[[SendRequest, Callable[[Accepted | Exception], None]], None]
     rates: RequestRates
-    #: Told of each answer: method, route, status and seconds.
-    observe: Callable[[str, str, int, float], None]
+    #: Told of answers: method, route and status, and how many seconds each took.
+    observe: Callable[..., None]
     #: Takes a connection over, with what has come on it.
     adopt: Callable[[socket.socket, bytes], None]
 
@@ -86,8 +86,8 @@ class Talk(asyncio.Protocol):
         for said in self._frames.read(data):
             for ask in said.asks:
                 self._take(ask)
-            for answered in said.answered:
-                self._wiring.observe(*answered)
+            for method, route, status, seconds in said.answered:
+                self._wiring.observe(method, route, status, *seconds)
             if said.listens and not self._listens.is_set():
                 self._listens.set()
             if (said.knows, said.beat) != (self._said.knows, self._said.beat):
