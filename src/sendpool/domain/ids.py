@@ -28,6 +28,8 @@ MAX_MESSAGES = 16_383
 MAX_ATTEMPTS = 63
 
 _TAIL = (1 << 20) - 1
+#: Each octet without its lower four bits.
+_UPPER = [bytes((octet & 0xF0,)) for octet in range(256)]
 #: Two letters of an id by the ten bits that they stand for.
 LETTERS = [a + b for a in ALPHABET for b in ALPHABET]
 
@@ -59,7 +61,7 @@ def decode(prefix: str, text: str) -> bytes | None:
 
 def clear(uid: bytes) -> bytes:
     """A UUIDv7 as an operation's uid: the last 20 bits make room for message and attempt numbers."""
-    return (int.from_bytes(uid, "big") & ~_TAIL).to_bytes(16, "big")
+    return uid[:13] + _UPPER[uid[13]] + b"\0\0"
 
 
 def split(uid: bytes) -> tuple[bytes, int, int]:

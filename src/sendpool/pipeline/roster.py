@@ -38,6 +38,7 @@ class Roster:
         self._countries = countries or {}
         self._lanes: dict[tuple[int, Channel], Lanes] = {}
         self._channels: dict[int, frozenset[Channel]] = {}
+        self._connections: dict[tuple[int, Channel], frozenset[int]] = {}
         self._sharing: dict[int, frozenset[int]] = {}
         self._members: dict[tuple[int, Channel], tuple[tuple[Sender, Member], ...]] = {}
         #: Plans of kinds of requests, as `resolve` finds them.
@@ -119,6 +120,15 @@ class Roster:
             sender = self.senders.get(member.sender_id)
             if sender is not None and sender.active and sender.channel is channel:
                 yield sender, member
+
+    def connections(self, pool_id: int, channel: Channel) -> frozenset[int]:
+        """The connections of a pool's senders on one channel: few, however many senders there are."""
+        key = (pool_id, channel)
+        found = self._connections.get(key)
+        if found is None:
+            members = self.members(pool_id, channel)
+            found = self._connections[key] = frozenset(sender.connection_id for sender, _ in members)
+        return found
 
     def lanes(self, pool_id: int, channel: Channel) -> Lanes:
         """How the senders of a pool on one channel are chosen."""

@@ -624,7 +624,7 @@ class Sending:
 
     def asks(self, pool_id: int, channel: Channel) -> bool:
         """Whether the phones of a channel are to be asked about ahead: some connection of the pool can be asked."""
-        return any(self.can_ask(sender.connection_id) for sender, _ in self.roster.members(pool_id, channel))
+        return any(map(self.can_ask, self.roster.connections(pool_id, channel)))
 
     def can_ask(self, connection_id: int) -> bool:
         """Whether a connection, here or elsewhere, can be asked ahead."""
