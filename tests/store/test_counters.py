@@ -103,6 +103,37 @@ async def test_where_one_process_writes_nothing_is_left_to_fold(sqlite: Database
     assert await ask(sqlite, "SELECT count(*) FROM operation_delta") == [(0,)]
 
 
+@pytest.mark.parametrize("seed", range(4))
+async def test_operations_in_a_row_that_change_alike_are_counted_as_each_by_itself(sqlite: Database, seed: int) -> None:
+    chance = random.Random(seed)
+    # Of one message each, in runs with gaps between them; and a large one, whose messages' keys are no operations.
+    totals = {key: 1 for key in range(100, 160) if key % 13} | {160: 30}
+    for key, total in totals.items():
+        await sqlite.write(accept(key, total))
+    model = {key: Counter({"queued": total}) for key, total in totals.items()}
+
+    while any(+(counters & Counter({"queued": 99, "sent": 99})) for counters in model.values()):
+        deltas: dict[int, dict[str, int]] = {}
+        first, last = sorted(chance.sample(range(95, 165), 2))
+        was, becomes = chance.choice(STEPS)
+        for key in chance.sample(keys := [key for key in totals if first <= key <= last], len(keys)):
+            number = min(model[key][was], chance.choice((1, 1, 1, totals[key])))
+            if number and chance.random() > 0.05:
+                deltas[key] = {was: -number, becomes: number}
+                model[key].update(deltas[key])
+        await sqlite.write(count(deltas, AT))
+
+        names = ("queued", "sent", "delivered", "failed", "undelivered", "canceled")
+        rows = await ask(sqlite, f"SELECT id, state, {', '.join(names)} FROM operation")
+        assert {key: +Counter(dict(zip(names, numbers, strict=True))) for key, _, *numbers in rows} == {
+            key: +counters for key, counters in model.items()
+        }
+        ended = {key: 4 if model[key]["canceled"] == totals[key] else 3 for key in totals if not model[key]["queued"]}
+        assert {key: state for key, state, *_ in rows if state > 2} == ended
+        told = await ask(sqlite, "SELECT subject_id, number FROM event WHERE number > 1026")
+        assert sorted(told) == sorted((key, 1024 + state) for key, state in ended.items())
+
+
 def test_what_several_stages_count_is_one_delta() -> None:
     tally: dict[int, dict[str, int]] = {}
 

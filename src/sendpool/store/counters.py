@@ -8,12 +8,13 @@ adds, and one process, the keeper, folds these rows into the operations and tell
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from sendpool.domain.event_types import OPERATION_EVENT
 from sendpool.domain.states import OperationState
 from sendpool.store.database import SHARED, Bulk, Query, Script
 from sendpool.store.messages import COUNTER
+from sendpool.store.runs import WORTH_A_STATEMENT, runs
 
 #: By operation, what is added to each counter.
 Tally = dict[int, dict[str, int]]
@@ -37,7 +38,9 @@ def count(deltas: Mapping[int, Mapping[str, int]], now: int) -> Script[None]:
     if not deltas:
         return
     if not (yield SHARED):
-        yield from add_up(deltas, now)
+        rest = yield from _add_up_runs(deltas, now)
+        if rest:
+            yield from add_up(rest, now)
         return
     yield Bulk(
         f"INSERT INTO operation_delta (operation_id, {', '.join(_COUNTERS)}, at) SELECT * FROM v",
@@ -46,29 +49,64 @@ def count(deltas: Mapping[int, Mapping[str, int]], now: int) -> Script[None]:
     )
 
 
-def add_up(deltas: Mapping[int, Mapping[str, int]], now: int) -> Script[None]:
-    """Add to operations' counters; an operation with nothing scheduled or queued any more is COMPLETED, or CANCELED if
-    all of it was canceled, or if that was before any of it was due.
+def _adding(added: Callable[[str], str], at: str) -> str:
+    """The SET of an update that adds to counters what *added* names, and completes an operation with nothing scheduled
+    or queued any more: COMPLETED, or CANCELED if all of it was canceled, or if that was before any of it was due.
     """
-    sums = ", ".join(f"{name} = operation.{name} + v.{name}" for name in _COUNTERS)
-    yield Bulk(
-        f"UPDATE operation SET {sums}, updated_at = v.at, state = CASE WHEN operation.state <="
-        f" {int(OperationState.PROCESSING)} AND operation.queued + v.queued = 0 AND operation.scheduled +"
-        f" v.scheduled = 0 THEN CASE WHEN operation.state = {int(OperationState.SCHEDULED)} OR operation.canceled +"
-        f" v.canceled = operation.total THEN {int(OperationState.CANCELED)} ELSE {int(OperationState.COMPLETED)} END"
-        " ELSE operation.state END FROM v WHERE operation.id = v.id",
-        _DELTA,
-        _rows(deltas, now),
+    sums = ", ".join(f"{name} = operation.{name} + {added(name)}" for name in _COUNTERS)
+    return (
+        f"UPDATE operation SET {sums}, updated_at = {at}, state = CASE WHEN operation.state <="
+        f" {int(OperationState.PROCESSING)} AND operation.queued + {added('queued')} = 0 AND operation.scheduled +"
+        f" {added('scheduled')} = 0 THEN CASE WHEN operation.state = {int(OperationState.SCHEDULED)} OR"
+        f" operation.canceled + {added('canceled')} = operation.total THEN {int(OperationState.CANCELED)} ELSE"
+        f" {int(OperationState.COMPLETED)} END ELSE operation.state END"
     )
-    left = [(key, now) for key, delta in deltas.items() if delta.get("queued", 0) < 0 or delta.get("scheduled", 0) < 0]
+
+
+_ENDED = f"({int(OperationState.COMPLETED)}, {int(OperationState.CANCELED)})"
+_ADD = f"{_adding(lambda name: f'v.{name}', 'v.at')} FROM v WHERE operation.id = v.id"
+_TELL = (
+    f"INSERT INTO event (subject_id, number, created_at) SELECT o.id, {OPERATION_EVENT} + o.state, v.at"
+    f" FROM v JOIN operation o ON o.id = v.id WHERE o.state IN {_ENDED} ON CONFLICT DO NOTHING"
+)
+_ADD_TO_RUN = f"{_adding(lambda _: '?', '?')} WHERE id BETWEEN ? AND ?"
+_TELL_OF_RUN = (
+    f"INSERT INTO event (subject_id, number, created_at) SELECT id, {OPERATION_EVENT} + state, ? FROM operation"
+    f" WHERE id BETWEEN ? AND ? AND state IN {_ENDED} ON CONFLICT DO NOTHING"
+)
+
+
+def add_up(deltas: Mapping[int, Mapping[str, int]], now: int) -> Script[None]:
+    """Add to operations' counters, and complete those with nothing scheduled or queued any more."""
+    yield Bulk(_ADD, _DELTA, _rows(deltas, now))
+    left = [(key, now) for key, delta in deltas.items() if _takes_out(delta)]
     if left:
-        yield Bulk(
-            f"INSERT INTO event (subject_id, number, created_at) SELECT o.id, {OPERATION_EVENT} + o.state, v.at"
-            f" FROM v JOIN operation o ON o.id = v.id WHERE o.state IN ({int(OperationState.COMPLETED)},"
-            f" {int(OperationState.CANCELED)}) ON CONFLICT DO NOTHING",
-            (("id", "bigint"), ("at", "bigint")),
-            left,
-        )
+        yield Bulk(_TELL, (("id", "bigint"), ("at", "bigint")), left)
+
+
+def _add_up_runs(deltas: Mapping[int, Mapping[str, int]], now: int) -> Script[Mapping[int, Mapping[str, int]]]:
+    """The same for operations that change alike and whose keys are in a row, as those of single messages are: a
+    statement for all of a run costs a third of one that looks up each. Brings the deltas that are left.
+    """
+    if len(deltas) < WORTH_A_STATEMENT:
+        return deltas
+    alike: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
+    for key, delta in deltas.items():
+        alike[tuple(map(delta.get, _COUNTERS, _NOUGHTS))].append(key)
+    rest: dict[int, Mapping[str, int]] = {}
+    for numbers, keys in alike.items():
+        long, single = runs(sorted(keys))
+        delta = dict(zip(_COUNTERS, numbers, strict=True))
+        for run in long:
+            yield Query(_ADD_TO_RUN, (*numbers, now, delta["queued"], delta["scheduled"], delta["canceled"], *run))
+            if _takes_out(delta):
+                yield Query(_TELL_OF_RUN, (now, *run))
+        rest |= {key: deltas[key] for key in single}
+    return rest
+
+
+def _takes_out(delta: Mapping[str, int]) -> bool:
+    return delta.get("queued", 0) < 0 or delta.get("scheduled", 0) < 0
 
 
 def _rows(deltas: Mapping[int, Mapping[str, int]], now: int) -> list[tuple[int, ...]]:

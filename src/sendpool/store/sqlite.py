@@ -104,9 +104,9 @@ def _selecting(columns: tuple[str, ...], sql: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _with_values(sql: str, names: tuple[str, ...], count: int) -> str:
+def _with_values(sql: str, names: tuple[tuple[str, str], ...], count: int) -> str:
     row = f"({','.join('?' * len(names))})"
-    return f"WITH v({', '.join(names)}) AS (VALUES {','.join([row] * count)}) {sql}"
+    return f"WITH v({', '.join([name for name, _ in names])}) AS (VALUES {','.join([row] * count)}) {sql}"
 
 
 def _blocks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
@@ -126,7 +126,7 @@ def _run_query(connection: sqlite3.Connection, query: Query) -> Rows | int:
 
 
 def _run_bulk(connection: sqlite3.Connection, bulk: Bulk) -> Rows | int:
-    names = tuple(name for name, _ in bulk.names)
+    names = tuple(bulk.names)
     sql = _selecting(tuple(bulk.columns), bulk.sql) if bulk.columns else bulk.sql
     found: Rows = []
     # A statement that begins with WITH reports no rowcount, hence total_changes.
