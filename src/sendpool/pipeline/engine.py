@@ -169,7 +169,6 @@ class Engine:
         """
         done: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
         self._take(await self.prepare(request, self.acceptor, done), key)
-        reach("accept.waiting")
         return await done
 
     def is_immediate(self, request: SendRequest) -> bool:
@@ -181,7 +180,6 @@ class Engine:
         `accept` raises before it waits.
         """
         self._take(self._prepared(request, self.acceptor, waiter, None, None), None)
-        reach("accept.waiting")
 
     def _take(self, acceptance: Acceptance, key: Key | None) -> None:
         new = acceptance.operation
@@ -191,6 +189,7 @@ class Engine:
         else:
             self._batch.keyed.append((acceptance, key))
         self._woken.set()
+        reach("accept.waiting")
 
     async def prepare(self, request: SendRequest, acceptor: Acceptor, waiter: Waiter) -> Acceptance:
         """What a request comes to in the hands of *acceptor*, for the next commit or for nothing at all.
