@@ -521,8 +521,16 @@ class Neighbours:
         # user, nice, system, (idle, waiting for a disk,) interrupts, soft interrupts, stolen by other machines.
         numbers = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
         busy = sum(int(number) for i, number in enumerate(numbers) if i not in (3, 4))
-        ours = _cpu_seconds(os.getpid()) + sum(_cpu_seconds(child.pid) for child in _children)
-        return busy / os.sysconf("SC_CLK_TCK") - ours
+        # Servers have children of their own, which are no neighbours.
+        return busy / os.sysconf("SC_CLK_TCK") - sum(map(_with_ended, _descent(os.getpid())))
+
+
+def _with_ended(pid: int) -> float:
+    """CPU seconds of a process and of its children that have ended."""
+    try:
+        return _ticks(pid, 11, 15)
+    except FileNotFoundError:
+        return 0.0
 
 
 def configuration(database: Path | str, carriers: Sequence[Carrier], port: int = 0, settings: str = "") -> str:
