@@ -169,7 +169,7 @@ class Runtime:
             return
         await web.start()
         settings = front_settings(self._config.server)
-        ways = (services.accept, self._outlook.is_immediate, self._outlook.accept_at_once)
+        ways = (services.accept, self._engine.is_immediate, self._outlook.accept_at_once)
         wiring = Wiring(settings, *ways, services.rates, services.observe, web.adopt)
         await self._fronts.start(listener, wiring)
 

@@ -15,7 +15,7 @@ from sendpool.domain import ids
 from sendpool.domain.consent import Person
 from sendpool.domain.dealing import step_cost
 from sendpool.domain.fairness import FairClock, flow_of, step_of
-from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, at_step, on_channel
+from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, at_step
 from sendpool.domain.pool import Pool
 from sendpool.domain.request import (
     AccountOrigin,
@@ -24,7 +24,6 @@ from sendpool.domain.request import (
     Recipient,
     SendRequest,
 )
-from sendpool.domain.segments import count
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import OperationState
 from sendpool.pipeline.acceptance import Acceptance, Waiter
@@ -187,36 +186,12 @@ class Acceptor:
     def _small(self, request: SendRequest, alike: Alike, at: int, done: Waiter) -> Acceptance:
         """The same for one plain text to one number, of a kind that was met before."""
         operation_id = self.take_ids(1)
-        content, recipient = request.content, request.recipients[0]
-        pool_id, plan, category, validity, origin = alike
-        segments = count(on_channel(content, Channel.SMS).text if content.media else content.text)
-        cost = step_cost(plan[0], segments)
-        written = msgspec.json.encode(content).decode()
-        tags = msgspec.json.encode(request.tags).decode() if request.tags else "{}"
-        operation = NewOperation(
-            operation_id,
-            ids.clear(uuid_utils.uuid7().bytes),
-            request.account_id,
-            request.kind,
-            OperationState.PROCESSING,
-            pool_id,
-            category,
-            1,
-            0,
-            1,
-            0,
-            at + validity * 1_000_000,
-            at,
-            written,
-            tags,
-            origin,
-            validity,
-            priority=request.priority,
-        )
-        message = NewMessage(operation_id, operation_id, recipient.address, recipient.space, plan, segments, at)
-        flow = flow_of(operation_id, 1, category, request.priority)
-        due = self.place(pool_id, flow, [Due(plan[0], recipient.address, cost, operation_id, at)])
-        return Acceptance(operation, [message], due, (), (), frozenset(plan[0]), content, done)
+        operation, message = alike.rows(request, operation_id, ids.clear(uuid_utils.uuid7().bytes), at)
+        letter = alike.plan[0]
+        flow = flow_of(operation_id, 1, alike.category, request.priority)
+        step = Due(letter, message.address, step_cost(letter, message.segments), operation_id, at)
+        due = self.place(alike.pool_id, flow, [step])
+        return Acceptance(operation, [message], due, (), (), frozenset(letter), request.content, done)
 
     def _chunks(
         self, pool_id: int, operation_id: int, addressed: Sequence[Addressed], dues: Sequence[int]

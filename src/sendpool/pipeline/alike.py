@@ -8,9 +8,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+
+from sendpool.domain.message import on_channel
 from sendpool.domain.request import Origin, SendRequest
+from sendpool.domain.segments import count
+from sendpool.domain.sender import Channel
+from sendpool.domain.states import OperationState
 from sendpool.pipeline.resolve import Resolved
 from sendpool.pipeline.roster import Roster
+from sendpool.store.messages import NewMessage, NewOperation
 
 #: Kinds of requests that are kept.
 _MOST = 1_000
@@ -27,6 +34,32 @@ class Alike(NamedTuple):
     validity: int
     #: Where they are from, as operations keep it.
     origin: str
+
+    def rows(self, request: SendRequest, key: int, uid: bytes, at: int) -> tuple[NewOperation, NewMessage]:
+        """The operation with this key and uid, accepted at *at* (microseconds since 1970), and its only message."""
+        content, recipient = request.content, request.recipients[0]
+        segments = count(on_channel(content, Channel.SMS).text if content.media else content.text)
+        operation = NewOperation(
+            key,
+            uid,
+            request.account_id,
+            request.kind,
+            OperationState.PROCESSING,
+            self.pool_id,
+            self.category,
+            1,
+            0,
+            1,
+            0,
+            at + self.validity * 1_000_000,
+            at,
+            msgspec.json.encode(content).decode(),
+            msgspec.json.encode(request.tags).decode() if request.tags else "{}",
+            self.origin,
+            self.validity,
+            priority=request.priority,
+        )
+        return operation, NewMessage(key, key, recipient.address, recipient.space, self.plan, segments, at)
 
 
 #: All of a small request that its plan, its pool and its policy hang on.

@@ -77,14 +77,10 @@ class Outlook:
         assert accepted.queued is not None
         return Accepted(accepted.uid, accepted.operation_id, None, self.completion(accepted.queued))
 
-    def is_immediate(self, request: SendRequest) -> bool:
-        """Whether `accept_at_once` takes a request."""
-        return self._engine.is_immediate(request)
-
     def accept_at_once(self, request: SendRequest, tell: Callable[[Accepted | Exception], None]) -> None:
-        """Store an immediate request as `accept` does, without a task that waits for it; *tell* is told its fate.
+        """Store a request as `accept` does, without a task that waits for it; *tell* is told its fate.
 
-        Raises what `accept` raises before it waits.
+        Only for an immediate one (`Engine.is_immediate`). Raises what `accept` raises before it waits.
         """
         self._engine.accept_at_once(request, _Told(tell, self))
 
