@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
@@ -19,3 +20,12 @@ if os.environ.get("CI"):
 def anyio_backend() -> tuple[str, dict[str, Any]]:
     """Asynchronous tests run on the loop that the server runs on."""
     return "asyncio", {"use_uvloop": True}
+
+
+def pytest_collection_finish() -> None:
+    """What thousands of collected tests hold is kept out of every later sweep of Python's collector.
+
+    Such a sweep stops a worker's threads for half a second, which is longer than some deadlines under test.
+    """
+    gc.collect()
+    gc.freeze()

@@ -165,6 +165,9 @@ def _end_soon() -> None:
 
 def main() -> None:
     """Run until the server has gone."""
+    # A Ctrl-C in the terminal is for the server, which ends this process in its turn. Not by a session of its own:
+    # Linux shares processors among those first (sched(7), autogroup), and the idle class would mean nothing.
+    os.setpgrp()
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_main())
 

@@ -39,9 +39,10 @@ def standard_signature(secrets: Iterable[str], webhook_id: str, timestamp: int, 
 
     *secrets* are spelled as `spell_secret` does; *timestamp* is in seconds since 1970.
     """
-    signed = f"{webhook_id}.{timestamp}.".encode() + body
+    head = f"{webhook_id}.{timestamp}.".encode()
     signatures = []
     for secret in secrets:
-        key = base64.b64decode(secret.removeprefix(_PREFIX))
-        signatures.append("v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode())
+        signed = hmac.new(base64.b64decode(secret.removeprefix(_PREFIX)), head, hashlib.sha256)
+        signed.update(body)
+        signatures.append("v1," + base64.b64encode(signed.digest()).decode())
     return " ".join(signatures)

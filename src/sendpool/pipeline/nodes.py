@@ -46,6 +46,8 @@ log = structlog.get_logger()
 #: Seconds that connections have to close before their lease is handed over all the same: what is answered later is
 #: still taken, and another node is waiting.
 CLOSE_WITHIN = 1.0
+#: Seconds that a node may take to become known: it holds nothing yet, and a process that is starting is slow.
+REGISTER_WITHIN = 10.0
 #: What may have been told while nobody listened.
 _EVERYTHING = Signal(0, None, roster=True, leases=True, keeper=True, consent=True)
 #: Microseconds for which nodes that are no more stay in the list.
@@ -55,8 +57,8 @@ REMEMBERED = 86_400_000_000
 class Line(Protocol):
     """Runs short scripts on a connection of its own. Raises `DatabaseAway`."""
 
-    async def run(self, script: Script[T]) -> T:
-        """Run a script in a transaction."""
+    async def run(self, script: Script[T], within: float = 0.0) -> T:
+        """Run a script in a transaction, *within* so many seconds or its own number of them."""
 
 
 def lease_of(connection_id: int) -> str:
@@ -209,7 +211,7 @@ class Node:
         """Become known to the others, with what the configuration declares. Raises `DatabaseAway`."""
         self._sends = role != "api"
         self._declared = {scope: dict(ones) for scope, ones in declared.items()}
-        self.node_id = await self._line.run(_register(name, role, version, self._declared))
+        self.node_id = await self._line.run(_register(name, role, version, self._declared), REGISTER_WITHIN)
 
     async def declare(self, declared: Declared) -> None:
         """The configuration has changed. What it has no more is handed over. Raises `DatabaseAway`."""

@@ -28,7 +28,7 @@ class Line:
     def __init__(self, url: str, heard: Callable[[str | None], None], within: float) -> None:
         """*heard* is called with what is told, and with None when something may have been missed.
 
-        *within* are the seconds that a script may take, connecting included.
+        *within* are the seconds that a script may take where nothing else is said, connecting included.
         """
         self._url = url
         self._heard = heard
@@ -37,12 +37,13 @@ class Line:
         self._busy = asyncio.Lock()
         self._was_connected = False
 
-    async def run(self, script: Script[T]) -> T:
-        """Run a script in a transaction. Raises `DatabaseAway` where that did not work in time."""
+    async def run(self, script: Script[T], within: float = 0.0) -> T:
+        """Run a script in a transaction. Raises `DatabaseAway` where that did not work *within* its seconds."""
+        within = within or self._within
         async with self._busy:
             try:
-                async with asyncio.timeout(self._within):
-                    connection = await self._connected()
+                async with asyncio.timeout(within):
+                    connection = await self._connected(within)
                     async with connection.transaction():
                         return await run(connection, script)
             except _AWAY as error:
@@ -52,10 +53,10 @@ class Line:
                 self._give_up()
                 raise
 
-    async def _connected(self) -> Any:
+    async def _connected(self, within: float) -> Any:
         if self._connection is None or self._connection.is_closed():
             settings = server_settings("sendpool node")
-            self._connection = await asyncpg.connect(self._url, timeout=self._within, server_settings=settings)
+            self._connection = await asyncpg.connect(self._url, timeout=within, server_settings=settings)
             await self._connection.add_listener(CHANNEL, self._told)
             if self._was_connected:
                 self._heard(None)

@@ -7,7 +7,6 @@ not take have rows. After a crash events after the position are handed over agai
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from random import random
 from typing import Protocol
@@ -80,15 +79,18 @@ class Delivery:
     async def put(self, page: Sequence[ToldEvent], last: int) -> None:
         """Put the events of a page into their lanes: those that the sink wants. *last*: the page's last position."""
         account, types, read = self.sink.account_id, self.sink.types, self.read
-        by_lane: defaultdict[int, list[ToldEvent]] = defaultdict(list)
-        for event in page:
-            if event.account_id == account and event.kind.name in types and event.position > read:
-                by_lane[event.lane].append(event)
-        for number in by_lane:
-            await self._lanes[number].room()
+        if page and page[0].position <= read:
+            page = [event for event in page if event.position > read]
+        wanted = [event for event in page if event.account_id == account and event.kind.name in types]
+        by_lane: list[list[ToldEvent]] = [[] for _ in self._lanes]
+        for event in wanted:
+            by_lane[event.lane].append(event)
+        filled = [(lane, events) for lane, events in zip(self._lanes, by_lane, strict=True) if events]
+        for lane, _ in filled:
+            await lane.room()
         # All at once: a page that is cut short would be put in again from its beginning.
-        for number, events in by_lane.items():
-            self._lanes[number].put(events)
+        for lane, events in filled:
+            lane.put(events)
         self.read = max(self.read, last)
 
     @property

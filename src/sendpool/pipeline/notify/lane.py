@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from itertools import chain, islice
+from itertools import accumulate, chain, islice
 
 from sendpool.domain.delivery import BATCH, BATCH_BYTES, LINGER
 from sendpool.pipeline.notify.tell import ToldEvent
@@ -88,13 +89,9 @@ class Lane:
             left = self._last_at + LINGER - self._clock()
 
     def _take(self) -> Sequence[ToldEvent]:
-        batch: list[ToldEvent] = []
-        room = BATCH_BYTES
-        for event in islice(self._waiting, self._most):
-            room -= len(event.body)
-            if room < 0 and batch:
-                break
-            batch.append(event)
-        for _ in batch:
+        batch = list(islice(self._waiting, self._most))
+        ends = accumulate([len(event.body) for event in batch])
+        fits = max(1, bisect_right(list(ends), BATCH_BYTES))
+        for _ in range(min(fits, len(batch))):
             self._waiting.popleft()
-        return batch
+        return batch[:fits]

@@ -21,8 +21,8 @@ log = structlog.get_logger()
 PATIENCE, LOOK = 60.0, 2.0
 #: Share of that time waited for a processor, above which it steps forward, and below which it steps back.
 STARVED, CONTENT = 0.5, 0.25
-#: Niceness while forward, and that of its group of processes in both places (see sched(7), autogroup).
-_FORWARD, _BACK = 10, 19
+#: Niceness while forward.
+_FORWARD = 10
 _TASKS = Path("/proc/self/task")
 
 
@@ -44,7 +44,6 @@ class LinuxScheduler:
 
     def __init__(self) -> None:
         os.nice(_FORWARD)
-        self._group(_FORWARD)
 
     def waited(self) -> float:
         """From /proc, where the kernel tells."""
@@ -56,7 +55,6 @@ class LinuxScheduler:
 
     def step_back(self) -> None:
         """Threads that begin later inherit it."""
-        self._group(_BACK)
         if hasattr(os, "SCHED_IDLE"):
             self._policy(os.SCHED_IDLE)
 
@@ -64,7 +62,6 @@ class LinuxScheduler:
         """Raises `PermissionError` mostly where we are not root."""
         if hasattr(os, "SCHED_OTHER"):
             self._policy(os.SCHED_OTHER)
-        self._group(_FORWARD)
 
     def _policy(self, policy: int) -> None:
         for task in self._tasks():
@@ -73,12 +70,6 @@ class LinuxScheduler:
 
     def _tasks(self) -> list[int]:
         return [int(task.name) for task in _TASKS.iterdir()] if _TASKS.exists() else []
-
-    def _group(self, nice: int) -> None:
-        # A session of its own, which ours is, counts as much as the server's whole session, however nice its processes
-        # are. Many systems have no such groups, or not for us.
-        with contextlib.suppress(OSError):
-            Path("/proc/self/autogroup").write_text(str(nice))
 
 
 async def keep_yielding(scheduler: Scheduler, end: Callable[[], object]) -> None:

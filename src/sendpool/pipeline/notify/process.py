@@ -95,8 +95,6 @@ class NotifierProcess:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=LONGEST_LINE,
-            # A Ctrl-C in the terminal is for the server, which ends this process in its turn.
-            start_new_session=True,
         )
         assert process.stdin is not None
         assert process.stdout is not None

@@ -10,6 +10,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter
 
 import msgspec
 
@@ -32,6 +34,8 @@ from sendpool.store.feed import (
 )
 from sendpool.store.notices import subject_of
 
+#: What events share that tell the same of messages of one operation.
+_KIND = attrgetter("number", "operation_id", "sender_id", "error_code")
 _SPACE = {space[0]: space.value for space in AddressSpace}
 #: Operations and senders that are remembered.
 _MOST_KEPT = 20_000
@@ -163,39 +167,47 @@ class Teller:
     ) -> list[ToldEvent]:
         """The same of rows that were looked up, outside of any snapshot; *types*: only events of those."""
         unwanted = set() if types is None else {n for n in {row.number for row in rows} if not _is_one_of(types, n)}
-        told = []
-        for row in rows:
-            if row.number in unwanted:
+        told: list[ToldEvent] = []
+        for (number, key, _, _), alike in groupby(rows, _KIND):
+            if number in unwanted:
                 continue
-            one = self._notice(row, notices.get(row.subject_id)) if row.number >= NOTICE_EVENT else self._about(row)
-            if one is not None:
-                told.append(one)
+            if number >= NOTICE_EVENT:
+                told += filter(None, [self._notice(row, notices.get(row.subject_id)) for row in alike])
+            elif number >= OPERATION_EVENT:
+                told += filter(None, [self._of_operation(row) for row in alike])
+            elif (operation := self._operations.get(key)) is not None:
+                told += self._about_messages(list(alike), operation)
         return told
 
-    def _about(self, row: FeedRow) -> ToldEvent | None:
-        number, key = row.number, row.operation_id
-        if number >= OPERATION_EVENT:
-            return self._of_operation(row)
-        operation = None if key is None else self._operations.get(key)
-        if key is None or operation is None:
-            return None
-        shape = operation.shapes.get((number, row.sender_id, row.error_code)) or self._shape(row, operation)
-        own = row.subject_id - key << 6
-        subject = LETTERS[own >> 10] + LETTERS[own & 1023]
-        attempt = "" if shape.before_attempt is None else f"{operation.attempt}{own | number // 16:05x}"
-        address = row.address
-        if address and address[0] == "+" and row.space == "P" and " " not in address and not operation.inbound:
-            parties = f'"to":{{"address":"{address}","channel":"PHONE"}}'
-        else:
-            parties = self._inbound(row, operation) if operation.inbound else _to(row)
-        body = (
-            f'{{"specversion":"1.0","id":"{operation.message}{subject}{shape.after_id}{_instant(row.at // 1000)}'
-            f'","data":{{"operation_id":"{operation.id}","message_id":"{operation.message}{subject}'
-            f"{shape.before_attempt or ''}{attempt}{shape.after_attempt}"
-            f"{operation.origin if shape.origin is None else shape.origin}{parties}"
-            f"{operation.tags or _filled_in(row, operation)}"
-        )
-        return ToldEvent(row.position, shape.account_id, shape.kind, row.subject_id % LANES, row.at, key, body.encode())
+    def _about_messages(self, rows: Sequence[FeedRow], operation: _Operation) -> list[ToldEvent]:
+        """Events that tell the same of several messages of an operation: what they share is put together once."""
+        first, key, inbound, tags = rows[0], operation.row.id, operation.inbound, operation.tags
+        shape = operation.shapes.get((first.number, first.sender_id, first.error_code)) or self._shape(first, operation)
+        account_id, kind, n = shape.account_id, shape.kind, first.number // 16
+        begins = f'{{"specversion":"1.0","id":"{operation.message}'
+        has_time = shape.after_id
+        has_ids = f'","data":{{"operation_id":"{operation.id}","message_id":"{operation.message}'
+        has_attempt = None if shape.before_attempt is None else f"{shape.before_attempt}{operation.attempt}"
+        has_parties = f"{shape.after_attempt}{operation.origin if shape.origin is None else shape.origin}"
+        told, happened, instant = [], -1, ""
+        for row in rows:
+            own = row.subject_id - key << 6
+            subject = LETTERS[own >> 10] + LETTERS[own & 1023]
+            if row.at != happened:
+                happened = row.at
+                instant = _instant(happened // 1000)
+            attempt = "" if has_attempt is None else f"{has_attempt}{own | n:05x}"
+            address = row.address
+            if address and address[0] == "+" and row.space == "P" and not inbound and " " not in address:
+                parties = f'"to":{{"address":"{address}","channel":"PHONE"}}'
+            else:
+                parties = self._inbound(row, operation) if inbound else _to(row)
+            body = (
+                f"{begins}{subject}{has_time}{instant}{has_ids}{subject}{attempt}{has_parties}{parties}"
+                f"{tags or _filled_in(row, operation)}"
+            ).encode()
+            told.append(ToldEvent(row.position, account_id, kind, row.subject_id % LANES, happened, key, body))
+        return told
 
     def _shape(self, row: FeedRow, operation: _Operation) -> _Shape:
         if len(operation.shapes) > _MOST_KEPT:
