@@ -1,8 +1,8 @@
 """Imports point one way: cli > runtime > console > admin, api > pipeline > store, connectors > domain.
 
 `ALLOWED` is that sentence as a table. Beside it stand: `config`, read by cli and runtime and passed down as values;
-the leaves `collecting`, `failpoints`, `logs`, `metrics` and `tracing`, which know nothing of the rest; `simulate` and
-`testing`, which may use what is below runtime and which nothing but the command line uses.
+the leaves `aside`, `collecting`, `failpoints`, `logs`, `metrics` and `tracing`, which know nothing of the rest;
+`simulate` and `testing`, which may use what is below runtime and which nothing but the command line uses.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src"
 
-_LEAVES = ("collecting", "failpoints", "logs", "metrics", "tracing")
+_LEAVES = ("aside", "collecting", "failpoints", "logs", "metrics", "tracing")
 _BELOW_API = ("pipeline", "store", "connectors.base", "domain", *_LEAVES)
 _BELOW_RUNTIME = ("admin", "api", "console", "config", "connectors", *_BELOW_API)
 
@@ -48,6 +48,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "connectors.registry": ("connectors.base",),
     "domain": (),
     "config": ("connectors.base", "connectors.registry", "domain"),
+    "aside": (),
     "collecting": (),
     "failpoints": (),
     "logs": (),

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 
+from sendpool.api import messages
+from sendpool.api.sending import read_send
 from sendpool.domain import ids
 from sendpool.domain.states import MessageState
+from sendpool.pipeline import engine
+from sendpool.pipeline.draft import draft
 
 PHONE = {"address": "+19143188062", "channel": "PHONE"}
 WHATSAPP = {"address": "+19143188063", "channel": "WHATSAPP"}
@@ -172,6 +177,29 @@ async def test_ten_thousand_recipients_are_accepted_at_once(client: Any) -> None
 
     stats = (await client.get(f"/v1/Messages/Operations/{operation_id}")).json["stats"]
     assert stats["total"] == 10_000
+
+
+async def test_a_large_request_is_read_and_drafted_beside_the_loop_and_a_small_one_on_it(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[str] = []
+
+    def noting(work: Any) -> Any:
+        def noted(*arguments: Any) -> Any:
+            threads.append(threading.current_thread().name)
+            return work(*arguments)
+
+        return noted
+
+    monkeypatch.setattr(messages, "read_send", noting(read_send))
+    monkeypatch.setattr(engine, "draft", noting(draft))
+    await client.sent(to=[PHONE])
+    assert threads == [threading.current_thread().name]
+
+    threads.clear()
+    await client.sent(to=[{"address": f"+1415{number:07}", "channel": "PHONE"} for number in range(5_000)])
+    assert len(threads) == 2
+    assert all(name.startswith("aside") for name in threads)
 
 
 async def test_an_operation_says_when_it_will_be_complete_until_it_is(world: Any, conforms: Any) -> None:

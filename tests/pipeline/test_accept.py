@@ -22,7 +22,7 @@ from sendpool.domain.request import (
     SendRequest,
 )
 from sendpool.domain.sender import Channel
-from sendpool.pipeline.accept import AT_ONCE, CHUNK
+from sendpool.pipeline.draft import AT_ONCE, CHUNK
 from sendpool.store.pools import delete_pool
 
 ORIGIN = "SELECT origin FROM operation_content WHERE operation_id = ?"

@@ -21,7 +21,7 @@ from sendpool.domain.message import Category, at_step
 from sendpool.domain.request import PoolOrigin, Recipient
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import AttemptState, MessageState
-from sendpool.pipeline.accept import AT_ONCE
+from sendpool.pipeline.draft import AT_ONCE
 
 PHONE, OTHER, MAIL = "+447700900001", "+447700900002", "ana@example.test"
 SMS1, SMS2, WHATSAPP, BOX = "+12030000001", "+12030000002", "+12030000009", "news@example.com"

@@ -10,7 +10,7 @@ from tests.pipeline.carriers import Carrier
 from tests.pipeline.worlds import EPOCH, Line, everyone, virtually, world
 
 from sendpool.domain.schedule import Moment
-from sendpool.pipeline import accept, sweep
+from sendpool.pipeline import draft, sweep
 from sendpool.pipeline.backlog import Backlog, QueueFull
 from sendpool.pipeline.cancel import Wish, cancel
 from sendpool.pipeline.engine import StoreUnavailable
@@ -62,7 +62,7 @@ async def test_requests_that_come_together_do_not_pass_the_limit_together(fresh:
 async def test_what_is_scheduled_or_in_chunks_waits_too_and_what_is_canceled_does_not(
     fresh: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accept, "AT_ONCE", 10)
+    monkeypatch.setattr(draft, "AT_ONCE", 10)
     async with world(fresh, a=Line(Carrier(), {NUMBER: 100})) as w:
         await asyncio.sleep(BETWEEN)
         w.engine.backlog.most = 35

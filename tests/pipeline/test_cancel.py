@@ -19,7 +19,7 @@ from sendpool.domain.message import Content
 from sendpool.domain.request import Accepted, PoolOrigin, Recipient, SendRequest
 from sendpool.domain.schedule import Moment
 from sendpool.domain.states import MessageState
-from sendpool.pipeline import accept
+from sendpool.pipeline import draft
 from sendpool.pipeline.cancel import Cancellation, Wish, cancel
 from sendpool.pipeline.engine import StoreUnavailable
 
@@ -86,7 +86,7 @@ async def test_a_scheduled_operation_that_is_canceled_never_goes_out(fresh: Path
 
 @virtually
 async def test_chunks_become_canceled_messages(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accept, "AT_ONCE", 10)
+    monkeypatch.setattr(draft, "AT_ONCE", 10)
     carrier = Carrier()
     async with world(fresh, a=Line(carrier, {NUMBER: FAST})) as w:
         operation = await w.send(*everyone(1_500), send_at=later(w, 10))
@@ -155,7 +155,7 @@ async def test_an_operation_whose_messages_are_canceled_one_by_one_is_canceled(f
 async def test_an_operation_of_which_some_texts_cannot_be_made_is_canceled_too(
     fresh: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    monkeypatch.setattr(accept, "AT_ONCE", 30)
+    monkeypatch.setattr(draft, "AT_ONCE", 30)
     async with world(fresh, a=Line(Carrier(), {NUMBER: 100})) as w:
         request = SendRequest(
             account_id=w.account_id,
@@ -333,8 +333,8 @@ async def test_a_cancel_that_is_answered_outlives_a_crash(fresh: Path, tmp_path:
 async def test_whatever_is_scheduled_sent_and_canceled_every_commit_adds_up(
     fresh: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    monkeypatch.setattr(accept, "AT_ONCE", 10)
-    monkeypatch.setattr(accept, "CHUNK", 7)
+    monkeypatch.setattr(draft, "AT_ONCE", 10)
+    monkeypatch.setattr(draft, "CHUNK", 7)
     chance = random.Random(seed)
     first, second = Carrier(), Carrier()
     take = first.answer

@@ -22,7 +22,7 @@ from sendpool.domain.request import (
     SendRequest,
 )
 from sendpool.domain.sender import Channel
-from sendpool.pipeline.accept import AT_ONCE
+from sendpool.pipeline.draft import AT_ONCE
 
 MAILBOX, NUMBER = "support@coolcompany.test", "+12030000001"
 MODULE = write_module({"subject": "Hello", "html": "<p>Hi</p>"}, "Cool Support")

@@ -7,6 +7,7 @@ import re
 import shutil
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from sendpool.connectors.base import CarrierId, Outcome, ReceiptState, Submissio
 from sendpool.domain.failures import by_rule
 from sendpool.domain.request import AddressOrigin, PoolOrigin, Refused
 from sendpool.domain.sender import Channel
-from sendpool.pipeline.engine import StoreUnavailable
+from sendpool.pipeline.engine import AWAITED, StoreUnavailable
+from sendpool.pipeline.plan import SHORT
 from sendpool.store.database import Script
 from sendpool.store.outbox import write_events
 from sendpool.testing.clock import run_virtually
@@ -43,6 +45,37 @@ async def test_one_commit_carries_many_requests(fresh: Path) -> None:
         assert w.store.commits - before <= 3
         assert len({one.operation_id for one in accepted}) == len({one.uid for one in accepted}) == 200
         assert await w.states() == {"QUEUED": 200}
+
+
+@virtually
+async def test_commits_are_short_while_small_requests_come(fresh: Path) -> None:
+    carrier = Batches()
+    async with world(fresh, False, a=Line(carrier, {NUMBER: 1_000_000})) as w:
+        carrier.link(up=False)
+        await w.send(*everyone(2_000))
+        await asyncio.sleep(2 * AWAITED)
+        carrier.link(up=True)
+        await w.until_states(DELIVERED=2_000)
+        usual, carrier.sizes = carrier.sizes, []
+        carrier.link(up=False)
+        await w.send(*everyone(2_000, first=10_000))
+        await w.send(*everyone(1, first=20_000))
+        carrier.link(up=True)
+        await w.until_states(DELIVERED=4_001)
+
+        assert max(carrier.sizes) <= SHORT < max(usual)
+
+
+class Batches(Carrier):
+    """A carrier that knows how many attempts came at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    async def submit(self, batch: Sequence[Submission]) -> None:
+        self.sizes.append(len(batch))
+        await super().submit(batch)
 
 
 @virtually

@@ -15,7 +15,7 @@ from sendpool.domain.destinations import ANYWHERE, Countries, Destinations
 from sendpool.domain.message import Content
 from sendpool.domain.request import PoolOrigin, Recipient, SendRequest
 from sendpool.domain.sender import Channel
-from sendpool.pipeline.accept import CHUNK
+from sendpool.pipeline.draft import CHUNK
 from sendpool.pipeline.expand import CHUNKS_A_COMMIT, ENOUGH_DUE, MOST_DUE
 from sendpool.pipeline.expanding import Expanding, Group, groups_of
 from sendpool.store.chunks import Chunk, Share

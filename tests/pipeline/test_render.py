@@ -13,7 +13,7 @@ from tests.pipeline.worlds import Line, World, virtually, world
 from sendpool.domain.message import Content, has_markup
 from sendpool.domain.request import Accepted, PoolOrigin, Recipient, Refused, SendRequest
 from sendpool.domain.sender import Channel
-from sendpool.pipeline.accept import AT_ONCE
+from sendpool.pipeline.draft import AT_ONCE
 from sendpool.pipeline.render import EMPTY, UNFIT, Unsayable, say
 from sendpool.store.database import Query, Script
 

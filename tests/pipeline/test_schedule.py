@@ -15,8 +15,8 @@ from sendpool.domain.message import Category, Content
 from sendpool.domain.request import Accepted, PoolOrigin, Recipient, Refused, SendRequest
 from sendpool.domain.schedule import HORIZON, Moment
 from sendpool.domain.sender import Channel
-from sendpool.pipeline import accept, sweep
-from sendpool.pipeline.accept import AT_ONCE
+from sendpool.pipeline import draft, sweep
+from sendpool.pipeline.draft import AT_ONCE
 from sendpool.store.pools import delete_pool
 
 NUMBER, OTHER = "+12030000001", "+12030000002"
@@ -234,7 +234,7 @@ async def test_what_became_due_while_nobody_ran_goes_out_at_the_next_start(
 async def test_a_commit_that_fails_loses_nothing_and_queues_nothing_twice(
     fresh: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accept, "AT_ONCE", 50)
+    monkeypatch.setattr(draft, "AT_ONCE", 50)
     carrier = Carrier()
     async with world(fresh, a=Line(carrier, {NUMBER: 1_000})) as w:
         small = await w.send(*everyone(40), send_at=at(w.now + 5))
@@ -312,7 +312,7 @@ async def test_what_is_scheduled_for_a_pool_that_is_deleted_ends_when_it_is_due(
 async def test_everybody_gets_his_own_text_at_his_own_time(
     fresh: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    monkeypatch.setattr(accept, "AT_ONCE", 30)
+    monkeypatch.setattr(draft, "AT_ONCE", 30)
     carrier = Carrier()
     # Those who are not due yet come first in the request, so their order is not that of their keys.
     addresses = [f"{prefix}{n:04}" for n in range(number) for prefix in (INDIA, NEPAL)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from sendpool.api import kinds
 from sendpool.api.content_shapes import tags_of
 from sendpool.api.contents import TemplateWanted
@@ -15,6 +17,7 @@ from sendpool.api.references import PROFILE
 from sendpool.api.schemas import MessageOperationPage, MessagePage, encode
 from sendpool.api.sending import read_send
 from sendpool.api.template_bodies import content_of
+from sendpool.aside import aside
 from sendpool.domain import ids
 from sendpool.domain.message import Content
 from sendpool.domain.request import SendRequest
@@ -24,6 +27,9 @@ from sendpool.store import history
 from sendpool.store.history import MessageFilter
 from sendpool.store.profiles import load_profiles
 from sendpool.store.templates import find_template
+
+#: Octets of a body that is read at once: reading a longer one would keep everybody else waiting.
+AT_ONCE = 65_536
 
 _CHANNELS = {name: name for name in Channel.__members__}
 #: GROUP is a status of the contract; no message of ours has it.
@@ -50,8 +56,9 @@ async def read_request(request: Request, body: bytes) -> SendRequest:
     profiles: Profiles | None = None
     templates: dict[str, Content | None] = {}
     while True:
+        reading = partial(read_send, body, account, profiles, templates)
         try:
-            return read_send(body, account, profiles, templates)
+            return reading() if len(body) <= AT_ONCE else await aside(reading)
         except ProfilesWanted as missing:
             profiles = Profiles(await read(load_profiles(account, missing.ids)))
         except TemplateWanted as missing:

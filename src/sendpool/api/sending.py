@@ -6,7 +6,8 @@ like goes the thorough way, which is the authority. Both give the same request.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
@@ -137,11 +138,17 @@ def _quickly(body: bytes) -> _Read | None:
     }
     given = {name: value for name, value in fields.items() if value is not UNSET}
     if all(recipient.variables is UNSET for recipient in to):
-        return _Read(given, list(map(Recipient, addresses, spaces)), raw)
+        return _Read(given, _recipients(addresses, spaces, repeat(None)), raw)
     variables = [recipient.variables or None for recipient in to]
     if not all(one is None or are_usable(one) for one in variables):
         return None
-    return _Read(given, list(map(Recipient, addresses, spaces, variables)), raw)
+    return _Read(given, _recipients(addresses, spaces, variables), raw)
+
+
+def _recipients(
+    addresses: Sequence[str], spaces: Sequence[str], variables: Iterable[Mapping[str, str] | None]
+) -> list[Recipient]:
+    return list(map(Recipient._make, zip(addresses, spaces, variables, repeat(None), strict=False)))
 
 
 def _thoroughly(body: bytes, findings: Findings, profiles: Profiles | None) -> _Read:

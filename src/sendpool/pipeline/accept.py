@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from itertools import groupby, islice
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -15,13 +14,12 @@ from sendpool.domain import ids
 from sendpool.domain.consent import Person
 from sendpool.domain.dealing import step_cost
 from sendpool.domain.fairness import FairClock, flow_of, step_of
-from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, at_step
+from sendpool.domain.message import LETTER_CHANNEL, at_step
 from sendpool.domain.pool import Pool
 from sendpool.domain.request import (
     AccountOrigin,
     AddressOrigin,
     PoolOrigin,
-    Recipient,
     SendRequest,
 )
 from sendpool.domain.sender import Channel
@@ -29,23 +27,20 @@ from sendpool.domain.states import OperationState
 from sendpool.pipeline.acceptance import Acceptance, Waiter
 from sendpool.pipeline.alike import Alike, kind_of, note
 from sendpool.pipeline.book import ANYONE, ASKING, QueueBook
-from sendpool.pipeline.consent import OPTED_OUT, SAID, Willing, everybody, without
-from sendpool.pipeline.lanes import Lanes, common_entry, entry
+from sendpool.pipeline.consent import OPTED_OUT, SAID, Willing
+from sendpool.pipeline.draft import Draft, Part, draft
+from sendpool.pipeline.lanes import common_entry, entry
 from sendpool.pipeline.numbers import Numbers
 from sendpool.pipeline.render import Readings
-from sendpool.pipeline.resolve import Addressed, Plans, Resolved, as_named, resolve
+from sendpool.pipeline.resolve import Addressed, Plans
 from sendpool.pipeline.roster import Roster
-from sendpool.store.chunks import NewChunk, Share, mix_text
+from sendpool.store.chunks import NewChunk, mix_text
 from sendpool.store.messages import (
     NewMessage,
     NewOperation,
 )
 from sendpool.store.queue import QueueRow
 from sendpool.store.schedule import Beginning, ScheduledRow
-
-#: Recipients up to which a request becomes rows at once; a larger one is kept in chunks and expanded when near.
-AT_ONCE = 500
-CHUNK = 1_000
 
 
 class Due(NamedTuple):
@@ -146,41 +141,41 @@ class Acceptor:
         kind = kind_of(request) if readings is None and not opted_out else None
         if kind is not None and (alike := self.roster.alike.get(kind)) is not None:
             return self._small(request, alike, at, done)
-        request = as_named(request, self.roster) if request.kind == "email" else request
-        willing = without(request, readings, opted_out) if opted_out else everybody(request, readings)
-        found = resolve(willing.request, self.roster, at, willing.readings)
-        if willing.left_out and request.kind == "email":
-            # Emails count no recipients without a message: theirs ends where it begins.
-            ended = [(_mail(recipient), OPTED_OUT) for _, recipient in willing.left_out]
-            found = found._replace(failed=[*found.failed, *ended])
-        pool, plans, _, _, addressed, dues, failed = found
-        content = request.content
+        made = draft(request, self.roster, at, readings, opted_out)
+        acceptance = self.number(made, done)
+        if kind is not None:
+            note(kind, made.found, acceptance.operation.origin, self.roster)
+        return acceptance
+
+    def number(self, made: Draft, done: Waiter) -> Acceptance:
+        """Give a draft its keys, and the rows of what is due their queues and ranks. Raises `OutOfNumbers`."""
+        request, found, at = made.request, made.found, made.at
+        addressed, dues, failed = found.addressed, found.dues, found.failed
         alive = len(addressed)
         total = alive + len(failed)
         operation_id = self.take_ids(total)
-        chunked = alive > AT_ONCE
         not_yet = [due for due in dues if due]
-        operation = _new_operation(operation_id, request, found, at)
-        if kind is not None:
-            note(kind, found, operation.origin, self.roster)
-        errors = _errors(willing, plans, operation_id, at) if total < len(request.recipients) else ()
-        letters_used = frozenset(recipient[2][0] for recipient in addressed)
+        operation = _new_operation(operation_id, made)
+        few = total < len(request.recipients)
+        errors = _errors(made.willing, found.plans, operation_id, at) if few else ()
         # Behind all others, so that what is kept in chunks has its keys in a row.
         born_failed = [
             (NewMessage(operation_id + alive + i, operation_id, *recipient[:4], at), code)
             for i, (recipient, code) in enumerate(failed)
         ]
         own = _own(operation_id + alive, [recipient for recipient, _ in failed])
-        if chunked:
-            chunks = self._chunks(pool.id, operation_id, addressed, dues)
-            stored = ((), (), chunks, errors, letters_used, content, done, (), ())
+        if made.parts:
+            chunks = _chunks(operation_id, made.parts)
+            letters = frozenset("".join(chunk.letters for chunk in chunks))
+            stored = ((), (), chunks, errors, letters, request.content, done, (), ())
             return Acceptance(operation, *stored, own, born_failed)
+        letters = frozenset(recipient[2][0] for recipient in addressed)
         rows = [NewMessage(operation_id + i, operation_id, *recipient[:4], at) for i, recipient in enumerate(addressed)]
         now = alive - len(not_yet)
         due = self._due(operation, rows[:now])
         later = self._later(operation, rows[now:], not_yet)
         own += _own(operation_id, addressed)
-        whole = (rows[:now], due, (), errors, letters_used, content, done, rows[now:], later)
+        whole = (rows[:now], due, (), errors, letters, request.content, done, rows[now:], later)
         return Acceptance(operation, *whole, own, born_failed)
 
     def _small(self, request: SendRequest, alike: Alike, at: int, done: Waiter) -> Acceptance:
@@ -192,39 +187,6 @@ class Acceptor:
         step = Due(letter, message.address, step_cost(letter, message.segments), operation_id, at)
         due = self.place(alike.pool_id, flow, [step])
         return Acceptance(operation, [message], due, (), (), frozenset(letter), request.content, done)
-
-    def _chunks(
-        self, pool_id: int, operation_id: int, addressed: Sequence[Addressed], dues: Sequence[int]
-    ) -> list[NewChunk]:
-        rows = iter(addressed)
-        first = operation_id
-        chunks = []
-        for due, size in _portions(len(addressed), dues):
-            part = list(islice(rows, size))
-            mix = self._mix(pool_id, part)
-            letters = "".join(sorted({one.letter for one in mix}))
-            body = msgspec.json.encode(part).decode()
-            cost = sum(one.cost for one in mix)
-            chunks.append(NewChunk(operation_id, first, size, body, due, cost, letters, mix_text(mix)))
-            first += size
-        return chunks
-
-    def _mix(self, pool_id: int, part: Sequence[Addressed]) -> list[Share]:
-        """What a chunk is made of: channels of first steps, and lanes where there are several."""
-        messages: Counter[tuple[str, str]] = Counter()
-        costs: Counter[tuple[str, str]] = Counter()
-        bound: dict[str, Lanes | None] = {}
-        for letter in {recipient[2][0] for recipient in part}:
-            lanes = self.roster.lanes(pool_id, LETTER_CHANNEL[letter])
-            bound[letter] = lanes if lanes.bound else None
-        if any(bound.values()):
-            kinds = Counter([(_class(r, bound), r[3]) for r in part])
-        else:
-            kinds = Counter([((r[2][0], ANYONE), r[3]) for r in part])
-        for ((letter, lane), segments), number in kinds.items():
-            messages[letter, lane] += number
-            costs[letter, lane] += number * step_cost(letter, segments)
-        return [Share(*key, number, costs[key]) for key, number in messages.items()]
 
     # ------------------------------------------------------------ when it is due
 
@@ -298,8 +260,20 @@ class Acceptor:
         return rows
 
 
-def _new_operation(operation_id: int, request: SendRequest, found: Resolved, at: int) -> NewOperation:
+def _chunks(operation_id: int, parts: Sequence[Part]) -> list[NewChunk]:
+    first = operation_id
+    chunks = []
+    for due, size, body, mix in parts:
+        letters = "".join(sorted({one.letter for one in mix}))
+        cost = sum(one.cost for one in mix)
+        chunks.append(NewChunk(operation_id, first, size, body, due, cost, letters, mix_text(mix)))
+        first += size
+    return chunks
+
+
+def _new_operation(operation_id: int, made: Draft) -> NewOperation:
     """The operation that a request becomes, by what it comes to."""
+    request, found, at = made.request, made.found, made.at
     alive = len(found.addressed)
     total = alive + len(found.failed)
     not_yet = [due for due in found.dues if due]
@@ -312,7 +286,7 @@ def _new_operation(operation_id: int, request: SendRequest, found: Resolved, at:
         found.pool.id,
         found.category.value,
         total,
-        alive if alive > AT_ONCE else 0,
+        alive if made.parts else 0,
         len(request.recipients),
         len(request.recipients) - total,
         max(not_yet, default=at) + found.validity * 1_000_000,
@@ -337,21 +311,6 @@ def _own(operation_id: int, addressed: Sequence[Addressed]) -> list[tuple[int, s
         for i, one in enumerate(addressed)
         if len(one) == 6 and (one[4] or one[5])
     ]
-
-
-def _class(recipient: Addressed, bound: Mapping[str, Lanes | None]) -> tuple[str, str]:
-    """The channel's letter and the lane in which a recipient's message begins."""
-    letter = recipient[2][0]
-    lanes = bound[letter]
-    return letter, ANYONE if lanes is None else lanes.class_of(at_step(recipient[0], 0))
-
-
-def _portions(total: int, dues: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """(due, recipients) of each chunk: those of one due time together, at most `CHUNK` of them."""
-    groups = [(due, len(list(same))) for due, same in groupby(dues)] if dues else [(0, total)]
-    for due, number in groups:
-        for start in range(0, number, CHUNK):
-            yield due, min(CHUNK, number - start)
 
 
 def _first_state(total: int, scheduled: int) -> OperationState:
@@ -390,8 +349,3 @@ def _errors(
         (operation_id, position, r.address, r.space, code, reason, at)
         for position, r, code, reason in sorted(unreached + stopped, key=itemgetter(0))
     ]
-
-
-def _mail(recipient: Recipient) -> Addressed:
-    letter = STEP_LETTER[Channel.EMAIL]
-    return recipient.address, recipient.space, letter, 1, recipient.variables, recipient.name

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from sendpool.aside import aside
 from sendpool.connectors.base import Receipt, ReceiptState
 from sendpool.domain.consent import Person
 from sendpool.domain.explanation import UNREACHED, WINDOW_CLOSED
@@ -40,6 +41,7 @@ from sendpool.pipeline.codes import CodeBook
 from sendpool.pipeline.consent import RULE as SUPPRESSED
 from sendpool.pipeline.consent import Consent
 from sendpool.pipeline.decide import EXPIRED_RULE, Bench, decide, expire
+from sendpool.pipeline.draft import AT_ONCE, Draft, draft
 from sendpool.pipeline.expand import Expander
 from sendpool.pipeline.fence import Alone, Fence, News, WriteBacks, store_segments, usable, used
 from sendpool.pipeline.flagging import Filtered, Flagging
@@ -88,6 +90,8 @@ AFTER_FAILURE = 0.5
 SAY_AGAIN = 60.0
 #: Seconds that a commit may take before whoever waits is answered that the database does not.
 PATIENCE = 5.0
+#: Seconds for which commits are kept short after a small request: where one came, others follow.
+AWAITED = 1.0
 #: Such spans of patience for which a server that is to stop waits for a commit.
 LAST_WAITS = 3
 #: Failed commits after which a server that is to stop gives up.
@@ -153,6 +157,8 @@ class Engine:
         self._again: asyncio.TimerHandle | None = None
         #: Commits that failed since the last good one, and when (monotonic seconds) the log has said so.
         self._failures, self._said_at = 0, 0.0
+        #: When a small request last came (monotonic seconds).
+        self._awaited_at = -AWAITED
         #: A commit has had no answer for too long.
         self._stalled = False
         self.idle = asyncio.Event()
@@ -199,7 +205,12 @@ class Engine:
         readings = await read_each(request, self.clock.wall()) if request.personal else None
         self._check_open()
         opted_out = await self._opted_out(request) if self.consent.any_of(request.account_id) else None
-        return self._prepared(request, acceptor, waiter, readings, opted_out)
+        made = None
+        if len(request.recipients) > AT_ONCE:
+            self.backlog.admit(request.account_id)
+            at = readings.at if readings else self.clock.wall()
+            made = await aside(partial(draft, request, acceptor.roster, at, readings, opted_out))
+        return self._prepared(request, acceptor, waiter, readings, opted_out, made)
 
     def _check_open(self) -> None:
         if self._draining:
@@ -214,10 +225,13 @@ class Engine:
         waiter: Waiter,
         readings: Readings | None,
         opted_out: set[Person] | None,
+        made: Draft | None = None,
     ) -> Acceptance:
         self._check_open()
         self.backlog.admit(request.account_id)
         try:
+            if made is not None:
+                return acceptor.number(made, waiter)
             return acceptor.prepare(request, waiter, readings, opted_out)
         except OutOfNumbers as error:
             self._batch.numbers = True
@@ -355,17 +369,22 @@ class Engine:
         batch.said = sending.said
         sending.results, sending.said = [], WriteBacks()
         entered: defaultdict[int, int] = defaultdict(int)
+        now = self.clock.monotonic()
         for acceptance in batch.accepted():
+            if not acceptance.chunks:
+                self._awaited_at = now
             # Its rows may be claimed in the very commit that makes them.
             sending.contexts[acceptance.operation.id] = acceptance.context()
             for row in acceptance.rows:
                 entered[row[0]] += 1
         for queue_id, rows in entered.items():
             self.book.add(queue_id, rows)
-        batch.expansions = self.expander.next()
+        # On a shared database the way to it is most of a commit: shorter ones would only be more.
+        short = not self.fence.shared and now - self._awaited_at < AWAITED
+        batch.expansions = self.expander.next(short=short)
         if not self._draining:
             planner.scenes.turn(self.clock.wall(), self.clock.monotonic())
-            batch.claims = planner.plan()
+            batch.claims = planner.plan(short=short)
         batch.queues = self.book.unsaved()
         batch.scenes = planner.scenes.unsaved(self.clock.wall())
         if batch and self.acceptor.numbers.low:

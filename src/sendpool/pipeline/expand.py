@@ -27,8 +27,8 @@ ENOUGH_DUE = 2_000
 #: much of their own throughput is due of what they take, also beyond that, up to `MOST_DUE` rows in all.
 SECONDS_DUE = 2.0
 MOST_DUE = 20_000
-#: Chunks in one commit: more, and a request that waits for it waits too long.
-CHUNKS_A_COMMIT = 3
+#: Chunks in one commit, and in one for which somebody waits.
+CHUNKS_A_COMMIT, CHUNKS_IN_SHORT = 3, 1
 
 
 class Gone(NamedTuple):
@@ -91,14 +91,18 @@ class Expander:
             if operation is not None:
                 operation.release(due)
 
-    def next(self) -> list[Expansion]:
-        """The chunks that the next commit should expand: those of the operation with the fewest rows due first."""
+    def next(self, *, short: bool = False) -> list[Expansion]:
+        """The chunks that the next commit should expand: those of the operation with the fewest rows due first.
+
+        *short*: somebody waits for that commit.
+        """
+        most = CHUNKS_IN_SHORT if short else CHUNKS_A_COMMIT
         found: list[Expansion] = []
         for operation in sorted(self._operations.values(), key=lambda one: one.due):
             if operation.paused and not operation.hurry:
                 continue
             enough = self._enough(operation.pool_id) if operation.chunks else 0
-            while len(found) < CHUNKS_A_COMMIT and (place := self._next_of(operation, enough)) is not None:
+            while len(found) < most and (place := self._next_of(operation, enough)) is not None:
                 found.append(self._expansion(operation, operation.take(place)))
         return found
 

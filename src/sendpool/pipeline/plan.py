@@ -33,6 +33,8 @@ from sendpool.store.queue import QueueKey
 
 #: Senders of a pool that one claim asks at least; where they can take all that can leave, it asks no more.
 HAND = 128
+#: Attempts that a commit begins at most where somebody waits for an answer: on SQLite some 10 ms of work.
+SHORT = 128
 
 
 class _Room(NamedTuple):
@@ -78,8 +80,11 @@ class Planner:
         #: Where the next hand of a large pool begins, by pool and channel.
         self._hands: dict[tuple[int, Channel], int] = {}
 
-    def plan(self) -> list[Claim]:
-        """The claims that the next commit should carry out: every pool with due rows and a sender that is free."""
+    def plan(self, *, short: bool = False) -> list[Claim]:
+        """The claims that the next commit should carry out: every pool with due rows and a sender that is free.
+
+        *short*: somebody waits for an answer from that commit or the next, so that it should not do much.
+        """
         now = self._clock.monotonic()
         waiting = self.book.pools()
         if not waiting:
@@ -87,13 +92,7 @@ class Planner:
         # Pools that share a connection's window take turns at being asked first.
         self._turn = (self._turn + 1) % len(waiting)
         waiting = waiting[self._turn :] + waiting[: self._turn]
-        links = {
-            link.connection_id: LinkOffer(
-                link.connection_id, link.room(now), link.bucket, idle=link.in_flight == 0, epoch=link.tenure.epoch
-            )
-            for link in self.links.values()
-            if link.room(now) > 0
-        }
+        links = self._link_offers(now, short=short)
         rooms, hands = self._share(waiting, links, now)
         claims = []
         for pool_id, channel, queues in waiting:
@@ -107,6 +106,20 @@ class Planner:
         if not claims:
             self._wake_at(now, self._next_free(waiting, now))
         return claims
+
+    def _link_offers(self, now: float, *, short: bool) -> dict[int, LinkOffer]:
+        free = [link for link in self.links.values() if link.room(now) > 0]
+        most = max(1, SHORT // len(free)) if short and free else inf
+        return {
+            link.connection_id: LinkOffer(
+                link.connection_id,
+                int(min(link.room(now), most)),
+                link.bucket,
+                idle=link.in_flight == 0,
+                epoch=link.tenure.epoch,
+            )
+            for link in free
+        }
 
     def _claim(
         self, pool_id: int, channel: Channel, keys: Sequence[QueueKey], offers: Sequence[Offer], now: float
