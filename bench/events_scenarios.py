@@ -21,8 +21,8 @@ class EventSizes(NamedTuple):
     """How much each figure takes."""
 
     messages: int = 20_000
-    #: Of each kind: single runs of the same differ by a fifth.
-    rounds: int = 15
+    #: Of each kind: single runs of the same differ by a fifth, and medians of fifteen still by a twentieth.
+    rounds: int = 40
     bulk: int = 50_000
 
 

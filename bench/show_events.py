@@ -22,7 +22,7 @@ SHOW = Show(
     },
     EventSizes(),
     EVENT_QUICK,
-    within=1_500,
+    within=2_400,
 )
 
 if __name__ == "__main__":
