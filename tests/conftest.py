@@ -23,9 +23,17 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 
 def pytest_collection_finish() -> None:
-    """What thousands of collected tests hold is kept out of every later sweep of Python's collector.
+    """What thousands of collected tests hold is kept out of every later sweep of Python's collector."""
+    _forget_for_the_collector()
 
-    Such a sweep stops a worker's threads for half a second, which is longer than some deadlines under test.
-    """
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """The same of what earlier files have left."""
+    if nextitem is None or nextitem.path != item.path:
+        _forget_for_the_collector()
+
+
+def _forget_for_the_collector() -> None:
+    # A sweep through everything stops a worker's threads for half a second: longer than some deadlines under test.
     gc.collect()
     gc.freeze()

@@ -29,7 +29,7 @@ from sendpool.store.profiles import load_profiles
 from sendpool.store.templates import find_template
 
 #: Octets of a body that is read at once: reading a longer one would keep everybody else waiting.
-AT_ONCE = 65_536
+AT_ONCE = 64 * 1024
 
 _CHANNELS = {name: name for name in Channel.__members__}
 #: GROUP is a status of the contract; no message of ours has it.
