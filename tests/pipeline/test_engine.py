@@ -19,7 +19,9 @@ from tests.pipeline.worlds import LONG_TEXT, Line, World, everyone, virtually, w
 
 from sendpool.connectors.base import CarrierId, Outcome, ReceiptState, Submission, Throttled, Uncertain
 from sendpool.domain.failures import by_rule
+from sendpool.domain.message import LONGEST_TEXT, LONGEST_WITH_MEDIA
 from sendpool.domain.request import AddressOrigin, PoolOrigin, Refused
+from sendpool.domain.segments import count
 from sendpool.domain.sender import Channel
 from sendpool.pipeline.engine import AWAITED, StoreUnavailable
 from sendpool.pipeline.plan import SHORT
@@ -64,6 +66,11 @@ async def test_commits_are_short_while_small_requests_come(fresh: Path) -> None:
         await w.until_states(DELIVERED=4_001)
 
         assert max(carrier.sizes) <= SHORT < max(usual)
+
+
+def test_no_text_is_longer_than_what_a_connection_is_given_in_a_short_commit() -> None:
+    links = "x" * (LONGEST_WITH_MEDIA - LONGEST_TEXT)
+    assert count("\N{GRINNING FACE}" * LONGEST_TEXT + links) <= SHORT
 
 
 class Batches(Carrier):

@@ -18,7 +18,8 @@ _JSON_TYPE = re.compile(rb"application/(?:[a-z0-9!#$&^_.-]+\+)?json\s*(?:;.*)?",
 _CHARSET = re.compile(rb";\s*charset\s*=\s*\"?([^\";\s]*)", re.IGNORECASE)
 _CHARSETS = frozenset({b"utf-8", b"utf8", b"us-ascii"})
 
-
+#: Octets of a body above which it is not read on the event loop, where everybody else would wait for it.
+LONG = 64 * 1024
 #: Bytes of a body that is too large which are read and dropped, and seconds to wait for more of them.
 _SWALLOWED = 128 * 1024 * 1024
 _PATIENCE = 0.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from asyncio import to_thread
 
 from sendpool.api import kinds
-from sendpool.api.bodies import decode_object
+from sendpool.api.bodies import LONG, decode_object
 from sendpool.api.checks import check_fields, check_tags
 from sendpool.api.content_shapes import tags_of
 from sendpool.api.email_schemas import EmailOperationPage, EmailPage
@@ -24,9 +24,6 @@ from sendpool.store.history import MessageFilter, MessagePage, MessageSlice, fet
 
 EMAILS = Kind("email", "/Emails", ids.EMAIL, email_operation, EmailOperationPage)
 
-#: Bytes of a body above which it is read in a thread: html and attachments may keep a core busy for a second.
-_LONG = 64 * 1024
-
 _STATES = {name: state for state, name in STATUSES.items()}
 _FLAGS = {"TRUE": True, "FALSE": False}
 #: What a search may ask for; its page is asked for in the query.
@@ -38,7 +35,8 @@ async def post_emails(request: Request) -> Reply:
     body = await request.body(MAX_EMAIL_BODY)
 
     async def read() -> SendRequest:
-        if len(body) > _LONG:
+        if len(body) > LONG:
+            # Not `aside`: html and attachments may keep a core busy for a second.
             return await to_thread(read_emails, body, request.account_id)
         return read_emails(body, request.account_id)
 

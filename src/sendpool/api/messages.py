@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from sendpool.api import kinds
+from sendpool.api.bodies import LONG
 from sendpool.api.content_shapes import tags_of
 from sendpool.api.contents import TemplateWanted
 from sendpool.api.exchange import Reply, Request
@@ -27,9 +28,6 @@ from sendpool.store import history
 from sendpool.store.history import MessageFilter
 from sendpool.store.profiles import load_profiles
 from sendpool.store.templates import find_template
-
-#: Octets of a body that is read at once: reading a longer one would keep everybody else waiting.
-AT_ONCE = 64 * 1024
 
 _CHANNELS = {name: name for name in Channel.__members__}
 #: GROUP is a status of the contract; no message of ours has it.
@@ -58,7 +56,7 @@ async def read_request(request: Request, body: bytes) -> SendRequest:
     while True:
         reading = partial(read_send, body, account, profiles, templates)
         try:
-            return reading() if len(body) <= AT_ONCE else await aside(reading)
+            return reading() if len(body) <= LONG else await aside(reading)
         except ProfilesWanted as missing:
             profiles = Profiles(await read(load_profiles(account, missing.ids)))
         except TemplateWanted as missing:

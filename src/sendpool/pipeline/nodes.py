@@ -57,7 +57,7 @@ REMEMBERED = 86_400_000_000
 class Line(Protocol):
     """Runs short scripts on a connection of its own. Raises `DatabaseAway`."""
 
-    async def run(self, script: Script[T], within: float = 0.0) -> T:
+    async def run(self, script: Script[T], within: float | None = None) -> T:
         """Run a script in a transaction, *within* so many seconds or its own number of them."""
 
 

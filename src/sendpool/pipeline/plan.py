@@ -33,7 +33,8 @@ from sendpool.store.queue import QueueKey
 
 #: Senders of a pool that one claim asks at least; where they can take all that can leave, it asks no more.
 HAND = 128
-#: Attempts that a commit begins at most where somebody waits for an answer: on SQLite some 10 ms of work.
+#: Segments that a connection is given at most in a commit for which somebody waits: on SQLite some 10 ms of work. No
+#: text is longer: one that were would wait until nothing is in flight.
 SHORT = 128
 
 
@@ -108,17 +109,17 @@ class Planner:
         return claims
 
     def _link_offers(self, now: float, *, short: bool) -> dict[int, LinkOffer]:
-        free = [link for link in self.links.values() if link.room(now) > 0]
-        most = max(1, SHORT // len(free)) if short and free else inf
+        rooms = [(link, link.room(now)) for link in self.links.values()]
         return {
             link.connection_id: LinkOffer(
                 link.connection_id,
-                int(min(link.room(now), most)),
+                min(room, SHORT) if short else room,
                 link.bucket,
                 idle=link.in_flight == 0,
                 epoch=link.tenure.epoch,
             )
-            for link in free
+            for link, room in rooms
+            if room > 0
         }
 
     def _claim(

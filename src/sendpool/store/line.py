@@ -37,9 +37,9 @@ class Line:
         self._busy = asyncio.Lock()
         self._was_connected = False
 
-    async def run(self, script: Script[T], within: float = 0.0) -> T:
+    async def run(self, script: Script[T], within: float | None = None) -> T:
         """Run a script in a transaction. Raises `DatabaseAway` where that did not work *within* its seconds."""
-        within = within or self._within
+        within = self._within if within is None else within
         async with self._busy:
             try:
                 async with asyncio.timeout(within):
