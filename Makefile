@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 # What somebody's shell exports for other projects has no say here.
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
-# The interpreter that .venv is made with; empty: the newest one that runs.
+# The interpreter that .venv is made with; empty: see requirements/find-python.
 PYTHON ?=
 # More arguments for pytest: make test ARGS="-k smpp -x"
 ARGS ?=

@@ -110,6 +110,23 @@ def test_a_claim_that_found_all_it_asked_for_leaves_the_queue_open() -> None:
     assert book.waiting(queue) == 0
 
 
+def test_where_others_put_rows_in_a_claim_that_found_all_it_asked_for_asks_for_twice_as_many() -> None:
+    """Others tell that something has come, not how much: one row a commit would be all that is ever claimed."""
+    book = QueueBook()
+    queue = book.number(7, Channel.SMS)
+    book.heads.on = True
+    book.add(queue, 1)
+
+    asked = []
+    for _ in range(8):
+        asked.append(book.waiting(queue))
+        book.took(queue, asked[-1], looked=asked[-1], emptied=False)
+
+    assert asked == [1, 2, 4, 8, 16, 32, 64, 128]
+    book.took(queue, 3, looked=3, emptied=True)
+    assert book.waiting(queue) == 0
+
+
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(-5, 5)), max_size=40))
 def test_a_hint_is_never_negative_and_pools_are_those_with_hints(changes: list[tuple[int, int]]) -> None:
     book = QueueBook()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -22,9 +23,12 @@ from sendpool.store.database import (
     Script,
     Unit,
 )
+from sendpool.store.feed import feed_page
 from sendpool.store.postgres import Postgres
+from sendpool.store.runs import ACCEPTED
 from sendpool.testing.postgres_server import PostgresServer
 from sendpool.testing.store_rig import ask
+from sendpool.testing.store_rows import AT, accept, start
 
 
 @pytest.fixture
@@ -246,3 +250,35 @@ async def test_a_server_with_another_past_knows_nothing_of_the_commit(pair: tupl
         await pair[0]._was_committed(str(ahead), None)
     with pytest.raises(FateUnknown, match="does not know"):
         await pair[0]._was_committed(str(forgotten), None)
+
+
+async def test_what_was_planned_while_a_table_was_small_never_reads_all_of_it(postgres_url: str) -> None:
+    """Plans are kept; nobody has counted the rows that came since. Autovacuum may be a minute away."""
+    database = await Postgres.connect(postgres_url, shared=True, readers=1)
+    try:
+        await _move_each(database, range(100, 120))
+        keys = range(1_000, 5_000)
+        before = await _sequential(database)
+        await _move_each(database, keys, at_once=400)
+        assert await _sequential(database) == before
+    finally:
+        await database.close()
+
+
+async def _move_each(database: Database, keys: range, at_once: int = 1) -> None:
+    await database.write(accept(keys[0], len(keys)))
+    await database.write(start(keys))
+    for first in range(keys[0], keys[-1] + 1, at_once):
+        await database.write(partial(ACCEPTED.carry_out, range(first, first + at_once), AT))
+        await database.read(feed_page(first, 100))
+
+
+async def _sequential(database: Database) -> list[Any]:
+    """The rows of hot tables that were read one after the other; sessions that write say so when they are idle."""
+    await database.write(lambda: _plain("SELECT pg_stat_force_next_flush()"))
+    tables = "('message', 'attempt', 'event')"
+    return await ask(database, f"SELECT relname, seq_tup_read FROM pg_stat_user_tables WHERE relname IN {tables}")
+
+
+def _plain(sql: str) -> Script[None]:
+    yield Query(sql)

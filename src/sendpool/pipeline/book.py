@@ -103,12 +103,17 @@ class QueueBook:
         else:
             self.empty(queue_id)
 
-    def took(self, queue_id: int, rows: int, *, emptied: bool) -> None:
-        """A claim took rows out. One that found as many as it asked for leaves the queue open to another look."""
+    def took(self, queue_id: int, rows: int, *, emptied: bool, looked: int = 1) -> None:
+        """A claim took rows out. One that found as many as it asked for leaves the queue open to another look.
+
+        *looked*: how many rows it saw. Where other processes put rows in too, whose counts are not told, twice as many
+        are thought to be left: a process that goes by what it has counted would claim one with each commit.
+        """
         if emptied:
             self.empty(queue_id)
         else:
-            self.add(queue_id, max(-rows, 1 - self.waiting(queue_id)))
+            least = max(1, 2 * looked) if self.heads.on else 1
+            self.add(queue_id, max(-rows, least - self.waiting(queue_id)))
 
     def empty(self, queue_id: int) -> None:
         """A claim found fewer rows than it asked for."""

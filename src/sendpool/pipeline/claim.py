@@ -115,8 +115,8 @@ class Claimed(NamedTuple):
     started: list[Started]
     #: Rows that need no attempt any more: their message ended, or their time is over.
     expired: list[DueRow]
-    #: (queue, rows taken out, True: it is empty now).
-    taken: list[tuple[int, int, bool]]
+    #: (queue, rows taken out, rows seen, True: it is empty now).
+    taken: list[tuple[int, int, int, bool]]
     #: Rows that wait until it is no quiet hour any more.
     postponed: Sequence[DueRow] = ()
     #: Rows whose recipients have opted out since they were accepted.
@@ -138,7 +138,7 @@ class Claimed(NamedTuple):
     @property
     def moved(self) -> bool:
         """Whether any row left its queue."""
-        return any(rows for _, rows, _ in self.taken)
+        return any(rows for _, rows, _, _ in self.taken)
 
 
 class _Looked(NamedTuple):
@@ -177,7 +177,7 @@ def claim_due(
     unreached: list[DueRow] = []
     shut: list[DueRow] = []
     suspected: dict[int, Place] = {}
-    taken: list[tuple[int, int, bool]] = []
+    taken: list[tuple[int, int, int, bool]] = []
     passed: list[tuple[int, Passed | None]] = []
     for queue_id, lane, rows, offers, look in (yield from _heads(claim)):
         room = _room(offers)
@@ -193,7 +193,7 @@ def claim_due(
         unreached += outcome.sieved.unreached
         shut += outcome.sieved.shut
         suspected |= outcome.sieved.suspected
-        taken.append((queue_id, outcome.gone, outcome.gone == len(rows) < look))
+        taken.append((queue_id, outcome.gone, len(rows), outcome.gone == len(rows) < look))
         passed.append((queue_id, outcome.passed))
     if claim.limiter is not None:
         yield from claim.limiter.save()

@@ -653,7 +653,7 @@ class Engine:
             if how_far is not None and queue_id in lanes:
                 # The last row that was claimed, or the first that waits.
                 clock.stands(queue_id, max(how_far.to, next(iter(how_far.left), how_far.to))[0])
-        for queue_id, _, empty in claimed.taken:
+        for queue_id, _, _, empty in claimed.taken:
             if empty:
                 clock.emptied(queue_id)
 

@@ -212,8 +212,8 @@ class Sending:
     def count(self, claimed: Claimed) -> None:
         """Count what a commit has started as taken from its queues and on its way, so that the next claim sees it."""
         claim = claimed.claim
-        for queue_id, rows, emptied in claimed.taken:
-            self.book.took(queue_id, rows, emptied=emptied)
+        for queue_id, rows, looked, emptied in claimed.taken:
+            self.book.took(queue_id, rows, emptied=emptied, looked=looked)
         costs: Counter[int] = Counter()
         for started in claimed.started:
             costs[started.sender_id] += started.row.cost

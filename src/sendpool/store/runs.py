@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sendpool.domain.states import AttemptState, MessageState
-from sendpool.store.database import Bulk, Query, Script
+from sendpool.store.database import SHARED, Bulk, Query, Script
 
 #: Keys in a row from which a statement of their own is cheaper than a row each in a common one.
 WORTH_A_STATEMENT = 8
@@ -59,9 +59,31 @@ class Move:
             " WHERE id BETWEEN ? AND ?"
         )
         self.one_events = f"INSERT INTO event (subject_id, number, created_at) SELECT id, {number}, at FROM v"
+        # All runs at once, for PostgreSQL alone.
+        of_run = "BETWEEN v.first * 64 AND v.last * 64 + 63 AND id & 63 = 1"
+        self.all_attempts = f"{attempts} v.at FROM v WHERE attempt.id {of_run} AND state = {was}"
+        self.all_messages = f"{messages} v.at FROM v WHERE message.id BETWEEN v.first AND v.last AND {untouched}"
+        self.all_events = (
+            f"INSERT INTO event (subject_id, number, created_at) SELECT m.id, {number}, v.at FROM v"
+            " CROSS JOIN LATERAL generate_series(v.first, v.last) m(id)"
+        )
 
     def carry_out(self, message_ids: Sequence[int], now: int) -> Script[None]:
         """Move these messages. Raises `Unusual` when one is not where it is expected to be."""
+        if (yield SHARED):
+            yield from self._together(message_ids, now)
+        else:
+            yield from self._run_by_run(message_ids, now)
+
+    def _together(self, message_ids: Sequence[int], now: int) -> Script[None]:
+        """Where each statement has a way to go, few of them."""
+        long, rest = runs(sorted(message_ids))
+        all_runs = [*((first, last, now) for first, last in long), *((key, key, now) for key in rest)]
+        yield from _exactly(len(message_ids), Bulk(self.all_messages, _RUN, all_runs))
+        yield from _exactly(len(message_ids), Bulk(self.all_attempts, _RUN, all_runs))
+        yield Bulk(self.all_events, _RUN, all_runs)
+
+    def _run_by_run(self, message_ids: Sequence[int], now: int) -> Script[None]:
         long, rest = runs(sorted(message_ids))
         for first, last in long:
             count = last - first + 1
@@ -77,6 +99,7 @@ class Move:
 
 
 _KEY = (("id", "bigint"), ("at", "bigint"))
+_RUN = (("first", "bigint"), ("last", "bigint"), ("at", "bigint"))
 
 #: The first attempt was accepted.
 ACCEPTED = Move((AttemptState.STARTED, AttemptState.ACCEPTED), (MessageState.QUEUED, MessageState.SENT))

@@ -16,6 +16,16 @@ from sendpool.store.database import Query, Script
 IDLE = 5
 #: Seconds without a sign of life from the client's machine after which its connection counts as broken.
 GONE = 5
+#: Nothing but look-ups by keys, one row after another. A plan is kept for as long as its connection lives, and what is
+#: planned while a table is small or nobody has counted its rows reads all of it at each commit when it has grown.
+#: Every statement is written for SQLite too, which knows nothing else. Whole plans are not worth compiling then.
+_PLANS = {
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
 #: What sessions of ours are known by begins so.
 _OURS = "sendpool"
 
@@ -23,6 +33,7 @@ _OURS = "sendpool"
 def server_settings(name: str) -> dict[str, str]:
     """What a session asks of its server; *name* is shown in `pg_stat_activity`. By a socket there is no TCP to set."""
     return {
+        **_PLANS,
         "application_name": name,
         "idle_in_transaction_session_timeout": str(IDLE * 1000),
         # Of a quiet connection; the first probe after 2 s, then one a second.
