@@ -291,8 +291,13 @@ _RECIPIENTS: st.SearchStrategy[Any] = st.fixed_dictionaries(
 )
 
 
-@given(st.lists(_RECIPIENTS, max_size=4), st.sampled_from([{"text": "Hi"}, {"text": ""}, {}, {"text": "{{x"}]))
-def test_both_ways_of_reading_agree(to: list[Any], content: Any) -> None:
+@given(
+    st.lists(_RECIPIENTS, max_size=4),
+    st.sampled_from([{"text": "Hi"}, {"text": ""}, {}, {"text": "{{x"}]),
+    st.sampled_from([0, 500]),
+)
+def test_both_ways_of_reading_agree(to: list[Any], content: Any, many: int) -> None:
+    """Whatever the number of recipients from which on those that are alike are kept as their addresses."""
     body = json.dumps({"to": to, "content": content, "tags": {"a": "b"}}).encode()
 
     def outcome() -> Any:
@@ -302,7 +307,8 @@ def test_both_ways_of_reading_agree(to: list[Any], content: Any) -> None:
             return error.problems
         return list(request.recipients), request.content.text, request.tags
 
-    quick = outcome()
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sending, "_MANY", many)
+        quick = outcome()
         patch.setattr(sending, "_quickly", lambda _: None)
         assert outcome() == quick

@@ -7,8 +7,9 @@ asked: tables of ranges are old the day they are printed.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import product
 from operator import itemgetter
 
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
@@ -68,12 +69,17 @@ def all_possible(addresses: Sequence[str]) -> bool:
     # An address with a line break in it would pass for two.
     if _E164_LINES.fullmatch(joined) is None or joined.count("\n") != len(addresses) - 1:
         return False
-    lengths = possible_lengths()
-    # Thousands of addresses are of few countries and lengths.
-    return all(
-        lengths.get(code, 0) >> length & 1
-        for code, length in set(zip(map(_CODE, addresses), map(len, addresses), strict=True))
+    # Thousands of addresses are of few countries and lengths, and as a rule each length is one of each country.
+    codes, lengths = set(map(_CODE, addresses)), set(map(len, addresses))
+    return _are_lengths(product(codes, lengths)) or _are_lengths(
+        set(zip(map(_CODE, addresses), map(len, addresses), strict=True))
     )
+
+
+def _are_lengths(pairs: Iterable[tuple[str, int]]) -> bool:
+    """Whether numbers that begin with these digits may each have that length."""
+    possible = possible_lengths()
+    return all(possible.get(code, 0) >> length & 1 for code, length in pairs)
 
 
 def is_email(address: str) -> bool:

@@ -25,8 +25,11 @@ from sendpool.api.schedules import check_schedule
 from sendpool.api.variables import are_usable
 from sendpool.domain.message import Content
 from sendpool.domain.request import AccountOrigin, Origin, Recipient, Refused, SendRequest
+from sendpool.domain.uniform import Uniform
 
 MAX_RECIPIENTS = 10_000
+#: More recipients than any request has that a front reads: what is told of a request there has each of them.
+_MANY = 500
 #: Seconds: 48 hours, after which no carrier goes on trying.
 MAX_VALIDITY = 172_800
 
@@ -126,7 +129,6 @@ def _quickly(body: bytes) -> _Read | None:
     addresses = [recipient.address for recipient in to]
     if not all_possible(addresses):
         return None
-    spaces = [SPACE[recipient.channel] for recipient in to]
     fields = {
         "content": send.content,
         "from": origin,
@@ -138,16 +140,24 @@ def _quickly(body: bytes) -> _Read | None:
     }
     given = {name: value for name, value in fields.items() if value is not UNSET}
     if all(recipient.variables is UNSET for recipient in to):
-        return _Read(given, _recipients(addresses, spaces, repeat(None)), raw)
+        return _Read(given, _plain(addresses, to), raw)
     variables = [recipient.variables or None for recipient in to]
     if not all(one is None or are_usable(one) for one in variables):
         return None
-    return _Read(given, _recipients(addresses, spaces, variables), raw)
+    return _Read(given, _recipients(addresses, to, variables), raw)
+
+
+def _plain(addresses: Sequence[str], to: Sequence[_QuickRecipient]) -> Sequence[Recipient]:
+    """Recipients without variables. Of many that differ in nothing but their address no more than that is kept."""
+    if len(to) > _MANY and len(spaces := {SPACE[channel] for channel in {one.channel for one in to}}) == 1:
+        return Uniform(addresses, (spaces.pop(), None, None), Recipient._make)
+    return _recipients(addresses, to, repeat(None))
 
 
 def _recipients(
-    addresses: Sequence[str], spaces: Sequence[str], variables: Iterable[Mapping[str, str] | None]
+    addresses: Sequence[str], to: Sequence[_QuickRecipient], variables: Iterable[Mapping[str, str] | None]
 ) -> list[Recipient]:
+    spaces = [SPACE[recipient.channel] for recipient in to]
     return list(map(Recipient._make, zip(addresses, spaces, variables, repeat(None), strict=False)))
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby, islice
+from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from sendpool.domain.dealing import step_cost
 from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, at_step
 from sendpool.domain.request import Recipient, SendRequest
 from sendpool.domain.sender import Channel
+from sendpool.domain.uniform import Uniform
 from sendpool.pipeline.book import ANYONE
 from sendpool.pipeline.consent import OPTED_OUT, Willing, everybody, without
 from sendpool.pipeline.lanes import Lanes
@@ -76,12 +77,23 @@ def draft(
 
 
 def _parts(found: Resolved, roster: Roster) -> list[Part]:
-    rows = iter(found.addressed)
+    rows, first = found.addressed, 0
     parts = []
-    for due, size in _portions(len(found.addressed), found.dues):
-        part = list(islice(rows, size))
-        parts.append(Part(due, size, msgspec.json.encode(part).decode(), _mix(found.pool.id, part, roster)))
+    for due, size in _portions(len(rows), found.dues):
+        part = rows[first : first + size]
+        parts.append(Part(due, size, _body(part), _mix(found.pool.id, part, roster)))
+        first += size
     return parts
+
+
+def _body(part: Sequence[Addressed]) -> str:
+    """The JSON of a part: a list of each."""
+    if isinstance(part, Uniform):
+        addresses, rest = (msgspec.json.encode(one).decode() for one in (part.addresses, part.rest))
+        # Where no address has a comma in it, as no number has, each one is between two of them.
+        if addresses.count(",") == len(part) - 1:
+            return "[" + addresses[:-1].replace(",", f",{rest[1:]},[") + f",{rest[1:]}]"
+    return msgspec.json.encode(list(part)).decode()
 
 
 def _mix(pool_id: int, part: Sequence[Addressed], roster: Roster) -> list[Share]:
@@ -89,7 +101,7 @@ def _mix(pool_id: int, part: Sequence[Addressed], roster: Roster) -> list[Share]
     messages: Counter[tuple[str, str]] = Counter()
     costs: Counter[tuple[str, str]] = Counter()
     # By plan and segments.
-    alike = Counter(map(_PLAN, part))
+    alike = Counter({part.rest[1:]: len(part)}) if isinstance(part, Uniform) else Counter(map(_PLAN, part))
     bound: dict[str, Lanes | None] = {}
     for letter in {plan[0] for plan, _ in alike}:
         lanes = roster.lanes(pool_id, LETTER_CHANNEL[letter])

@@ -6,6 +6,7 @@ some senders may take what fills it, the others get chunks of theirs beyond it (
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -29,6 +30,8 @@ SECONDS_DUE = 2.0
 MOST_DUE = 20_000
 #: Chunks in one commit, and in one for which somebody waits.
 CHUNKS_A_COMMIT, CHUNKS_IN_SHORT = 3, 1
+#: Commits for which somebody waits between two that make rows of a chunk: who comes while one does not meet another.
+APART = 3
 
 
 class Gone(NamedTuple):
@@ -47,6 +50,8 @@ class Expander:
     def __init__(self, acceptor: Acceptor) -> None:
         self._acceptor = acceptor
         self._operations: dict[int, Expanding] = {}
+        #: Commits since the last one that made rows of a chunk.
+        self._since = APART
         #: Who takes what of operations of a pool, by the roster beside them.
         self._groups: dict[tuple[int, frozenset[Class]], tuple[Group, ...]] = {}
         self._grouped: Roster | None = None
@@ -98,13 +103,23 @@ class Expander:
         """
         most = CHUNKS_IN_SHORT if short else CHUNKS_A_COMMIT
         found: list[Expansion] = []
+        can_wait = self._busy_pools() if short and self._since < APART else ()
         for operation in sorted(self._operations.values(), key=lambda one: one.due):
-            if operation.paused and not operation.hurry:
+            if (operation.paused or operation.pool_id in can_wait) and not operation.hurry:
                 continue
-            enough = self._enough(operation.pool_id) if operation.chunks else 0
+            # Rows for the next seconds can be made when nobody waits for it.
+            enough = ENOUGH_DUE if short else self._enough(operation.pool_id) if operation.chunks else 0
             while len(found) < most and (place := self._next_of(operation, enough)) is not None:
                 found.append(self._expansion(operation, operation.take(place)))
+        self._since = 0 if found else self._since + 1
         return found
+
+    def _busy_pools(self) -> set[int]:
+        """The pools that have enough rows for the next commits."""
+        due: Counter[int] = Counter()
+        for operation in self._operations.values():
+            due[operation.pool_id] += operation.due
+        return {pool_id for pool_id, rows in due.items() if rows >= ENOUGH_DUE}
 
     def _next_of(self, operation: Expanding, enough: float) -> int | None:
         """The place of the chunk that should become rows now."""

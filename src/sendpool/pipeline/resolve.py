@@ -29,6 +29,7 @@ from sendpool.domain.request import (
 from sendpool.domain.schedule import HORIZON_DAYS, Moment, due_of, is_beyond_horizon
 from sendpool.domain.segments import count
 from sendpool.domain.sender import Channel, Sender
+from sendpool.domain.uniform import Uniform
 from sendpool.pipeline.countries import destination_of
 from sendpool.pipeline.lanes import why_nobody
 from sendpool.pipeline.render import UNFIT, Reading, Readings
@@ -230,6 +231,9 @@ def _plans(request: SendRequest, pool: Pool, roster: Roster) -> Plans:
 
 def _addressed(recipients: Sequence[Recipient], plans: Plans, segments: int) -> Sequence[Addressed]:
     """The recipients that somebody can reach. Only who has several addresses, variables or a name costs more."""
+    if isinstance(recipients, Uniform) and not plans.restricted:
+        space = recipients.rest[0]
+        return Uniform(recipients.addresses, (space, letters, segments), tuple) if (letters := plans[space]) else []
     own = any(map(_variables, recipients)) or any(map(_name, recipients))
     if plans.restricted and not own:
         return [(*plans.along(r), letters, segments) for r in recipients if (letters := plans.of(r))]

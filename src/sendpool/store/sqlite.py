@@ -7,6 +7,7 @@ since each step of a cursor gives up the interpreter lock and has to wait to get
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import queue
@@ -23,6 +24,7 @@ import msgspec
 from sqlalchemy.dialects import sqlite as dialects
 from sqlalchemy.sql import ClauseElement
 
+from sendpool.store.checkpoints import Checkpoints, checkpoint
 from sendpool.store.database import Bulk, DatabaseInUse, Lock, Query, Row, Rows, Script, Shared, Statement, Unit, Work
 from sendpool.store.migrate import migrate
 
@@ -39,8 +41,9 @@ def _decoder(row: type) -> Callable[[bytes | str], Rows]:
     return msgspec.json.Decoder(list[row]).decode  # type: ignore[valid-type]
 
 
-#: Rows of one multi-row VALUES; few sizes, so that few statements are prepared.
-_BLOCKS = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
+#: Rows of one multi-row VALUES, where there are so many; what is left goes in one. Each number of rows is a statement
+#: to be prepared, so of the larger ones there are few.
+_BLOCKS = (512, 256, 128, 64, 48, 32)
 
 
 class Owner:
@@ -93,7 +96,8 @@ def _prepare(connection: sqlite3.Connection, *, read_only: bool) -> None:
     # What is redacted or removed is overwritten, not only unlinked; some builds of SQLite leave that off.
     connection.execute("PRAGMA secure_delete=ON")
     connection.execute("PRAGMA cache_size=-65536")
-    connection.execute("PRAGMA wal_autocheckpoint=16000")
+    # Should the checkpoints beside the commits not get on: an endless log would fill the disk.
+    connection.execute("PRAGMA wal_autocheckpoint=64000")
 
 
 @lru_cache(maxsize=1024)
@@ -110,11 +114,13 @@ def _with_values(sql: str, names: tuple[tuple[str, str], ...], count: int) -> st
 
 
 def _blocks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    start = 0
+    start, end = 0, len(rows)
     for size in _BLOCKS:
-        while len(rows) - start >= size:
+        while end - start >= size:
             yield rows[start : start + size]
             start += size
+    if start < end:
+        yield rows[start:]
 
 
 def _run_query(connection: sqlite3.Connection, query: Query) -> Rows | int:
@@ -260,6 +266,7 @@ class Sqlite:
         self._writes: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._reads: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._writer = _Thread("sqlite-writer", connect(path), self._writes)
+        self._checkpoints = Checkpoints(connect(path), self._finish_checkpoint)
         self._readers = [
             _Thread(f"sqlite-reader-{i}", connect(path, read_only=True), self._reads) for i in range(readers)
         ]
@@ -271,7 +278,23 @@ class Sqlite:
         """Run a script in one durable transaction; an exception rolls it back and is raised here."""
         connection = self._writer.connection
         script = work() if callable(work) else work
-        return await self._hop(self._writes, lambda: transact(connection, script))
+
+        def commit() -> T:
+            result = transact(connection, script)
+            self._checkpoints.committed()
+            return result
+
+        return await self._hop(self._writes, commit)
+
+    def _finish_checkpoint(self) -> None:
+        """Copy what is left of the log, between two commits."""
+
+        def rest() -> None:
+            # What keeps it from being done will keep the next look too, which says so.
+            with contextlib.suppress(sqlite3.Error):
+                checkpoint(self._writer.connection)
+
+        self._writes.put(rest)
 
     async def read(self, script: Script[T]) -> T:
         """Run a script that only reads, on its own snapshot, beside the writer."""
@@ -308,6 +331,7 @@ class Sqlite:
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
+        self._checkpoints.close()
         for _ in self._readers:
             self._reads.put(None)
         self._writes.put(None)

@@ -13,7 +13,6 @@ from sendpool.connectors.smpp.settings import ADDRESS_OCTETS, SmppSettings, send
 from sendpool.connectors.smpp.tlvs import Tail, tail_of
 from sendpool.connectors.smpp.window import Waiting
 from sendpool.domain.failures import FailureClass
-from sendpool.domain.message import Content
 from sendpool.domain.segments import Encoding
 
 _INTERNATIONAL = (1, 1)
@@ -60,14 +59,14 @@ class SubmitWriter:
         self._settings = settings
         self._max_validity = settings.max_validity
         self._international = _numbering("+", settings.destination_ton, settings.destination_npi)
-        self._texts: dict[Content, Layout] = {}
+        self._texts: dict[str, Layout] = {}
         self._senders: dict[str, _Source] = {}
 
     def write(self, submission: Submission, into: list[Waiting]) -> None:
         """Append the wanted parts of *submission*. Raises `UnfitSubmission`, and then appends nothing."""
         # One unpacking: reading the fields one by one takes as long as all the rest.
         attempt, _, sender, recipient, content, segments, reference, validity, wanted, options = submission[:10]
-        parts, number = self._texts.get(content) or self._lay_out(content)
+        parts, number = self._texts.get(content.text) or self._lay_out(content.text)
         if number != segments:
             parts, number = self._lay_out_as_charged(submission, number)
         known = self._senders.get(sender)
@@ -109,11 +108,11 @@ class SubmitWriter:
         settings = self._settings
         return _numbering(recipient, settings.destination_ton, settings.destination_npi) + _address(recipient)
 
-    def _lay_out(self, content: Content) -> Layout:
-        layout = lay_out(content.text, self._settings)
+    def _lay_out(self, text: str) -> Layout:
+        layout = lay_out(text, self._settings)
         if len(self._texts) >= _REMEMBERED:
             self._texts.clear()
-        self._texts[content] = layout
+        self._texts[text] = layout
         return layout
 
     def _lay_out_as_charged(self, submission: Submission, number: int) -> Layout:
