@@ -13,23 +13,24 @@ from collections.abc import Sequence
 from sendpool.domain.states import AttemptState, MessageState
 from sendpool.store.database import SHARED, Bulk, Query, Script
 
-#: Keys in a row from which a statement of their own is cheaper than a row each in a common one.
-WORTH_A_STATEMENT = 8
+#: Keys in a row from which a statement of their own is cheaper than a row each in a common one: where nothing else is to
+#: be changed, and where there is more. Campaigns take turns, so that many of them have short runs.
+WORTH_A_STATEMENT, WORTH_ONE_MORE = 8, 40
 
 
 class Unusual(Exception):
     """A row was not in the state expected; nothing of the set was changed."""
 
 
-def runs(keys: Sequence[int]) -> tuple[list[tuple[int, int]], list[int]]:
-    """Split ascending *keys* into (first, last) of long runs and the keys that are in none."""
+def runs(keys: Sequence[int], least: int = WORTH_A_STATEMENT) -> tuple[list[tuple[int, int]], list[int]]:
+    """Split ascending *keys* into (first, last) of runs of *least* keys and more, and the keys that are in none."""
     long: list[tuple[int, int]] = []
     rest: list[int] = []
     start = 0
     for end in range(1, len(keys) + 1):
         if end < len(keys) and keys[end] == keys[end - 1] + 1:
             continue
-        if end - start >= WORTH_A_STATEMENT:
+        if end - start >= least:
             long.append((keys[start], keys[end - 1]))
         else:
             rest += keys[start:end]
@@ -77,14 +78,16 @@ class Move:
 
     def _together(self, message_ids: Sequence[int], now: int) -> Script[None]:
         """Where each statement has a way to go, few of them."""
-        long, rest = runs(sorted(message_ids))
+        long, rest = runs(sorted(message_ids), 2)
         all_runs = [*((first, last, now) for first, last in long), *((key, key, now) for key in rest)]
         yield from _exactly(len(message_ids), Bulk(self.all_messages, _RUN, all_runs))
         yield from _exactly(len(message_ids), Bulk(self.all_attempts, _RUN, all_runs))
         yield Bulk(self.all_events, _RUN, all_runs)
 
     def _run_by_run(self, message_ids: Sequence[int], now: int) -> Script[None]:
-        long, rest = runs(sorted(message_ids))
+        keys = sorted(message_ids)
+        is_one = keys[-1] - keys[0] == len(keys) - 1
+        long, rest = runs(keys, WORTH_A_STATEMENT if is_one else WORTH_ONE_MORE)
         for first, last in long:
             count = last - first + 1
             # Messages first, as whoever locks them does.
@@ -92,10 +95,10 @@ class Move:
             yield from _exactly(count, Query(self.run_attempts, (now, first * 64 + 1, last * 64 + 1)))
             yield Query(self.run_events, (now, first, last))
         if rest:
-            keys = [(key, now) for key in rest]
-            yield from _exactly(len(rest), Bulk(self.one_messages, _KEY, keys))
-            yield from _exactly(len(rest), Bulk(self.one_attempts, _KEY, keys))
-            yield Bulk(self.one_events, _KEY, keys)
+            rows = [(key, now) for key in rest]
+            yield from _exactly(len(rest), Bulk(self.one_messages, _KEY, rows))
+            yield from _exactly(len(rest), Bulk(self.one_attempts, _KEY, rows))
+            yield Bulk(self.one_events, _KEY, rows)
 
 
 _KEY = (("id", "bigint"), ("at", "bigint"))
