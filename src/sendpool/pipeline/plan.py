@@ -33,9 +33,9 @@ from sendpool.store.queue import QueueKey
 
 #: Senders of a pool that one claim asks at least; where they can take all that can leave, it asks no more.
 HAND = 128
-#: Segments that a connection is given at most in a commit for which somebody waits: on SQLite some 10 ms of work. No
-#: text is longer: one that were would wait until nothing is in flight.
-SHORT = 128
+#: Segments that a connection is given at most in a commit for which somebody waits: on SQLite some 10 ms of work. One
+#: such commit of so many gives as many as the longest text has, which would else wait until nothing is in flight.
+SHORT, LONGEST, ONE_OF = 96, 128, 8
 
 
 class _Room(NamedTuple):
@@ -77,7 +77,7 @@ class Planner:
         #: Messages of a pool that are no rows yet.
         self.unexpanded: Callable[[int], int] = lambda _: 0
         self._timer: asyncio.TimerHandle | None = None
-        self._turn = 0
+        self._turn = self._shorts = 0
         #: Where the next hand of a large pool begins, by pool and channel.
         self._hands: dict[tuple[int, Channel], int] = {}
 
@@ -110,10 +110,12 @@ class Planner:
 
     def _link_offers(self, now: float, *, short: bool) -> dict[int, LinkOffer]:
         rooms = [(link, link.room(now)) for link in self.links.values()]
+        self._shorts += short
+        most = SHORT if self._shorts % ONE_OF else LONGEST
         return {
             link.connection_id: LinkOffer(
                 link.connection_id,
-                min(room, SHORT) if short else room,
+                min(room, most) if short else room,
                 link.bucket,
                 idle=link.in_flight == 0,
                 epoch=link.tenure.epoch,

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from sendpool.domain.states import AttemptState, MessageState
 from sendpool.store.database import SHARED, Bulk, Query, Script
 
-#: Keys in a row from which a statement of their own is cheaper than a row each in a common one: where nothing else is to
-#: be changed, and where there is more. Campaigns take turns, so that many of them have short runs.
+#: Keys in a row from which a statement of their own is cheaper than a row each in a common one: where nothing else is
+#: to be changed, and where there is more. Campaigns take turns, so that many of them have short runs.
 WORTH_A_STATEMENT, WORTH_ONE_MORE = 8, 40
 
 
