@@ -15,7 +15,7 @@ from sendpool.store.database import SHARED, Bulk, Query, Script
 
 #: Keys in a row from which a statement of their own is cheaper than a row each in a common one: where nothing else is
 #: to be changed, and where there is more. Campaigns take turns, so that many of them have short runs.
-WORTH_A_STATEMENT, WORTH_ONE_MORE = 8, 40
+WORTH_A_STATEMENT, WORTH_ONE_MORE = 8, 24
 
 
 class Unusual(Exception):

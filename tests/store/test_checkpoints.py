@@ -1,0 +1,87 @@
+"""Checkpoints beside the writer: the log of an SQLite database stays short, and no commit pays for that."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from sendpool.store import checkpoints
+from sendpool.store.checkpoints import Checkpoints, checkpoint
+from sendpool.store.database import Query, Script
+from sendpool.store.sqlite import Sqlite, connect
+from sendpool.testing.store_rig import ask
+
+PAGES = 60
+
+
+def _fill(name: str) -> Script[None]:
+    """Some ten pages of a log."""
+    yield Query(
+        "INSERT INTO number_block (name, next) VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET next = number_block.next",
+        (name + "x" * 40_000,),
+    )
+
+
+async def test_the_log_begins_anew_while_commits_go_on(sqlite: Sqlite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "EVERY", 0.01)
+    monkeypatch.setattr(checkpoints, "LONG", PAGES)
+    number = longest = began_anew = 0
+    # As long as it takes to begin anew a few times; that it never does ends in the test's time.
+    while began_anew < 3:
+        number += 1
+        await sqlite.write(_fill(f"{number % 20} "))
+        await asyncio.sleep(0.002)
+        pages = _pages(sqlite.path)
+        began_anew += pages < longest
+        longest = pages if pages < longest else max(longest, pages)
+    assert await ask(sqlite, "SELECT count(*) FROM number_block WHERE length(name) > 40000") == [(min(number, 20),)]
+
+
+def _pages(path: Path) -> int:
+    """Pages in the log, by its index in shared memory (sqlite.org/walformat.html §2.1: mxFrame)."""
+    header = Path(f"{path}-shm").read_bytes()[:48]
+    return int.from_bytes(header[16:20], "little")
+
+
+async def test_a_short_log_is_left_alone_and_a_long_one_is_left_to_the_writer_in_the_end(
+    sqlite: Sqlite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    beside = Checkpoints(connect(sqlite.path), lambda: asked.append(True))
+    try:
+        await sqlite.write(_fill("a"))
+        beside._look()
+        assert not asked
+        monkeypatch.setattr(checkpoints, "LONG", 5)
+        await sqlite.write(_fill("b"))
+        beside._look()
+        assert asked == [True]
+    finally:
+        beside.close()
+
+
+async def test_a_failure_is_said_once_and_tried_again(sqlite: Sqlite, capsys: pytest.CaptureFixture[str]) -> None:
+    gone = connect(sqlite.path)
+    beside = Checkpoints(gone, lambda: None)
+    gone.close()
+
+    beside._look()
+    beside._look()
+
+    assert beside._committed.is_set(), "the next look comes by itself"
+    assert capsys.readouterr().out.count("cannot be copied") == 1
+    beside.close()
+
+
+def test_a_checkpoint_brings_the_pages_in_the_log(tmp_path: Path) -> None:
+    connection = connect(tmp_path / "some.db")
+    connection.execute("CREATE TABLE t (x)")
+    before = checkpoint(connection)
+    connection.execute("INSERT INTO t VALUES (zeroblob(40000))")
+    assert checkpoint(connection) >= 10 > before
+    connection.close()
+    with pytest.raises(sqlite3.Error):
+        checkpoint(connection)
