@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sendpool.store import checkpoints
-from sendpool.store.checkpoints import Checkpoints, checkpoint
+from sendpool.store.checkpoints import WORTH, Checkpoints, checkpoint
 from sendpool.store.database import Query, Script
 from sendpool.store.sqlite import Sqlite, connect
 from sendpool.testing.store_rig import ask
@@ -27,6 +27,7 @@ def _fill(name: str) -> Script[None]:
 
 async def test_the_log_begins_anew_while_commits_go_on(sqlite: Sqlite, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "EVERY", 0.01)
+    monkeypatch.setattr(checkpoints, "WORTH", 3)
     monkeypatch.setattr(checkpoints, "LONG", PAGES)
     longest = began_anew = 0
     for number in range(2_000):
@@ -87,3 +88,26 @@ def test_a_checkpoint_brings_the_pages_in_the_log(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(sqlite3.Error):
         checkpoint(connection)
+
+
+async def test_a_few_rows_are_not_worth_a_look(sqlite: Sqlite, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+    monkeypatch.setattr(checkpoints, "EVERY", 0.0)
+
+    def look(_: sqlite3.Connection) -> int:
+        looks.append(1)
+        return 0
+
+    monkeypatch.setattr(checkpoints, "checkpoint", look)
+    beside = Checkpoints(connect(sqlite.path), lambda: None)
+    try:
+        beside.committed(WORTH - 1)
+        assert not beside._committed.is_set()
+        beside.committed(WORTH)
+        while not looks:
+            await asyncio.sleep(0.001)
+        beside.committed(2 * WORTH - 1)
+        assert not beside._committed.is_set()
+    finally:
+        beside.close()
+    assert looks == [1]

@@ -16,7 +16,9 @@ import structlog
 
 log = structlog.get_logger()
 
-#: Seconds from one look at the log to the next, while there are commits.
+#: Rows that have been changed since the last look at the log, when the next is worth it: some 2,000 pages, as a rule.
+WORTH = 20_000
+#: Seconds from one look to the next, at least.
 EVERY = 0.5
 #: Pages (4 KiB) of the log from which on it is to begin anew.
 LONG = 16_000
@@ -36,13 +38,16 @@ class Checkpoints:
         self._connection = connection
         self._finish = finish
         self._committed, self._closing = threading.Event(), threading.Event()
+        #: Rows changed in all, by the latest commit, and by the one before the latest look.
+        self._changed = self._seen = 0
         self._failed = False
         self._thread = threading.Thread(target=self._run, name="sqlite-checkpoints", daemon=True)
         self._thread.start()
 
-    def committed(self) -> None:
-        """There is something in the log. Safe on any thread."""
-        if not self._committed.is_set():
+    def committed(self, changed: int) -> None:
+        """There is more in the log; *changed*: rows that the writer has changed in all. For the writer's thread."""
+        self._changed = changed
+        if changed - self._seen >= WORTH and not self._committed.is_set():
             self._committed.set()
 
     def close(self) -> None:
@@ -58,6 +63,7 @@ class Checkpoints:
             if self._closing.wait(EVERY):
                 return
             self._committed.clear()
+            self._seen = self._changed
             self._look()
 
     def _look(self) -> None:

@@ -281,7 +281,7 @@ class Sqlite:
 
         def commit() -> T:
             result = transact(connection, script)
-            self._checkpoints.committed()
+            self._checkpoints.committed(connection.total_changes)
             return result
 
         return await self._hop(self._writes, commit)
