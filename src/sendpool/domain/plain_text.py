@@ -8,18 +8,21 @@ may be turned into a text before it is rendered.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from html import unescape
 
 #: Characters of a document that are read; nobody reads a text that is longer.
 LONGEST = 500_000
 
-#: What a document is made of. Each alternative takes what it has begun to the end, so nothing is looked at twice.
+#: What a document is made of. Each alternative takes what it has begun to the end, so nothing is looked at twice. A "<"
+#: or "{" that begins none of them is text. (Texts in one piece would need a look ahead within a possessive group, which
+#: Python before 3.11.3 gets wrong.)
 _TOKEN = re.compile(
     r"(?P<liquid>\{\{.*?(?:\}\}|\Z)|\{%.*?(?:%\}|\Z))"
     r"|(?P<comment><!--.*?(?:-->|\Z)|<[!?][^>]*+(?:>|\Z))"
     r"|<(?P<close>/?)(?P<tag>[a-zA-Z][a-zA-Z0-9:-]*+)"
     r"(?P<attributes>(?:[^>=]++|=\s*+(?:\"[^\"]*+(?:\"|\Z)|'[^']*+(?:'|\Z))?+)*+)(?:>|\Z)"
-    r"|(?P<text>(?:[^<{]++|<(?!/?[a-zA-Z]|[!?])|\{(?![{%]))++)",
+    r"|(?P<text>[^<{]++|[<{])",
     re.DOTALL,
 )
 _TARGET = re.compile(r"""(?<![\w-])href\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s"'>]++)""", re.IGNORECASE)
@@ -45,16 +48,26 @@ def plain_text(html: str) -> str:
     Of a document of more than `LONGEST` characters, the text of its beginning.
     """
     writer = _Writer()
+    pieces: list[str] = []
     for token in _TOKEN.finditer(html[:LONGEST]):
-        kind = token.lastgroup
-        if kind == "text":
-            # What was written with entities is no markup, and must not become any.
-            writer.say(unescape(token[0]).replace("{{", "{ {").replace("{%", "{ %"))
-        elif token["liquid"] is not None:
+        if token.lastgroup == "text":
+            pieces.append(token[0])
+            continue
+        _say(writer, pieces)
+        pieces.clear()
+        if token["liquid"] is not None:
             writer.keep(token["liquid"])
         elif token["tag"] is not None:
             _tag(writer, token["tag"].lower(), token["attributes"], closes=bool(token["close"]))
+    _say(writer, pieces)
     return writer.text()
+
+
+def _say(writer: _Writer, pieces: Sequence[str]) -> None:
+    """Say a text that lies between two tags."""
+    if pieces:
+        # What was written with entities is no markup, and must not become any.
+        writer.say(unescape("".join(pieces)).replace("{{", "{ {").replace("{%", "{ %"))
 
 
 def _tag(writer: _Writer, name: str, attributes: str, *, closes: bool) -> None:
