@@ -35,7 +35,7 @@ from sendpool.store.queue import QueueKey
 HAND = 128
 #: Segments that a connection is given at most in a commit for which somebody waits: on SQLite some 10 ms of work. One
 #: such commit of so many gives as many as the longest text has, which would else wait until nothing is in flight.
-SHORT, LONGEST, ONE_OF = 96, 128, 8
+SHORT, LONGEST, ONE_OF = 72, 128, 8
 
 
 class _Room(NamedTuple):
