@@ -78,8 +78,8 @@ class Move:
 
     def _together(self, message_ids: Sequence[int], now: int) -> Script[None]:
         """Where each statement has a way to go, few of them."""
-        long, rest = runs(sorted(message_ids), 2)
-        all_runs = [*((first, last, now) for first, last in long), *((key, key, now) for key in rest)]
+        every, _ = runs(sorted(message_ids), 1)
+        all_runs = [(first, last, now) for first, last in every]
         yield from _exactly(len(message_ids), Bulk(self.all_messages, _RUN, all_runs))
         yield from _exactly(len(message_ids), Bulk(self.all_attempts, _RUN, all_runs))
         yield Bulk(self.all_events, _RUN, all_runs)
