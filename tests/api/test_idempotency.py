@@ -249,11 +249,11 @@ async def test_a_key_outlives_a_commit_that_failed_by_being_free(world: World, m
     write = world.engine.database.write
     fails = iter([True])
 
-    async def fail_once(script: Script[Any]) -> Any:
+    async def fail_once(script: Script[Any], **how: Any) -> Any:
         if next(fails, False):
             script.close()
             raise OSError("disk full")
-        return await write(script)
+        return await write(script, **how)
 
     monkeypatch.setattr(world.engine.database, "write", fail_once)
     first = await world.client.post("/v1/Messages", SEND, headers=keyed())

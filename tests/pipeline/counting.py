@@ -83,7 +83,7 @@ class Inline:
         """Run a script that only reads."""
         return snapshot(self.connection, script)
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, brief: bool = False) -> T:
         """Run a script in one transaction. Others get their turn first, as they do while a thread works."""
         await asyncio.sleep(0)
         self.commits += 1

@@ -54,9 +54,9 @@ class Faulty:
     async def read(self, script: Script[T]) -> T:
         return await self.inner.read(script)
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, brief: bool = False) -> T:
         assert callable(work), "a batch that could not be run again"
-        return await self.inner.write(lambda: self._failing(work()))
+        return await self.inner.write(lambda: self._failing(work()), brief=brief)
 
     def _failing(self, script: Script[T]) -> Script[T]:
         result = yield from script

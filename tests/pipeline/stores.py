@@ -43,11 +43,11 @@ class Watched:
         with _standing_still():
             return await self.inner.read(script)
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, brief: bool = False) -> T:
         """As the store inside, with a look at what the commit leaves."""
         await self._notice_spinning()
         with _standing_still():
-            return await self.inner.write(self._watched(work() if callable(work) else work))
+            return await self.inner.write(self._watched(work() if callable(work) else work), brief=brief)
 
     async def close(self) -> None:
         """As the store inside."""

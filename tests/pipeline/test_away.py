@@ -26,12 +26,12 @@ class Slow:
         self._seconds = seconds
         self.began = asyncio.Event()
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, brief: bool = False) -> T:
         seconds, self._seconds = self._seconds, 0.0
         if seconds:
             self.began.set()
         await asyncio.sleep(seconds)
-        return await self._write(work)
+        return await self._write(work, brief=brief)
 
 
 async def refused_within(seconds: float, sending: object) -> None:
@@ -94,11 +94,11 @@ async def test_attempts_of_a_commit_of_which_nobody_knows_what_became_are_of_unk
         await w.send(*everyone(3))
         lost = False
 
-        async def losing(work: Work[T]) -> T:
+        async def losing(work: Work[T], *, brief: bool = False) -> T:
             nonlocal lost
             begins = any(getattr(batch, "claims", ()) for batch in getattr(work, "args", ()))
             if lost or not begins or not w.engine.planner.scenes._numbers:
-                return await write(work)
+                return await write(work, brief=brief)
             lost = True
             if committed:
                 raise FateUnknown("nobody knows", await write(work))

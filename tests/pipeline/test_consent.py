@@ -170,8 +170,8 @@ async def test_empty_ledger_asks_the_database_nothing(tmp_path: Path) -> None:
             except StopIteration as end:
                 return end.value
 
-        inner.write = lambda script: write(  # type: ignore[method-assign,assignment]
-            noting(script() if callable(script) else script)
+        inner.write = lambda script, **how: write(  # type: ignore[method-assign]
+            noting(script() if callable(script) else script), **how
         )
         inner.read = lambda script: read(noting(script))  # type: ignore[method-assign]
         await there.send(*everyone(20))

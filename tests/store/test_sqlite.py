@@ -315,3 +315,81 @@ def _reopened(path: Path) -> list[int]:
         connection.close()
         for name in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
             name.unlink(missing_ok=True)
+
+
+# ---------------------------------------------------------------- brief transactions
+
+
+def who_runs_it(subject: int) -> Script[int]:
+    yield from event(subject)
+    return threading.get_ident()
+
+
+async def test_statements_of_a_brief_transaction_run_where_it_is_asked_for(sqlite: Sqlite) -> None:
+    here = threading.get_ident()
+    assert await sqlite.write(who_runs_it(1), brief=True) == here
+    assert await sqlite.write(who_runs_it(2)) != here
+    assert await sqlite.read(subjects()) == [1, 2]
+
+
+async def test_a_brief_transaction_waits_its_turn_behind_one_that_is_under_way(sqlite: Sqlite) -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    def slow() -> Script[None]:
+        yield from event(1)
+        began.set()
+        assert go_on.wait(10)
+
+    first = asyncio.create_task(sqlite.write(slow()))
+    await asyncio.to_thread(began.wait, 10)
+    second = asyncio.create_task(sqlite.write(who_runs_it(2), brief=True))
+    await asyncio.sleep(0)
+    third = asyncio.create_task(sqlite.write(event(3)))
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(first, third)
+    assert await second != threading.get_ident()
+    assert await sqlite.read(subjects()) == [1, 2, 3]
+    assert await sqlite.write(who_runs_it(4), brief=True) == threading.get_ident()
+
+
+async def test_a_brief_transaction_that_fails_leaves_nothing(sqlite: Sqlite) -> None:
+    def failing() -> Script[None]:
+        yield from event(1)
+        raise ValueError("not this one")
+
+    with pytest.raises(ValueError, match="not this one"):
+        await sqlite.write(failing(), brief=True)
+    await sqlite.write(event(2), brief=True)
+    assert await sqlite.read(subjects()) == [2]
+
+
+async def test_whoever_stops_waiting_for_a_brief_transaction_undoes_nothing(sqlite: Sqlite) -> None:
+    waits = asyncio.create_task(sqlite.write(event(1), brief=True))
+    await asyncio.sleep(0)
+    waits.cancel()
+    await asyncio.gather(waits, return_exceptions=True)
+    assert await sqlite.write(who_runs_it(2)) != threading.get_ident()
+    assert await sqlite.write(who_runs_it(3), brief=True) == threading.get_ident()
+    assert await sqlite.read(subjects()) == [1, 2, 3]
+
+
+async def test_the_loop_does_not_stand_still_while_another_program_writes_the_file(
+    sqlite: Sqlite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(sqlite3.connect(sqlite.path, isolation_level=None)) as shell:
+        shell.execute("BEGIN IMMEDIATE")
+        waits = asyncio.create_task(sqlite.write(who_runs_it(1), brief=True))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not waits.done()
+        shell.execute("ROLLBACK")
+        assert await waits != threading.get_ident()
+
+        monkeypatch.setattr("sendpool.store.sqlite._PATIENCE", 0.05)
+        shell.execute("BEGIN IMMEDIATE")
+        with pytest.raises(sqlite3.OperationalError, match="another program is writing it"):
+            await sqlite.write(event(2), brief=True)
+        shell.execute("ROLLBACK")
+    await sqlite.write(event(3), brief=True)
+    assert await sqlite.read(subjects()) == [1, 3]

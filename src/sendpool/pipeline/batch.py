@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from math import inf
 from typing import Any, NamedTuple
 
 from sendpool.connectors.base import Receipt
@@ -50,6 +51,8 @@ class Batch:
         #: Whether it brings a block of integer keys.
         self.numbers = False
         self.sweep: list[Callable[[Changes], Script[Any]]] = []
+        #: The loop may stand still for its statements.
+        self.brief = False
 
     def __bool__(self) -> bool:
         return bool(
@@ -67,6 +70,18 @@ class Batch:
             or self.acknowledge
             or self.numbers
         )
+
+    @property
+    def requests(self) -> int:
+        """How many requests wait for it."""
+        return len(self.accepts) + len(self.keyed)
+
+    def size(self) -> float:
+        """How many messages it is about, those apart that its claims will find; inf: nobody can say."""
+        if self.units or self.sweep or self.expansions:
+            return inf
+        told = len(self.results) + len(self.told) + len(self.delivered) + len(self.arrivals)
+        return self.requests + told + self.said.size()
 
     def accepted(self) -> list[Acceptance]:
         """Every acceptance, with a key or without."""

@@ -38,6 +38,7 @@ from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.capability import NOT_REACHABLE
 from sendpool.pipeline.claim import HORIZON, Claim, Claimed, Clock, claim_due
 from sendpool.pipeline.codes import CodeBook
+from sendpool.pipeline.company import Company
 from sendpool.pipeline.consent import RULE as SUPPRESSED
 from sendpool.pipeline.consent import Consent
 from sendpool.pipeline.decide import EXPIRED_RULE, Bench, decide, expire
@@ -90,6 +91,8 @@ AFTER_FAILURE = 0.5
 SAY_AGAIN = 60.0
 #: Seconds that a commit may take before whoever waits is answered that the database does not.
 PATIENCE = 5.0
+#: Messages that a commit may be about, in all, where the loop may stand still for its statements: some 4 ms of work.
+BRIEF = 256
 #: Seconds for which commits are kept short after a small request: where one came, others follow.
 AWAITED = 1.0
 #: Such spans of patience for which a server that is to stop waits for a commit.
@@ -147,6 +150,7 @@ class Engine:
         self.planner.unexpanded = self.expander.waiting
         self.flagging = Flagging(clock, self.expander, self.sweep, metrics.paused_operations.set)
         self._batch = Batch()
+        self._company = Company()
         self._woken = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         #: Whether a receipt may be waiting for its segment; if not, new ids need not look.
@@ -194,6 +198,7 @@ class Engine:
             self._batch.accepts.append(acceptance)
         else:
             self._batch.keyed.append((acceptance, key))
+        self._company.came(self._batch.requests)
         self._woken.set()
         reach("accept.waiting")
 
@@ -345,6 +350,7 @@ class Engine:
         tries = LAST_TRIES
         while tries:
             await self._woken.wait()
+            await self._company.gather(self._batch.requests)
             self._woken.clear()
             batch = self._gather()
             if not batch:
@@ -382,6 +388,7 @@ class Engine:
         # On a shared database the way to it is most of a commit: shorter ones would only be more.
         short = not self.fence.shared and now - self._awaited_at < AWAITED
         batch.expansions = self.expander.next(short=short)
+        batch.brief = short and batch.size() + self.book.total() <= BRIEF
         if not self._draining:
             planner.scenes.turn(self.clock.wall(), self.clock.monotonic())
             batch.claims = planner.plan(short=short)
@@ -397,24 +404,22 @@ class Engine:
         trace = TRACING.batch("commit")
         try:
             with self._watched(batch):
-                brought = await self.database.write(partial(self._apply, batch, trace))
+                brought = await self.database.write(partial(self._apply, batch, trace), brief=batch.brief)
         except Exception as error:  # noqa: BLE001 - whatever the database says, nobody may wait for ever
             trace.ends(type(error).__name__)
             self._note_failure(error)
             if isinstance(error, FateUnknown):
                 self._doubt(error.result)
             self._fail(batch, error)
+            self._company.answered(0, 0)
             await asyncio.sleep(AFTER_FAILURE)
             return False
         if self._failures and (batch.accepts or batch.told or batch.claims):
             log.info("commits succeed again", failures=self._failures)
             self._failures = 0
-        trace.ends(
-            accepted=len(batch.accepts) + len(batch.keyed),
-            results=len(batch.results),
-            reported=len(batch.told),
-            started=sum([len(one.started) for one in brought.claimed]),
-        )
+        started = sum([len(one.started) for one in brought.claimed])
+        self._company.answered(batch.requests, started)
+        trace.ends(accepted=batch.requests, results=len(batch.results), reported=len(batch.told), started=started)
         self.metrics.commit(time.monotonic() - began, len(batch.results) + len(batch.told) + len(batch.accepts))
         if ARMED:
             _reach_all(batch, brought.claimed, "committed")

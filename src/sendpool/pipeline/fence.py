@@ -100,6 +100,10 @@ class WriteBacks:
     def __bool__(self) -> bool:
         return any(self.segments.values()) or any(self.accepted.values())
 
+    def size(self) -> int:
+        """How many segments it is about."""
+        return sum(map(len, self.segments.values()))
+
     def of(self, epoch: int) -> tuple[list[SegmentRow], list[tuple[int, int]]]:
         """The lists of one epoch, to be added to."""
         return self.segments.setdefault(epoch, []), self.accepted.setdefault(epoch, [])

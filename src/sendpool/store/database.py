@@ -107,8 +107,9 @@ class Database(Protocol):
     async def read(self, script: Script[T]) -> T:
         """Run a script that only reads, on its own snapshot, beside the writer. Raises `DatabaseAway`."""
 
-    async def write(self, work: Work[T]) -> T:
-        """Run a script in one durable transaction; an exception rolls it back and is raised here.
+    async def write(self, work: Work[T], *, brief: bool = False) -> T:
+        """Run a script in one durable transaction; an exception rolls it back and is raised here. *brief*: it is a few
+        milliseconds of work, for which the loop may stand still where that is cheaper.
 
         Where another process got in its way it is run again whole, if *work* makes it anew. Raises `DatabaseAway`
         where nothing was done, and its `FateUnknown` where nobody can say whether it was.

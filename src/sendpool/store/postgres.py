@@ -113,7 +113,7 @@ class Postgres:
 
     # ------------------------------------------------------------ write
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, brief: bool = False) -> T:
         """Run a script in one durable transaction; an exception rolls it back and is raised here.
 
         Where another transaction got in its way it is run again, if *work* makes it anew. Where the connection breaks

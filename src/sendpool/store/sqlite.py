@@ -1,7 +1,8 @@
 """The embedded store: SQLite in WAL mode with `synchronous=FULL`, one writer thread and a few reader threads.
 
-One hop to a thread per transaction, never per statement. Rows of hot statements come back as one JSON value,
-since each step of a cursor gives up the interpreter lock and has to wait to get it back.
+One hop to a thread per transaction, never per statement; of a brief one only the commit, which waits for the disk, is
+left to the writer's thread (docs/adr/0028). Rows of hot statements come back as one JSON value, since each step of a
+cursor gives up the interpreter lock and has to wait to get it back.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ def _decoder(row: type) -> Callable[[bytes | str], Rows]:
     return msgspec.json.Decoder(list[row]).decode  # type: ignore[valid-type]
 
 
+#: Seconds that a transaction waits for another program that writes the file, a shell of somebody's, and between looks.
+_PATIENCE, _LOOK_AGAIN = 5.0, 0.01
+
 #: Rows of one multi-row VALUES, where there are so many; what is left goes in one. Each number of rows is a statement
 #: to be prepared, so of the larger ones there are few.
 _BLOCKS = (512, 256, 128, 64, 48, 32)
@@ -68,14 +72,19 @@ class Owner:
         self._file.close()
 
 
-def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection with our pragmas; transactions are begun and committed by hand."""
+def connect(path: Path, *, read_only: bool = False, patient: bool = True) -> sqlite3.Connection:
+    """A connection with our pragmas; transactions are begun and committed by hand.
+
+    One that is not *patient* waits for nobody, and says at once that another program is writing.
+    """
     if sqlite3.sqlite_version_info < MINIMUM_VERSION:
         wanted = ".".join(map(str, MINIMUM_VERSION))
         raise RuntimeError(f"SQLite {sqlite3.sqlite_version} is too old; sendpool needs {wanted} or newer")
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=1024)
     try:
         _prepare(connection, read_only=read_only)
+        if not patient:
+            connection.execute("PRAGMA busy_timeout=0")
     except BaseException:
         connection.close()
         raise
@@ -193,16 +202,51 @@ def run(connection: sqlite3.Connection, script: Script[T]) -> T:
         script.close()
 
 
-def transact(connection: sqlite3.Connection, script: Script[T]) -> T:
-    """Run a script in one durable transaction."""
-    connection.execute("BEGIN IMMEDIATE")
+def _begun(connection: sqlite3.Connection) -> bool:
+    """Begin a transaction that may write. False: another program is writing the file just now."""
     try:
-        result = run(connection, script)
-        connection.execute("COMMIT")
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    until = time.monotonic() + _PATIENCE
+    while not _begun(connection):
+        if time.monotonic() > until:
+            raise sqlite3.OperationalError("database is locked: another program is writing it")
+        time.sleep(_LOOK_AGAIN)
+
+
+@contextlib.contextmanager
+def _undone_by_errors(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _apply(connection: sqlite3.Connection, script: Script[T]) -> T:
+    """Run a script in the transaction that was begun; an exception rolls it back."""
+    with _undone_by_errors(connection):
+        return run(connection, script)
+
+
+def _commit(connection: sqlite3.Connection) -> None:
+    with _undone_by_errors(connection):
+        connection.execute("COMMIT")
+
+
+def transact(connection: sqlite3.Connection, script: Script[T]) -> T:
+    """Run a script in one durable transaction; an exception rolls it back."""
+    _begin(connection)
+    result = _apply(connection, script)
+    _commit(connection)
     return result
 
 
@@ -236,7 +280,14 @@ class _Thread:
         self.connection.close()
 
 
-def _settle(future: asyncio.Future[T], result: T | None, error: BaseException | None) -> None:
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
+def _settle(
+    ended: Callable[[], None], future: asyncio.Future[T], result: T | None, error: BaseException | None
+) -> None:
+    ended()
     if future.done():
         return  # Whoever waited was cancelled; the transaction stands all the same.
     if error is not None:
@@ -264,8 +315,12 @@ class Sqlite:
             self._owner.release()
             raise
         self._writes: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        #: Transactions that were given to the writer and have not ended; known on the loop.
+        self._under_way = 0
+        #: Something is left of the log for the writer to copy, between two commits.
+        self._rest = False
         self._reads: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._writer = _Thread("sqlite-writer", connect(path), self._writes)
+        self._writer = _Thread("sqlite-writer", connect(path, patient=False), self._writes)
         self._checkpoints = Checkpoints(connect(path), self._finish_checkpoint)
         self._readers = [
             _Thread(f"sqlite-reader-{i}", connect(path, read_only=True), self._reads) for i in range(readers)
@@ -274,27 +329,47 @@ class Sqlite:
         for reader in self._readers:
             self._idle.put(reader.connection)
 
-    async def write(self, work: Work[T]) -> T:
-        """Run a script in one durable transaction; an exception rolls it back and is raised here."""
+    async def write(self, work: Work[T], *, brief: bool = False) -> T:
+        """Run a script in one durable transaction; an exception rolls it back and is raised here.
+
+        The statements of a *brief* one run at once on the loop, where the writer has nothing else to do: cheaper than
+        two threads that take the interpreter's lock from each other.
+        """
         connection = self._writer.connection
         script = work() if callable(work) else work
+        if brief and not (self._closed or self._under_way) and _begun(connection):
+            applied = _apply(connection, script)
 
-        def commit() -> T:
-            result = transact(connection, script)
-            self._checkpoints.committed(connection.total_changes)
-            return result
+            def commit() -> T:
+                _commit(connection)
+                self._committed(connection)
+                return applied
 
-        return await self._hop(self._writes, commit)
+        else:
 
-    def _finish_checkpoint(self) -> None:
-        """Copy what is left of the log, between two commits."""
+            def commit() -> T:
+                result = transact(connection, script)
+                self._committed(connection)
+                return result
 
-        def rest() -> None:
+        self._under_way += 1
+        return await self._hop(self._writes, commit, self._ended)
+
+    def _ended(self) -> None:
+        self._under_way -= 1
+
+    def _committed(self, connection: sqlite3.Connection) -> None:
+        """See to the log. On the writer's thread."""
+        self._checkpoints.committed(connection.total_changes)
+        if self._rest:
+            self._rest = False
             # What keeps it from being done will keep the next look too, which says so.
             with contextlib.suppress(sqlite3.Error):
-                checkpoint(self._writer.connection)
+                checkpoint(connection)
 
-        self._writes.put(rest)
+    def _finish_checkpoint(self) -> None:
+        """Copy what is left of the log, behind the next commit."""
+        self._rest = True
 
     async def read(self, script: Script[T]) -> T:
         """Run a script that only reads, on its own snapshot, beside the writer."""
@@ -308,7 +383,10 @@ class Sqlite:
 
         return await self._hop(self._reads, work)
 
-    async def _hop(self, jobs: queue.SimpleQueue[_Job | None], work: Callable[[], T]) -> T:
+    async def _hop(
+        self, jobs: queue.SimpleQueue[_Job | None], work: Callable[[], T], ended: Callable[[], None] = _nothing
+    ) -> T:
+        """Have a thread do it; *ended* is called on the loop, also where nobody waits any more."""
         if self._closed:
             raise RuntimeError(f"{self.path} is closed")
         loop = asyncio.get_running_loop()
@@ -318,9 +396,9 @@ class Sqlite:
             try:
                 result = work()
             except BaseException as error:  # noqa: BLE001 - it is raised where the script was asked for
-                loop.call_soon_threadsafe(_settle, future, None, error)
+                loop.call_soon_threadsafe(_settle, ended, future, None, error)
             else:
-                loop.call_soon_threadsafe(_settle, future, result, None)
+                loop.call_soon_threadsafe(_settle, ended, future, result, None)
 
         jobs.put(job)
         return await future
