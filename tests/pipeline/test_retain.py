@@ -598,8 +598,8 @@ async def test_a_commit_removes_little_and_a_rest_follows(fresh: Path, monkeypat
         left = [(await counts(w, "message"))["message"]]
         commit = w.store.write
 
-        async def counted(script: Script[Any]) -> Any:
-            brought = await commit(script)
+        async def counted(script: Script[Any], **how: Any) -> Any:
+            brought = await commit(script, **how)
             left.append((await counts(w, "message"))["message"])
             return brought
 

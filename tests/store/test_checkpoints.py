@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,34 @@ async def test_a_few_rows_are_not_worth_a_look(sqlite: Sqlite, monkeypatch: pyte
     finally:
         beside.close()
     assert looks == [1]
+
+
+def test_closing_just_when_a_look_is_due_ends_the_thread(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    path.touch()
+    beside = Checkpoints(connect(path), lambda: None)
+    closer = threading.Thread(target=beside.close, daemon=True)
+    told = threading.Event()
+
+    class Committed(threading.Event):
+        """Says when it was set by whoever closes."""
+
+        def set(self) -> None:
+            super().set()
+            if threading.current_thread() is closer:
+                told.set()
+
+    class Closing(threading.Event):
+        """It is time for a look, and in the same moment somebody closes."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            closer.start()
+            assert told.wait(10)
+            return False
+
+    waits, beside._committed, beside._closing = beside._committed, Committed(), Closing()
+    waits.set()
+    beside._thread.join(10)
+    assert not beside._thread.is_alive()
+    closer.join(10)
+    assert not closer.is_alive()

@@ -63,6 +63,9 @@ class Checkpoints:
             if self._closing.wait(EVERY):
                 return
             self._committed.clear()
+            # What `close` has set just now is cleared with it: what it sets first still tells.
+            if self._closing.is_set():
+                return
             self._seen = self._changed
             self._look()
 
