@@ -46,6 +46,9 @@ class Sizes(NamedTuple):
 
 QUICK = Sizes(10_000, 2_000)
 
+#: In one of ten runs or so Kannel never tells of one receipt of 20,000. A figure of ours is not to be lost by that.
+TRIES = 3
+
 #: What is measured, by name: messages and milliseconds until a receipt.
 SYSTEMS: Mapping[str, Callable[[Sizes, int], Json]] = {
     "kannel spool": lambda sizes, after: kannel(sizes.single, spool=True, receipts_after=after),
@@ -75,13 +78,24 @@ class Ran(NamedTuple):
 
 
 def ran(system: str, receipts_after: int, sizes: Sizes) -> Ran:
-    """Run a system once."""
-    found = SYSTEMS[system](sizes, receipts_after)
+    """Run a system once; Kannel again where it did not get to the end, up to `TRIES` times."""
+    found = _finished(system, receipts_after, sizes)
     seconds = found["seconds_to_last_event"] - receipts_after / 1000
     one = Ran(system, receipts_after, found["messages"] / seconds, found["cpu_seconds_per_1000"], found["peak_rss_mb"])
     others = found["cores_of_neighbours"]
     say(f"  {one.name}: {one.rate:,.0f}/s, {one.cpu:.3f} CPU s for 1,000, {others} cores of neighbours")
     return one
+
+
+def _finished(system: str, receipts_after: int, sizes: Sizes) -> Json:
+    for _ in range(TRIES - 1):
+        try:
+            return SYSTEMS[system](sizes, receipts_after)
+        except RigFailed as error:
+            if not system.startswith("kannel"):
+                raise
+            say(f"  {system}: not counted, as it did not tell of all: {error}")
+    return SYSTEMS[system](sizes, receipts_after)
 
 
 def rounds(pairs: Sequence[tuple[str, int]], runs: int, sizes: Sizes) -> list[Ran]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from bench import compare, scenarios, speed_figures
 from bench.compare import AT_ONCE, LATER, Ran, Sizes
 from bench.kannel import configuration
+from bench.rig import RigFailed
 from bench.scenarios import Setup
 from bench.speed_figures import SpeedSizes
 
@@ -78,3 +80,26 @@ def test_kannel_has_a_store_only_where_one_is_asked_for(tmp_path: Path) -> None:
     assert f'store-location = "{tmp_path}/spool"' in with_
     assert "store-type" not in without
     assert without.count("group = ") == 4
+
+
+def test_a_kannel_that_does_not_tell_of_all_runs_again_and_sendpool_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = {"cpu_seconds_per_1000": 0.1, "peak_rss_mb": 1.0, "cores_of_neighbours": 0.0}
+    tries: list[str] = []
+
+    def fails(system: str, times: int) -> Callable[[Sizes, int], dict[str, float]]:
+        def one(_: Sizes, _after: int) -> dict[str, float]:
+            tries.append(system)
+            if tries.count(system) <= times:
+                raise RigFailed("the sink is told of 20001 deliveries: not within 90 s")
+            return {"messages": 1_000, "seconds_to_last_event": 2.1, **used}
+
+        return one
+
+    systems = {"kannel spool": fails("kannel spool", 2), "kannel no store": fails("kannel no store", 3)}
+    monkeypatch.setattr(compare, "SYSTEMS", systems | {"single": fails("single", 1)})
+
+    assert compare.ran("kannel spool", AT_ONCE, Sizes()).rate == pytest.approx(500.0)
+    for system, ran in (("kannel no store", compare.TRIES), ("single", 1)):
+        with pytest.raises(RigFailed):
+            compare.ran(system, AT_ONCE, Sizes())
+        assert tries.count(system) == ran
