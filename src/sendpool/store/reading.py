@@ -15,7 +15,7 @@ from sendpool.store.database import DatabaseAway, Query, Script
 from sendpool.store.migrate import newest_revision
 from sendpool.store.opening import Where, plain_errors
 from sendpool.store.postgres import Postgres, open_readers
-from sendpool.store.sqlite import run
+from sendpool.store.sqlite_run import run
 
 T = TypeVar("T")
 
