@@ -55,8 +55,8 @@ SYSTEMS: Mapping[str, Callable[[Sizes, int], Json]] = {
     "kannel no store": lambda sizes, after: kannel(sizes.single, spool=False, receipts_after=after),
     "bulk": lambda sizes, after: scenarios.bulk(sizes.bulk, Setup(receipts_after=after, sink=True)),
     "single": lambda sizes, after: scenarios.single(sizes.single, Setup(receipts_after=after, sink=True)),
-    "single, a front": lambda sizes, after: scenarios.single(
-        sizes.single, Setup(receipts_after=after, sink=True, fronts=1)
+    "single, two fronts": lambda sizes, after: scenarios.single(
+        sizes.single, Setup(receipts_after=after, sink=True, fronts=2)
     ),
 }
 
@@ -134,7 +134,7 @@ def ratios(found: Sequence[Ran]) -> dict[str, float]:
             median(found, ours, after) / median(found, theirs, after), 2
         )
         for after in sorted({after for _, after in there})
-        for ours in ("bulk", "single", "single, a front")
+        for ours in ("bulk", "single", "single, two fronts")
         for theirs in ("kannel spool", "kannel no store")
         if {(ours, after), (theirs, after)} <= there
     }

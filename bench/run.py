@@ -70,7 +70,7 @@ SCENARIOS: Mapping[str, Sequence[Case]] = {
             partial(scenarios.single, setup=AS_USED._replace(fronts=number)),
             (20_000, 1_000),
         )
-        for number in (0, 1)
+        for number in (0, 1, 2)
     ],
     "latency": [Case({}, partial(scenarios.latency, setup=AS_USED), (100_000, 20_000))],
     "senders": [

@@ -7,12 +7,14 @@ like goes the thorough way, which is the authority. Both give the same request.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from itertools import repeat
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from msgspec.structs import astuple
 
 from sendpool.api.addresses import all_possible
 from sendpool.api.bodies import decode_json, decode_object
@@ -58,6 +60,8 @@ _ORIGINS: dict[bytes, Origin] = {}
 _MOST_ORIGINS, _LONGEST_ORIGIN = 1_000, 500
 
 _decode = msgspec.json.Decoder(_QuickSend).decode
+#: `Recipient._make`, without its look at the length.
+_recipient = partial(tuple.__new__, Recipient)
 
 
 def read_send(
@@ -129,28 +133,24 @@ def _quickly(body: bytes) -> _Read | None:
     addresses = [recipient.address for recipient in to]
     if not all_possible(addresses):
         return None
-    fields = {
-        "content": send.content,
-        "from": origin,
-        "schedule": send.schedule,
-        "tags": send.tags,
-        "category": send.category,
-        "validity": send.validity,
-        "priority": send.priority,
-    }
-    given = {name: value for name, value in fields.items() if value is not UNSET}
-    if all(recipient.variables is UNSET for recipient in to):
+    given = {name: value for name, value in zip(_FIELDS, astuple(send), strict=True) if value is not UNSET}
+    # Known, or spelt out by now.
+    given.pop("from", None)
+    if origin is not UNSET:
+        given["from"] = origin
+    variables = [recipient.variables for recipient in to]
+    if variables.count(UNSET) == len(to):
         return _Read(given, _plain(addresses, to), raw)
-    variables = [recipient.variables or None for recipient in to]
-    if not all(one is None or are_usable(one) for one in variables):
+    usable = [one or None for one in variables]
+    if not all(one is None or are_usable(one) for one in usable):
         return None
-    return _Read(given, _recipients(addresses, to, variables), raw)
+    return _Read(given, _recipients(addresses, to, usable), raw)
 
 
 def _plain(addresses: Sequence[str], to: Sequence[_QuickRecipient]) -> Sequence[Recipient]:
     """Recipients without variables. Of many that differ in nothing but their address no more than that is kept."""
     if len(to) > _MANY and len(spaces := {SPACE[channel] for channel in {one.channel for one in to}}) == 1:
-        return Uniform(addresses, (spaces.pop(), None, None), Recipient._make)
+        return Uniform(addresses, (spaces.pop(), None, None), _recipient)
     return _recipients(addresses, to, repeat(None))
 
 
@@ -158,7 +158,7 @@ def _recipients(
     addresses: Sequence[str], to: Sequence[_QuickRecipient], variables: Iterable[Mapping[str, str] | None]
 ) -> list[Recipient]:
     spaces = [SPACE[recipient.channel] for recipient in to]
-    return list(map(Recipient._make, zip(addresses, spaces, variables, repeat(None), strict=False)))
+    return list(map(_recipient, zip(addresses, spaces, variables, repeat(None), strict=False)))
 
 
 def _thoroughly(body: bytes, findings: Findings, profiles: Profiles | None) -> _Read:

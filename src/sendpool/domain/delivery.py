@@ -15,7 +15,7 @@ ANSWER_WITHIN = 5.0
 GIVE_UP_AFTER = 4 * 3600.0
 #: Lanes of a sink: the events of a message are in one, and go one batch after the other.
 LANES = 8
-#: Events of a batch at most, and the seconds that a lane waits for more after its last batch.
+#: Events of a batch at most, and the seconds in which events gather for one while more and more come.
 BATCH, LINGER = 500, 0.2
 #: Bytes of a batch at most, unless it is a single event.
 BATCH_BYTES = 384 * 1024

@@ -206,3 +206,20 @@ async def test_an_event_at_a_quiet_time_is_handed_over_at_once(fresh: Path) -> N
         await until(lambda: len(place.seen) == 1, 5)
 
     assert w.now - began < 0.5
+
+
+@virtually
+async def test_the_last_events_of_a_rush_do_not_wait_for_more_and_those_before_go_together(fresh: Path) -> None:
+    async with sending(fresh) as (w, sinks):
+        place = await sinks.add(types=[f"{PREFIX}message.queued"])
+        sinks.start()
+        await asyncio.sleep(3)
+        for _ in range(100):
+            await w.send(*everyone(1))
+            await asyncio.sleep(0.02)
+        sent, offers = w.now, place.offers
+        await until(lambda: has(place, 100), 5)
+
+    assert w.now - sent <= 0.21
+    # A hundred would be one for each; eight lanes may hand over ten times in two seconds.
+    assert offers <= 85

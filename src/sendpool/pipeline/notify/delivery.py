@@ -18,6 +18,7 @@ from sendpool.domain.delivery import (
     GIVE_UP_AFTER,
     IN_PLACE,
     LANES,
+    LINGER,
     Circuit,
     SinkStatus,
     pause,
@@ -51,7 +52,7 @@ class Delivery:
         self._save = save
         self._clock = clock
         batch = BATCH if sink.configuration.get("batch_events", True) else 1
-        self._lanes = [Lane(number, self._deliver, clock.monotonic, batch) for number in range(LANES)]
+        self._lanes = [Lane(number, self._deliver, batch) for number in range(LANES)]
         self._circuit = Circuit()
         self._probing = asyncio.Lock()
         #: Whether it has taken anything; and why the last was not taken.
@@ -60,6 +61,8 @@ class Delivery:
         #: Every event up to here has been put into a lane, or is of no interest.
         self.read = sink.position
         self._saved = sink.position
+        #: When lanes were last told to hand over what they have (monotonic seconds).
+        self._went = -LINGER
         #: Everything up to here was given up.
         self._given_up = 0
         self._status = sink.status
@@ -76,8 +79,11 @@ class Delivery:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def put(self, page: Sequence[ToldEvent], last: int) -> None:
-        """Put the events of a page into their lanes: those that the sink wants. *last*: the page's last position."""
+    async def put(self, page: Sequence[ToldEvent], last: int, *, more: bool = False) -> None:
+        """Put the events of a page into their lanes: those that the sink wants. *last*: the page's last position.
+
+        Where there is *more* to read, batches that are not full wait for it a little.
+        """
         account, types, read = self.sink.account_id, self.sink.types, self.read
         if page and page[0].position <= read:
             page = [event for event in page if event.position > read]
@@ -86,12 +92,22 @@ class Delivery:
         for event in wanted:
             by_lane[event.lane].append(event)
         filled = [(lane, events) for lane, events in zip(self._lanes, by_lane, strict=True) if events]
+        if any(lane.full for lane, _ in filled):
+            self.go()
         for lane, _ in filled:
             await lane.room()
         # All at once: a page that is cut short would be put in again from its beginning.
         for lane, events in filled:
             lane.put(events)
         self.read = max(self.read, last)
+        if not more or self._clock.monotonic() >= self._went + LINGER:
+            self.go()
+
+    def go(self) -> None:
+        """Hand over what waits in lanes, full batches or not."""
+        self._went = self._clock.monotonic()
+        for lane in self._lanes:
+            lane.go()
 
     @property
     def position(self) -> int:

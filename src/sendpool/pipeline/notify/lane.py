@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import accumulate, chain, islice
 
-from sendpool.domain.delivery import BATCH, BATCH_BYTES, LINGER
+from sendpool.domain.delivery import BATCH, BATCH_BYTES
 from sendpool.pipeline.notify.tell import ToldEvent
 
 #: Events that wait in a lane, and above which the sink reads no further.
@@ -20,28 +20,40 @@ Deliver = Callable[[int, Sequence[ToldEvent]], Awaitable[None]]
 class Lane:
     """Waiting events of one lane, and the batch that is on its way."""
 
-    def __init__(self, number: int, deliver: Deliver, clock: Callable[[], float], batch: int = BATCH) -> None:
+    def __init__(self, number: int, deliver: Deliver, batch: int = BATCH) -> None:
         """*batch*: events of a request at most."""
         self._number = number
         self._deliver = deliver
-        self._clock = clock
         self._most = batch
         self._waiting: deque[ToldEvent] = deque()
+        #: So many of them do not wait for others to go with.
+        self._ripe = 0
         self._under_way: Sequence[ToldEvent] = ()
-        self._came = asyncio.Event()
+        self._goes = asyncio.Event()
         self._left = asyncio.Event()
-        self._last_at = -LINGER
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more may be put in."""
+        return len(self._waiting) >= ROOM
 
     async def room(self) -> None:
         """Wait until more may be put in."""
-        while len(self._waiting) >= ROOM:
+        while self.full:
             self._left.clear()
             await self._left.wait()
 
     def put(self, events: Iterable[ToldEvent]) -> None:
-        """Put events at the end."""
+        """Put events at the end; a full batch of them goes."""
         self._waiting.extend(events)
-        self._came.set()
+        if len(self._waiting) >= self._most:
+            self._goes.set()
+
+    def go(self) -> None:
+        """Hand over what waits, full batch or not."""
+        self._ripe = len(self._waiting)
+        if self._ripe:
+            self._goes.set()
 
     @property
     def oldest(self) -> int | None:
@@ -59,34 +71,19 @@ class Lane:
         """Forget what waits up to a position: it is kept as a run."""
         while self._waiting and self._waiting[0].position <= last:
             self._waiting.popleft()
+        self._ripe = min(self._ripe, len(self._waiting))
         self._left.set()
 
     async def run(self) -> None:
         """Hand over what comes, for ever."""
         while True:
-            await self._gather()
-            if not self._waiting:
-                continue
+            while not self._ripe and len(self._waiting) < self._most:
+                self._goes.clear()
+                await self._goes.wait()
             self._under_way = self._take()
             self._left.set()
             await self._deliver(self._number, self._under_way)
             self._under_way = ()
-            self._last_at = self._clock()
-
-    async def _gather(self) -> None:
-        """Wait for a full batch, or until the last one is long enough ago: a quiet lane hands over at once."""
-        while not self._waiting:
-            self._came.clear()
-            await self._came.wait()
-        left = self._last_at + LINGER - self._clock()
-        while left > 0 and 0 < len(self._waiting) < self._most:
-            self._came.clear()
-            try:
-                async with asyncio.timeout(left):
-                    await self._came.wait()
-            except TimeoutError:
-                return
-            left = self._last_at + LINGER - self._clock()
 
     def _take(self) -> Sequence[ToldEvent]:
         batch = list(islice(self._waiting, self._most))
@@ -94,4 +91,5 @@ class Lane:
         fits = max(1, bisect_right(list(ends), BATCH_BYTES))
         for _ in range(min(fits, len(batch))):
             self._waiting.popleft()
+        self._ripe = max(0, self._ripe - fits)
         return batch[:fits]

@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from sendpool.domain.delivery import LINGER, SinkStatus
+from sendpool.domain.delivery import SinkStatus
 from sendpool.domain.event_types import TEST_EVENT, EventKind
 from sendpool.pipeline.claim import Clock
 from sendpool.pipeline.notify.delivery import Delivery, Handover, Save
+from sendpool.pipeline.notify.pace import Pace
 from sendpool.pipeline.notify.runs import AT_ONCE, PAGE, offer_run
 from sendpool.pipeline.notify.tell import Teller, ToldEvent
 from sendpool.store.database import DatabaseAway, Script
@@ -59,7 +60,9 @@ class Notifier:
         self._types: frozenset[str] = frozenset()
         self._deliveries: dict[int, Delivery] = {}
         self._version: tuple[int, ...] | None = None
+        #: Events up to this position may be read; of newer ones the pace decides.
         self._newest = 0
+        self._pace = Pace()
         self._came = asyncio.Event()
         self._tasks: dict[int, list[asyncio.Task[None]]] = {}
         self._tested: set[str] = set()
@@ -71,11 +74,9 @@ class Notifier:
         saving = asyncio.create_task(self._keep_saving())
         try:
             while True:
-                known = self._newest
                 with _through_trouble("looking for events"):
                     await self._look()
-                # While events come, lanes gather anyway: looking more often would only make their pages small.
-                await asyncio.sleep(self._pause if self._newest == known else max(self._pause, LINGER))
+                await asyncio.sleep(self._pause)
         finally:
             saving.cancel()
             await self.stop()
@@ -97,7 +98,7 @@ class Notifier:
         if version != self._version:
             await self._reload()
             self._version = version
-        if newest != self._newest:
+        if self._pace.lets_go(newest, self._clock.monotonic()):
             self._newest = newest
             came, self._came = self._came, asyncio.Event()
             came.set()
@@ -144,9 +145,10 @@ class Notifier:
             read = False
             with _through_trouble("reading events"):
                 page, last = await self._page(delivery.read, self._newest)
-                await delivery.put(page, last)
+                await delivery.put(page, last, more=last < self._newest)
                 read = True
             if not read:
+                delivery.go()
                 await asyncio.sleep(TROUBLE)
 
     async def _page(self, after: int, newest: int) -> tuple[Sequence[ToldEvent], int]:

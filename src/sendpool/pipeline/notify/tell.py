@@ -7,11 +7,12 @@ What the events of an operation, a sender or a type share is encoded once.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
+from typing import Any
 
 import msgspec
 
@@ -34,8 +35,8 @@ from sendpool.store.feed import (
 )
 from sendpool.store.notices import subject_of
 
-#: What events share that tell the same of messages of one operation.
-_KIND = attrgetter("number", "operation_id", "sender_id", "error_code")
+#: What events share that tell the same of messages.
+_KIND = attrgetter("number", "sender_id", "error_code")
 _SPACE = {space[0]: space.value for space in AddressSpace}
 #: Operations and senders that are remembered.
 _MOST_KEPT = 20_000
@@ -86,20 +87,25 @@ class _Operation:
 class _Shape:
     """What events of an account with one number, sender and error share: all but ids, time, recipient and tags."""
 
-    __slots__ = ("account_id", "after_attempt", "after_id", "before_attempt", "kind", "origin")
+    __slots__ = ("account_id", "after_attempt", "after_id", "before_attempt", "kind", "n", "origin")
 
     def __init__(self, row: FeedRow, operation: _Operation, sender: str | None) -> None:
         n, kind = row.number // 16, kind_of(row.number)
         account = f'"account_sid":{_json(operation.account_sid)}'
         error = f'"error_code":"{row.error_code}",' if row.error_code else ""
         self.kind = kind
+        #: The number of the attempt; 0: the event is of none.
+        self.n = n
         self.account_id = operation.row.account_id
         self.after_id = f'.{row.number}{_head(kind, operation.account_sid)},"time":"'
-        #: None: the event is of no attempt.
-        self.before_attempt = f'",{account},"downstream_id":"SM' if n else None
+        self.before_attempt = f'",{account},"downstream_id":"SM'
         self.after_attempt = f'","attempt":"{n}",{error}' if n else f'",{account},{error}'
         #: None: what the operation names.
         self.origin = "" if operation.inbound else f'"from":{sender},' if sender else None
+
+
+#: What events share before there is one.
+_NOTHING: Any = (None, "", "", "", "")
 
 
 def _is_one_of(types: Collection[str], number: int) -> bool:
@@ -124,6 +130,7 @@ def _instant(milliseconds: int) -> str:
     return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
+@lru_cache(maxsize=1024)
 def _party(uid: str, prefix: str, more: str = "") -> str:
     return f'{{"id":"{ids.encode(prefix, bytes.fromhex(uid))}"{more}}}'
 
@@ -168,46 +175,56 @@ class Teller:
         """The same of rows that were looked up, outside of any snapshot; *types*: only events of those."""
         unwanted = set() if types is None else {n for n in {row.number for row in rows} if not _is_one_of(types, n)}
         told: list[ToldEvent] = []
-        for (number, key, _, _), alike in groupby(rows, _KIND):
+        for (number, _, _), alike in groupby(rows, _KIND):
             if number in unwanted:
                 continue
             if number >= NOTICE_EVENT:
                 told += filter(None, [self._notice(row, notices.get(row.subject_id)) for row in alike])
             elif number >= OPERATION_EVENT:
                 told += filter(None, [self._of_operation(row) for row in alike])
-            elif (operation := self._operations.get(key)) is not None:
-                told += self._about_messages(list(alike), operation)
+            else:
+                told += self._about_messages(alike)
         return told
 
-    def _about_messages(self, rows: Sequence[FeedRow], operation: _Operation) -> list[ToldEvent]:
-        """Events that tell the same of several messages of an operation: what they share is put together once."""
-        first, key, inbound, tags = rows[0], operation.row.id, operation.inbound, operation.tags
-        shape = operation.shapes.get((first.number, first.sender_id, first.error_code)) or self._shape(first, operation)
-        account_id, kind, n = shape.account_id, shape.kind, first.number // 16
-        begins = f'{{"specversion":"1.0","id":"{operation.message}'
-        has_time = shape.after_id
-        has_ids = f'","data":{{"operation_id":"{operation.id}","message_id":"{operation.message}'
-        has_attempt = None if shape.before_attempt is None else f"{shape.before_attempt}{operation.attempt}"
-        has_parties = f"{shape.after_attempt}{operation.origin if shape.origin is None else shape.origin}"
-        told, happened, instant = [], -1, ""
+    def _about_messages(self, rows: Iterable[FeedRow]) -> Iterator[ToldEvent]:
+        """Events that tell the same of several messages: what those of an operation share is put together once."""
+        key, operation, happened, instant = -1, None, -1, ""
+        shape, begins, has_ids, has_attempt, has_parties = _NOTHING
         for row in rows:
+            if row.operation_id != key:
+                key = row.operation_id or 0
+                operation = self._operations.get(key)
+                if operation is not None:
+                    shape, begins, has_ids, has_attempt, has_parties = self._common(row, operation)
+            if operation is None:
+                continue
             own = row.subject_id - key << 6
             subject = LETTERS[own >> 10] + LETTERS[own & 1023]
             if row.at != happened:
                 happened = row.at
                 instant = _instant(happened // 1000)
-            attempt = "" if has_attempt is None else f"{has_attempt}{own | n:05x}"
+            attempt = f"{has_attempt}{own | shape.n:05x}" if has_attempt else ""
             address = row.address
-            if address and address[0] == "+" and row.space == "P" and not inbound and " " not in address:
+            if address and address[0] == "+" and row.space == "P" and not operation.inbound and " " not in address:
                 parties = f'"to":{{"address":"{address}","channel":"PHONE"}}'
             else:
-                parties = self._inbound(row, operation) if inbound else _to(row)
+                parties = self._inbound(row, operation) if operation.inbound else _to(row)
             body = (
-                f"{begins}{subject}{has_time}{instant}{has_ids}{subject}{attempt}{has_parties}{parties}"
-                f"{tags or _filled_in(row, operation)}"
+                f"{begins}{subject}{shape.after_id}{instant}{has_ids}{subject}{attempt}{has_parties}{parties}"
+                f"{operation.tags or _filled_in(row, operation)}"
             ).encode()
-            told.append(ToldEvent(row.position, account_id, kind, row.subject_id % LANES, happened, key, body))
-        return told
+            yield ToldEvent(row.position, shape.account_id, shape.kind, row.subject_id % LANES, happened, key, body)
+
+    def _common(self, row: FeedRow, operation: _Operation) -> tuple[_Shape, str, str, str, str]:
+        """What events like this one have in common that are of one operation."""
+        shape = operation.shapes.get((row.number, row.sender_id, row.error_code)) or self._shape(row, operation)
+        return (
+            shape,
+            f'{{"specversion":"1.0","id":"{operation.message}',
+            f'","data":{{"operation_id":"{operation.id}","message_id":"{operation.message}',
+            f"{shape.before_attempt}{operation.attempt}" if shape.n else "",
+            f"{shape.after_attempt}{operation.origin if shape.origin is None else shape.origin}",
+        )
 
     def _shape(self, row: FeedRow, operation: _Operation) -> _Shape:
         if len(operation.shapes) > _MOST_KEPT:
