@@ -60,6 +60,17 @@ def test_bulk_is_judged_by_both_kannels_its_cpu_and_late_receipts(monkeypatch: p
     assert [(one.value, one.met) for one in figures] == [(12.0, True), (6.0, True), (0.1, True), (0.15, False)]
 
 
+def test_late_receipts_are_judged_within_each_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The machine became half as fast within the third round: medians of all runs would say 108 %.
+    fast_then_slow = (1.0, 1.0, 1.0, 2.0, 2.0)
+    bulk = [Ran("bulk", AT_ONCE, 10_000 / slow, 0.1 * slow, 200) for slow in fast_then_slow]
+    later = [Ran("bulk", LATER, 10_000 / slow, 0.104 * slow, 200) for slow in (1.0, 1.0, 2.0, 2.0, 2.0)]
+    kannel = [one for one in FAST if one.system != "bulk"]
+    monkeypatch.setattr(compare, "rounds", lambda *_: [*kannel, *bulk, *later])
+
+    assert speed_figures.bulk_beside_kannel(SpeedSizes())[-1].value == pytest.approx(0.04)
+
+
 def test_a_thousand_senders_are_judged_by_the_worse_of_time_and_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     def bulk(messages: int, setup: Setup) -> dict[str, float]:
         many = setup.senders == 1_000
