@@ -113,7 +113,8 @@ sbom: .venv/.tools ## write what is installed with the server as CycloneDX, to b
 
 .venv/.dev: .venv/.runtime requirements/dev.txt
 	@echo 'Installing what the tests need ...'
-	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@# Not compiled ahead, by one processor: the tests' own processes compile what they import, beside each other.
+	@$(PIP) install --no-compile --require-hashes --requirement requirements/dev.txt
 	@touch $@
 
 .venv/.tools: .venv/.runtime requirements/tools.txt
