@@ -105,11 +105,14 @@ def rounds(pairs: Sequence[tuple[str, int]], runs: int, sizes: Sizes) -> list[Ra
     ]
 
 
+def runs_of(found: Sequence[Ran], system: str, receipts_after: int = AT_ONCE) -> list[Ran]:
+    """A system's runs, round by round."""
+    return [one for one in found if (one.system, one.receipts_after) == (system, receipts_after)]
+
+
 def median(found: Sequence[Ran], system: str, receipts_after: int = AT_ONCE, *, of: str = "rate") -> float:
     """The median of a system's runs."""
-    found_of: list[float] = [
-        getattr(one, of) for one in found if (one.system, one.receipts_after) == (system, receipts_after)
-    ]
+    found_of: list[float] = [getattr(one, of) for one in runs_of(found, system, receipts_after)]
     return statistics.median(found_of)
 
 

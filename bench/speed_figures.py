@@ -74,11 +74,8 @@ def _cpu(found: Sequence[Ran], ours: str, most: float) -> Figure:
 
 
 def _later(found: Sequence[Ran]) -> Figure:
-    """Each run beside that of its round, minutes of which the machine was as fast for both: the median of rounds."""
-    at_once, later = (
-        [one for one in found if (one.system, one.receipts_after) == ("bulk", at)] for at in (AT_ONCE, LATER)
-    )
-    rounds = list(zip(at_once, later, strict=True))
+    """Each run beside the other of its round, as the machine was about as fast for both: the median of rounds."""
+    rounds = list(zip(compare.runs_of(found, "bulk"), compare.runs_of(found, "bulk", LATER), strict=True))
     slower = statistics.median(soon.rate / late.rate - 1 for soon, late in rounds)
     dearer = statistics.median(late.cpu / soon.cpu - 1 for soon, late in rounds)
     worst = round(max(slower, dearer), 3)

@@ -35,6 +35,7 @@ _MANY = 500
 #: Seconds: 48 hours, after which no carrier goes on trying.
 MAX_VALIDITY = 172_800
 
+#: In the order of `_QuickSend`.
 _FIELDS = ("to", "content", "from", "schedule", "tags", "category", "validity", "priority")
 
 
