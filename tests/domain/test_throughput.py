@@ -16,6 +16,7 @@ from sendpool.domain.throughput import (
     default_burst,
     slots_nested,
     take_nested,
+    take_nested_singles,
 )
 
 HORIZON = 0.05
@@ -120,6 +121,31 @@ def test_neither_sender_nor_connection_is_exceeded_by_nested_takes(
     assert_never_exceeded([(at, cost) for _, at, cost in departures], outer, connection.burst)
     for sender in range(3):
         assert_never_exceeded([(at, c) for s, at, c in departures if s == sender], inner, senders[sender].burst)
+
+
+@settings(deadline=None)
+@given(
+    inner=st.none() | rates,
+    outer=st.none() | rates,
+    rounds=st.lists(st.tuples(waits, st.integers(0, 40), st.sampled_from(["", "inner", "outer"])), max_size=12),
+)
+def test_singles_in_one_go_are_the_same_as_one_by_one(
+    inner: float | None, outer: float | None, rounds: list[tuple[float, int, str]]
+) -> None:
+    together, apart = (Bucket(inner), Bucket(outer)), (Bucket(inner), Bucket(outer))
+    now = 0.0
+    for wait, count, paused in rounds:
+        now += wait
+        for sender, connection in (together, apart):
+            if paused:
+                (sender if paused == "inner" else connection).pause(now)
+        departures: list[float] = []
+        while len(departures) < count and not (departures and departures[-1] > now + HORIZON):
+            departures.append(take_nested(*apart, 1, now))
+
+        assert take_nested_singles(*together, count, now, now + HORIZON) == pytest.approx(departures)
+        states = [[bucket.state(now) for bucket in pair] for pair in (together, apart)]
+        assert states[0] == [pytest.approx(state) for state in states[1]]
 
 
 @settings(deadline=None)

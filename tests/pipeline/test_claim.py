@@ -138,7 +138,8 @@ async def test_no_more_is_in_flight_than_the_window(fresh: Path) -> None:
         await w.until_states(DELIVERED=60)
 
         for sent in carrier.sent:
-            flying = [one for one in carrier.sent if one.at <= sent.at < one.at + 0.5]
+            # A timer is as fine as the loop's clock.
+            flying = [one for one in carrier.sent if one.at <= sent.at < one.at + 0.5 - 1e-6]
             assert len(flying) <= 7
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from heapq import heapify, heappop, heapreplace
 from typing import NamedTuple, Protocol, TypeVar
 
 from sendpool.domain.message import LETTER_CHANNEL
 from sendpool.domain.sender import Channel
-from sendpool.domain.throughput import Bucket, take_nested
+from sendpool.domain.throughput import Bucket, take_nested, take_nested_singles
 from sendpool.domain.trickle import Trickles
 
 
@@ -93,14 +94,29 @@ class Offer:
 
     def take(self, cost: int, now: float) -> float:
         """Reserve *cost* segments; returns the departure."""
+        self._give(cost, cost)
+        return take_nested(self.bucket, self.link.bucket, cost, now)
+
+    def take_singles(self, count: int, now: float, latest: float) -> list[float]:
+        """Reserve one segment for each of *count* messages, or of those that fit; returns their departures.
+
+        The first departure behind *latest* is the last.
+        """
+        count = min(count, self.slots, self.room, self.link.room)
+        departures = take_nested_singles(self.bucket, self.link.bucket, count, now, latest) if count > 0 else []
+        if departures:
+            self._give(len(departures), 1)
+        return departures
+
+    def _give(self, cost: int, last: int) -> None:
+        """Note that it is given messages of *cost* segments together, the *last* of them of so many."""
         self.room -= cost
         self.slots -= cost
         self.idle = False
         self.link.room -= cost
         self.link.idle = False
-        self.gave_from = self.served
         self.served += cost / self.weight
-        return take_nested(self.bucket, self.link.bucket, cost, now)
+        self.gave_from = self.served - last / self.weight
 
 
 class Costed(Protocol):
@@ -118,6 +134,9 @@ class Dealt(NamedTuple):
     offer: Offer
     departure: float
 
+
+#: A named tuple without the steps of its constructor: one for each message.
+_dealt_of = partial(tuple.__new__, Dealt)
 
 C = TypeVar("C", bound=Costed)
 _Heap = list[tuple[float, float, int, Offer]]
@@ -212,11 +231,15 @@ def hold_back(held_back: Sequence[Offer], taker: Offer, country: str, cost: int,
 
 def _deal_alone(rows: Sequence[Costed], offer: Offer, now: float, latest: float) -> list[Dealt]:
     """Deal to the only sender there is: no choice, so no order to keep."""
-    dealt: list[Dealt] = []
     if offer.free_at(now) > latest:
+        return []
+    long = next((place for place, row in enumerate(rows) if row.cost != 1), len(rows))
+    departures = offer.take_singles(long, now, latest)
+    dealt = [_dealt_of((place, offer, departure)) for place, departure in enumerate(departures)]
+    if len(dealt) < long or (dealt and dealt[-1].departure > latest):
         return dealt
-    for place, row in enumerate(rows):
-        cost = row.cost
+    for place in range(long, len(rows)):
+        cost = rows[place].cost
         if not offer.open or not offer.fits(cost, now, latest):
             break
         departure = offer.take(cost, now)

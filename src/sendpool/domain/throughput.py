@@ -160,6 +160,32 @@ class Bucket:
         self._last = max(self._last, depart)
         return depart
 
+    def take_singles(self, count: int, now: float, latest: float) -> list[float]:
+        """Take one segment *count* times, as `take` does each; the first departure behind *latest* is the last.
+
+        Returns the departures. In one go, since a claim takes hundreds.
+        """
+        if self._pauses:
+            self._regain(now)
+        soonest, spent, full = max(now, self.paused_until), self._interval, self._full
+        if not spent:
+            return [soonest] * (count if soonest <= latest else min(count, 1))
+        slack = max(0.0, self._burst_time - spent)
+        departures: list[float] = []
+        for _ in range(count):
+            depart = full - slack
+            if depart < soonest:
+                depart = soonest
+            departures.append(depart)
+            if full < depart:
+                full = depart
+            full += spent
+            if depart > latest:
+                break
+        if departures:
+            self._full, self._last = full, max(self._last, departures[-1])
+        return departures
+
     def take_at(self, cost: int, depart: float) -> None:
         """Take *cost* segments that depart at *depart*, which `earliest` allowed."""
         if self._interval:
@@ -276,6 +302,16 @@ def take_nested(inner: Bucket, outer: Bucket, cost: int, now: float) -> float:
     inner.take_at(cost, depart)
     outer.take_at(cost, depart)
     return depart
+
+
+def take_nested_singles(inner: Bucket, outer: Bucket, count: int, now: float, latest: float) -> list[float]:
+    """`take_nested` of one segment *count* times; the first departure behind *latest* is the last. The departures."""
+    if not outer._interval and outer.paused_until <= now:
+        return inner.take_singles(count, now, latest)
+    departures: list[float] = []
+    while len(departures) < count and (not departures or departures[-1] <= latest):
+        departures.append(take_nested(inner, outer, 1, now))
+    return departures
 
 
 def slots_nested(inner: Bucket, outer_left: int, now: float, horizon: float) -> int:

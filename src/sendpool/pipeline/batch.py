@@ -76,6 +76,11 @@ class Batch:
         """How many requests wait for it."""
         return len(self.accepts) + len(self.keyed)
 
+    @property
+    def only_reports(self) -> bool:
+        """Whether nothing waits for it but what carriers have said."""
+        return not (self.requests or self.units or self.arrivals or self.results or self.sweep)
+
     def size(self) -> float:
         """How many messages it is about, those apart that its claims will find; inf: nobody can say."""
         if self.units or self.sweep or self.expansions:

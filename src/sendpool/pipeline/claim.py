@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ from sendpool.pipeline.limiting import Limiter
 from sendpool.pipeline.repair import repair_of, repeated
 from sendpool.pipeline.settle import AHEAD
 from sendpool.pipeline.sieve import Guards, Sieved, sieve
-from sendpool.store.attempts import mark_attempts
+from sendpool.store.attempts import PastAttempt, mark_attempts
 from sendpool.store.database import Script
 from sendpool.store.messages import Context, load_contexts, load_names, load_variables
 from sendpool.store.pauses import hold_rows
@@ -106,6 +107,10 @@ class Started(NamedTuple):
     repair: Repair | None = None
     #: It is known that its carrier would refuse it as it is.
     ahead: bool = False
+
+
+#: Named tuples without the steps of their constructors: one each per attempt.
+_started_of, _attempt_of = partial(tuple.__new__, Started), partial(tuple.__new__, NewAttempt)
 
 
 class Claimed(NamedTuple):
@@ -202,7 +207,7 @@ def claim_due(
     if any(one.context.personal for one in started):
         started = yield from _personal(started)
     at = clock.wall()
-    yield from start_attempts([_new_attempt(claim, one, at) for one in started])
+    yield from start_attempts(_new_attempts(claim, started, at))
     if suspected:
         tried = [(one.row.message_id, one.n) for one in started if one.row.message_id in suspected]
         yield from note_trials([(key * 64 + n, suspected[key]) for key, n in tried])
@@ -261,10 +266,15 @@ def _personal(started: Sequence[Started]) -> Script[list[Started]]:
     return [one._replace(variables=found.get(one.row.message_id)) for one in started]
 
 
-def _new_attempt(claim: Claim, one: Started, at: int) -> NewAttempt:
-    row, channel = one.row, claim.channel.value
-    key = (row.message_id, one.n, one.sender_id, one.connection_id, channel)
-    return NewAttempt(*key, row.cost, one.reference, claim.scene, at, row.step, one.epoch)
+def _new_attempts(claim: Claim, started: Sequence[Started], at: int) -> list[NewAttempt]:
+    channel, scene = claim.channel.value, claim.scene
+    return [
+        _attempt_of(
+            (row.message_id, n, sender_id, connection_id, channel, row.cost, reference, scene, at, row.step, one.epoch)
+        )
+        for one in started
+        for row, n, sender_id, connection_id, reference in (one[:5],)
+    ]
 
 
 class _Table(NamedTuple):
@@ -339,25 +349,11 @@ def _start(
     sieved = yield from sieve(rows, contexts, line, claim.quiet, guards, clock.wall())
     live, past = sieved.live, sieved.past
     dealt, held = table.deal(live, clock)
-    started = [
-        Started(
-            row := live[one.place],
-            row.attempts + 1,
-            one.offer.sender_id,
-            one.offer.link.connection_id,
-            references.next(one.offer.sender_id, at_step(row.address, row.step), row.message_id) if row.cost > 1 else 0,
-            one.departure,
-            contexts[row.operation_id],
-            repeated(past.get(row.message_id, ()), one.offer.sender_id) or row.attempts + 1,
-            epoch=one.offer.link.epoch,
-            repair=repair_of(past.get(row.message_id, ()), row.step),
-        )
-        for one in dealt
-    ]
+    started = [_started(live[one.place], one, contexts, references, past) for one in dealt]
     if sieved.changed:
         started = [_ahead(one) if (one.row.message_id, one.sender_id) in sieved.changed else one for one in started]
     limited = [live[one.place] for one in held]
-    leaving: Sequence[DueRow] = [*sieved.out, *(one.row for one in started), *limited]
+    leaving: Sequence[DueRow] = [*sieved.out, *[one.row for one in started], *limited]
     if len(leaving) == len(rows):
         leaving = rows
     yield from _take_out(queue_id, rows, leaving)
@@ -369,6 +365,26 @@ def _start(
     yield from hold_rows([(contexts[row.operation_id].deadline, row.message_id, queue_id, row.cost) for row in paused])
     later = [*paused, *(row for _, row in sieved.quiet), *limited]
     return _Looked(started, sieved, later, len(leaving), _passed(rows, leaving))
+
+
+def _started(
+    row: DueRow,
+    dealt: Dealt,
+    contexts: Mapping[int, Context],
+    references: References,
+    past: Mapping[int, Sequence[PastAttempt]],
+) -> Started:
+    """The attempt that a row becomes."""
+    n, offer = row.attempts + 1, dealt[1]
+    sender_id, link = offer.sender_id, offer.link
+    reference, named, repair = 0, n, None
+    if row.cost > 1:
+        reference = references.next(sender_id, at_step(row.address, row.step), row.message_id)
+    if n > 1:
+        tried = past.get(row.message_id, ())
+        named, repair = repeated(tried, sender_id) or n, repair_of(tried, row.step)
+    shared = (contexts[row.operation_id], named, None, None, link.epoch, repair, False)
+    return _started_of((row, n, sender_id, link.connection_id, reference, dealt[2], *shared))
 
 
 def _ahead(started: Started) -> Started:

@@ -43,6 +43,7 @@ from sendpool.pipeline.consent import RULE as SUPPRESSED
 from sendpool.pipeline.consent import Consent
 from sendpool.pipeline.decide import EXPIRED_RULE, Bench, decide, expire
 from sendpool.pipeline.draft import AT_ONCE, Draft, draft
+from sendpool.pipeline.echo import Echo
 from sendpool.pipeline.expand import Expander
 from sendpool.pipeline.fence import Alone, Fence, News, WriteBacks, store_segments, usable, used
 from sendpool.pipeline.flagging import Filtered, Flagging
@@ -151,6 +152,7 @@ class Engine:
         self.flagging = Flagging(clock, self.expander, self.sweep, metrics.paused_operations.set)
         self._batch = Batch()
         self._company = Company()
+        self._echo = Echo(self.sending.links, clock.monotonic)
         self._woken = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         #: Whether a receipt may be waiting for its segment; if not, new ids need not look.
@@ -351,6 +353,7 @@ class Engine:
         while tries:
             await self._woken.wait()
             await self._company.gather(self._batch.requests)
+            await self._echo.gather(self._woken, self._may_wait)
             self._woken.clear()
             batch = self._gather()
             if not batch:
@@ -366,6 +369,10 @@ class Engine:
                 # Nothing else may wake it any more.
                 self._woken.set()
                 tries -= not stored
+
+    def _may_wait(self) -> bool:
+        """Whether the next commit is of nobody's but the carriers'."""
+        return self._batch.only_reports and not self._draining
 
     def _gather(self) -> Batch:
         batch, self._batch = self._batch, Batch()

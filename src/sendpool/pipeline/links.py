@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from math import inf
 from typing import Any
+
+import msgspec
 
 from sendpool.connectors.base import Connector, KnowsCapabilities, KnowsFates, NamesAttempts, ReadsTags
 from sendpool.domain.closure import Closure
@@ -67,12 +70,13 @@ class Link:
         #: By the carrier's id: messages whose receipt says something about their sender's health.
         self.watched: dict[str, Watch] = {}
 
-    def await_receipt(self, carrier_id: str, message_id: int, operation_id: int) -> None:
-        """Remember whose receipt this id will be; the oldest are forgotten first, for the store knows them all."""
+    def await_receipts(self, whose: Iterable[tuple[str, tuple[int, int]]]) -> None:
+        """Remember whose receipts these ids will be; the oldest are forgotten first, for the store knows them all."""
         awaiting = self.awaiting
-        if len(awaiting) >= _AWAITED:
-            del awaiting[next(iter(awaiting))]
-        awaiting[carrier_id] = (message_id, operation_id)
+        awaiting.update(whose)
+        if len(awaiting) > _AWAITED:
+            for oldest in list(islice(awaiting, len(awaiting) - _AWAITED)):
+                del awaiting[oldest]
 
     def watch(self, carrier_id: str, watch: Watch) -> None:
         """Remember whose health the receipt of this id speaks of; the oldest are forgotten first."""
@@ -125,42 +129,27 @@ class Gate:
         return max(at, self.bounds.earliest(1, now), self.capped_until)
 
 
-class Flight:
+class Flight(msgspec.Struct, gc=False, eq=False):
     """An attempt whose bytes are on their way: what is still missing, and how to put its row back."""
 
-    __slots__ = (
-        "accepted",
-        "carrier_id",
-        "expires_at",
-        "link",
-        "missing",
-        "recount",
-        "said",
-        "started",
-        "throttled",
-        "verdict",
-        "wait",
-    )
-
-    def __init__(self, started: Started, link: Link, expires_at: int | None) -> None:
-        self.started = started
-        self.link = link
-        #: Bits of parts without an outcome.
-        self.missing = (1 << started.row.cost) - 1
-        self.accepted = 0
-        self.carrier_id = ""
-        #: When the carrier gives it up by itself (microseconds since 1970); None: when nobody waits for it any more.
-        self.expires_at = expires_at
-        #: Bits of parts that did not get through for now.
-        self.throttled = 0
-        #: How many parts its text makes at the carrier, where that is another number than it was charged for.
-        self.recount = 0
-        #: What it says, where that is for its recipient alone.
-        self.said: Content | None = None
-        #: The worst that a part met: a rejection, or an unknown fate.
-        self.verdict: Result | None = None
-        #: Seconds that its recipient is to be left alone, as the carrier asked.
-        self.wait = 0.0
+    started: Started
+    link: Link
+    #: Bits of parts without an outcome.
+    missing: int
+    #: When the carrier gives it up by itself (microseconds since 1970); None: when nobody waits for it any more.
+    expires_at: int | None = None
+    accepted: int = 0
+    carrier_id: str = ""
+    #: Bits of parts that did not get through for now.
+    throttled: int = 0
+    #: How many parts its text makes at the carrier, where that is another number than it was charged for.
+    recount: int = 0
+    #: What it says, where that is for its recipient alone.
+    said: Content | None = None
+    #: The worst that a part met: a rejection, or an unknown fate.
+    verdict: Result | None = None
+    #: Seconds that its recipient is to be left alone, as the carrier asked.
+    wait: float = 0.0
 
     @property
     def timed(self) -> bool:

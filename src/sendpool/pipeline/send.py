@@ -85,6 +85,9 @@ def _now() -> int:
     return time.time_ns() // 1000
 
 
+#: Named tuples without the steps of their constructors: one each per attempt.
+_attempt_of, _submission_of = partial(tuple.__new__, AttemptKey), partial(tuple.__new__, Submission)
+
 _NO_TAGS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -147,33 +150,34 @@ class Sending:
     def launch(self, claimed: Sequence[Claimed]) -> None:
         """Hand over what a commit has started, each at its departure. It is counted already (`count`)."""
         ready: dict[Link, dict[int, list[Submission]]] = defaultdict(lambda: defaultdict(list))
-        known: dict[tuple[int, int, int, Channel, Link], _Terms] = {}
         now = self._clock()
         for one in claimed:
+            channel = one.claim.channel
+            known: dict[tuple[int, int, int, int], _Terms] = {}
             for started in one.started:
                 link = self.links.get(started.connection_id)
-                if link is None or link.tenure.epoch != started.epoch or not link.tenure.good(now):
+                if link is None or link.tenure.epoch != started.epoch or not now < link.tenure.good_until:
                     self._strand(started)
                     continue
-                # Up, never down: a segment may be late, but not early.
-                slot = max(0, ceil((started.departure - now) / _TOGETHER - _ROUNDING))
                 row = started.row
-                shared = (row.operation_id, row.step, len(row.plan), one.claim.channel, link)
+                shared = (row.operation_id, row.step, len(row.plan), started.connection_id)
                 terms = known.get(shared)
                 if terms is None:
-                    terms = known[shared] = self._terms(started, one.claim.channel, link)
+                    terms = known[shared] = self._terms(started, channel, link)
                 if (
                     link.asks
                     and row.step + 1 < len(row.plan)
                     and self.reach.is_assumed(started.sender_id, at_step(row.address, row.step))
                 ):
                     terms = terms._replace(validity=min(terms.validity, ASSUMED_VALIDITY), timed=True)
-                expires_at = self._wall() + terms.validity * 1_000_000 if terms.timed else None
-                flight = Flight(started, link, expires_at)
+                flight = Flight(started, link, (1 << row.cost) - 1)
+                if terms.timed:
+                    flight.expires_at = self._wall() + terms.validity * 1_000_000
                 if terms.content.liquid and not self._say(flight):
                     continue
-                self.flights[row.message_id, started.n] = flight
-                ready[link][slot].append(self._submission(flight, flight.missing, terms))
+                submission = self._submission(flight, flight.missing, terms)
+                self.flights[submission.attempt] = flight
+                ready[link][_slot(started.departure, now)].append(submission)
         for link, slots in ready.items():
             for slot, batch in slots.items():
                 if not slot:
@@ -253,22 +257,24 @@ class Sending:
         row = started.row
         gate = self.gates[started.sender_id]
         sender = gate.sender
-        return Submission(
-            AttemptKey(row.message_id, started.n),
-            sender.channel,
-            sender.address,
-            at_step(row.address, row.step),
-            flight.said or terms.content,
-            row.cost,
-            started.reference,
-            terms.validity,
-            parts,
-            gate.options,
-            terms.category,
-            _public_id(started) if terms.named else "",
-            started.name,
-            started.repair,
-            _own_tags(terms.tags, started) if terms.tags and started.context.personal else terms.tags,
+        return _submission_of(
+            (
+                _attempt_of((row.message_id, started.n)),
+                sender.channel,
+                sender.address,
+                at_step(row.address, row.step),
+                flight.said or terms.content,
+                row.cost,
+                started.reference,
+                terms.validity,
+                parts,
+                gate.options,
+                terms.category,
+                _public_id(started) if terms.named else "",
+                started.name,
+                started.repair,
+                _own_tags(terms.tags, started) if terms.tags and started.context.personal else terms.tags,
+            )
         )
 
     def _terms(self, started: Started, channel: Channel, link: Link) -> _Terms:
@@ -341,6 +347,7 @@ class Sending:
         flights = self.flights
         connection_id, epoch = link.connection_id, link.tenure.epoch
         segments, accepted = self.said.of(epoch)
+        awaited: list[tuple[str, tuple[int, int]]] = []
         sample: list[Taken] = []
         step = self.pulse.step(len(items))
         skip = 0
@@ -356,12 +363,12 @@ class Sending:
                     continue
                 sender_id = flight.started.sender_id
                 row = flight.started.row
-                if row.cost == 1 and row.attempts == 0 and row.state == _QUEUED and not flight.timed:
+                if row.cost == 1 and row.attempts == 0 and row.state == _QUEUED and flight.expires_at is None:
                     good[sender_id] += 1
                     del flights[key]
                     usual = (row.message_id, row.operation_id)
                     accepted.append(usual)
-                    link.await_receipt(outcome.id, *usual)
+                    awaited.append((outcome.id, usual))
                     if not skip:
                         sample.append((sender_id, at_step(row.address, row.step), outcome.id))
                         skip = step
@@ -385,6 +392,7 @@ class Sending:
                 firm.add(flight.started.sender_id)
             (bad if faulty else rest)[flight.started.sender_id] += 1
             self._land_whole(link, key, flight, now)
+        link.await_receipts(awaited)
         self.pulse.taken(link, sample, step, now)
         link.in_flight -= sum(good.values()) + sum(bad.values()) + sum(rest.values())
         self._count_flights(good, bad, rest, firm, now)
@@ -670,6 +678,14 @@ class Sending:
         return sender is not None and sender.drained
 
 
+def _slot(departure: float, now: float) -> int:
+    """In how many of the steps in which attempts leave it is this one's turn."""
+    if departure <= now:
+        return 0
+    # Up, never down: a segment may be late, but not early.
+    return max(0, ceil((departure - now) / _TOGETHER - _ROUNDING))
+
+
 def _own_tags(tags: Mapping[str, str], started: Started) -> Mapping[str, str]:
     """The tags of one message, filled in with its recipient's variables."""
     return say_tags(tags, started.variables or {}, started.context.created_at)
@@ -683,14 +699,15 @@ def _is_carried(connection_id: int, gate: Gate) -> bool:
     return gate.sender.connection_id == connection_id
 
 
-def _names(connection_id: int, items: Sequence[tuple[AttemptKey, int, Outcome]]) -> Iterator[SegmentRow]:
+def _names(connection_id: int, items: Sequence[tuple[AttemptKey, int, Outcome]]) -> list[SegmentRow]:
     """By which ids receipts will name what was taken."""
-    for key, part, outcome in items:
-        if type(outcome) is CarrierId:
-            named = WHOLE if outcome.whole else part
-            yield (connection_id, outcome.id, key[0], key[1], named)
-            if outcome.also:
-                yield (connection_id, outcome.also, key[0], key[1], named)
+    taken = [
+        (outcome.id, outcome.also, key, WHOLE if outcome.whole else part)
+        for key, part, outcome in items
+        if type(outcome) is CarrierId
+    ]
+    rows = [(connection_id, id_, key[0], key[1], part) for id_, _, key, part in taken]
+    return rows + [(connection_id, also, key[0], key[1], part) for _, also, key, part in taken if also]
 
 
 def _inquiries(link: Link, items: Sequence[tuple[AttemptKey, int, Outcome]], now: int) -> Iterator[InquiryRow]:

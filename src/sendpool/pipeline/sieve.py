@@ -108,7 +108,7 @@ def _sort(
     expired: list[DueRow] = []
     live: list[DueRow] = []
     for row in rows:
-        if row.state in _SETTLED or any(_holds(one) for one in past.get(row.message_id, ())):
+        if row.state in _SETTLED or (row.attempts and any(_holds(one) for one in past.get(row.message_id, ()))):
             ended.append(row)
         elif now >= contexts[row.operation_id].deadline:
             expired.append(row)

@@ -29,9 +29,9 @@ def test_no_more_leave_than_the_window_holds_and_the_others_follow_in_order() ->
 
     assert sequences(window.take(0.0)) == [1, 2]
     assert window.take(0.0) == []
-    assert window.answered(2) == (AttemptKey(2, 1), 1, False)
+    assert window.answered([2]) == [(AttemptKey(2, 1), 1, 30.0)]
     assert sequences(window.take(0.0)) == [3]
-    assert window.answered(3) == (AttemptKey(3, 1), 1, False)
+    assert window.answered([3]) == [(AttemptKey(3, 1), 1, 30.0)]
 
 
 def test_answer_that_nobody_waits_for_is_nobodys() -> None:
@@ -39,9 +39,11 @@ def test_answer_that_nobody_waits_for_is_nobodys() -> None:
     window.add(waiting(1))
     window.take(0.0)
 
-    assert window.answered(99) is None
-    assert window.answered(1) is not None
-    assert window.answered(1) is None
+    first, nobodys, again = window.answered([1, 99, 1])
+    assert first is not None
+    assert (nobodys, again) == (None, None)
+    assert window.answered([1]) == [None]
+    assert window.in_flight == 0
 
 
 def test_overdue_submit_frees_its_place_and_a_late_answer_still_finds_it() -> None:
@@ -52,8 +54,8 @@ def test_overdue_submit_frees_its_place_and_a_late_answer_still_finds_it() -> No
     assert window.expire(29.9) == []
     assert window.expire(30.0) == [(AttemptKey(1, 1), 1)]
     assert sequences(window.take(30.0)) == [2]
-    assert window.answered(1) == (AttemptKey(1, 1), 1, True)
-    assert window.answered(1) is None
+    assert window.answered([1]) == [(AttemptKey(1, 1), 1, None)]
+    assert window.answered([1]) == [None]
 
 
 def test_late_answers_are_awaited_for_ten_minutes() -> None:
@@ -63,9 +65,9 @@ def test_late_answers_are_awaited_for_ten_minutes() -> None:
     window.expire(30.0)
 
     window.expire(30.0 + LATE - 0.1)
-    assert window.answered(1) is not None
+    assert window.answered([1]) == [(AttemptKey(1, 1), 1, None)]
     window.expire(30.0 + LATE)
-    assert window.answered(2) is None
+    assert window.answered([2]) == [None]
 
 
 def test_what_left_and_what_waited_end_apart() -> None:
@@ -124,9 +126,8 @@ def test_whatever_happens_each_submit_ends_once_within_the_window(size: int, scr
             overdue = window.expire(now)
             ended += [attempt.message_id for attempt, _ in overdue]
         else:
-            answer = window.answered(n)
-            if answer is not None and not answer[2]:
-                ended.append(answer[0].message_id)
+            answers = window.answered([n, n + 1, n])
+            ended += [one[0].message_id for one in answers if one is not None and one[2] is not None]
         on_the_wire.update(sequences(window.take(now)))
         assert window.in_flight <= size
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -69,6 +70,10 @@ _usual_tlvs = re.compile(
     rb"(?:\x00\x1e\x00(.)([^\0]+)\0)?(?:\x04\x27\x00\x01(.))?(?:\x04\x23\x00\x03(...))?\Z", re.DOTALL
 ).match
 _KEY = re.compile(rb"(?<![a-z0-9])(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err|text)\s*:", re.IGNORECASE)
+
+
+#: A named tuple without the steps of its constructor: one for each receipt.
+_receipt_of = partial(tuple.__new__, Receipt)
 
 
 class _Said(NamedTuple):
@@ -162,8 +167,7 @@ class ReceiptReader:
             return None
         carrier_id = self._read_tlv_id(tlv_id) if tlv_id else self._read_text_id(text_id)
         verdict = self._judge((stat, err, state, network, True))
-        about = (sender, recipient, submitted)
-        return Receipt(carrier_id, verdict.state, verdict.failure, verdict.code, verdict.rule, about)
+        return _receipt_of((carrier_id, *verdict, (sender, recipient, submitted)))
 
     def read(self, sm: Sm) -> Receipt:
         """What the receipt in *sm* says. TLVs win over the text; without any id `carrier_id` is empty."""

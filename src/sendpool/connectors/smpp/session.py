@@ -49,6 +49,11 @@ _DELIVER_SM_RESP = int(Command.DELIVER_SM_RESP)
 _DATA_SM = int(Command.DATA_SM)
 _unpack_header = HEADER.unpack_from
 _pack_acknowledgement = Struct(">IIIIB").pack
+#: A named tuple without the steps of its constructor: one for each answer.
+_carrier_id_of = partial(tuple.__new__, CarrierId)
+
+#: The answer to a submit: sequence_number, command_status, the whole PDU.
+_Answer = tuple[int, int, bytes]
 
 #: The longest time between two looks at the timers, in seconds.
 _TICK = 1.0
@@ -160,10 +165,11 @@ class Session(asyncio.Protocol):
         self._heard_at = self._loop.time()
         self._enquired_at = None
         read_usual = self._carrier.receipts.read_usual
+        answers: list[_Answer] = []
         for frame in self._framer.feed(data):
             _, command, status, sequence = _unpack_header(frame)
             if command == _SUBMIT_SM_RESP:
-                self._settle(sequence, status, frame)
+                answers.append((sequence, status, frame))
             elif command == _DELIVER_SM:
                 receipt = read_usual(frame)
                 if receipt is None:
@@ -175,6 +181,8 @@ class Session(asyncio.Protocol):
                 self._collect(frame, command, sequence)
             else:
                 self._converse(command, status, sequence, frame)
+        if answers:
+            self._settle(answers)
         self._hand_over()
         if self._congestion_heard:
             self._congestion_heard = False
@@ -214,26 +222,28 @@ class Session(asyncio.Protocol):
 
     # Reading
 
-    def _settle(self, sequence: int, status: int, frame: bytes) -> None:
-        """Note what became of a submit."""
-        whose = self._window.answered(sequence)
-        if whose is None:
-            log.debug("smpp.unexpected_response", sequence=sequence, status=status)
-            return
-        attempt, part, late = whose
-        name, _, tlvs = frame[HEADER_LENGTH:].partition(b"\0")
-        if tlvs:
-            self._note_congestion(tlvs)
-        if status == 0:
-            id_ = self._read_id(name)
-            # Accepted without a name, as a few carriers do: a name of our own, which no receipt will carry.
-            outcome: Outcome = CarrierId(id_ or f"no-id-{secrets.token_hex(8)}")
-        else:
-            outcome = self._refusals.outcome(status, late=late)
-        if part > 0:
-            self._outcomes.append((attempt, part, outcome))
-        else:
-            self._outcomes += [(attempt, one, outcome) for one in parts_of(part)]
+    def _settle(self, answers: Sequence[_Answer]) -> None:
+        """Note what became of submits."""
+        outcomes, read_id = self._outcomes, self._read_id
+        whose = self._window.answered([sequence for sequence, _, _ in answers])
+        for (sequence, status, frame), entry in zip(answers, whose, strict=True):
+            if entry is None:
+                log.debug("smpp.unexpected_response", sequence=sequence, status=status)
+                continue
+            attempt, part, until = entry
+            name, _, tlvs = frame[HEADER_LENGTH:].partition(b"\0")
+            if tlvs:
+                self._note_congestion(tlvs)
+            outcome: Outcome
+            if status == 0:
+                # Accepted without a name, as a few carriers do: a name of our own, which no receipt will carry.
+                outcome = _carrier_id_of((read_id(name) or f"no-id-{secrets.token_hex(8)}", "", False))
+            else:
+                outcome = self._refusals.outcome(status, late=until is None)
+            if part > 0:
+                outcomes.append((attempt, part, outcome))
+            else:
+                outcomes += [(attempt, one, outcome) for one in parts_of(part)]
 
     def _note_congestion(self, tlvs: bytes) -> None:
         """Note what a response says about the carrier's load."""
@@ -294,7 +304,7 @@ class Session(asyncio.Protocol):
         elif sequence == 0:
             self._hang_up(f"the carrier lost step with us: {describe(status)}")
         else:
-            self._settle(sequence, status or Status.RSYSERR, frame)
+            self._settle([(sequence, status or Status.RSYSERR, frame)])
 
     # Handing over and answering
 

@@ -21,6 +21,8 @@ LATE = 600.0
 Waiting = tuple[AttemptKey, int, bytes]
 #: An attempt and which part of it, in the same way.
 PartKey = tuple[AttemptKey, int]
+#: The same with the time for its answer (seconds); None: that was over.
+Answered = tuple[AttemptKey, int, float | None]
 
 
 def parts_of(part: int) -> Sequence[int]:
@@ -100,14 +102,16 @@ class Window:
         self._sequence = sequence
         return chunks
 
-    def answered(self, sequence: int) -> tuple[AttemptKey, int, bool] | None:
-        """Whose answer carries *sequence*, and whether it had timed out; None if nobody's. Frees its place."""
-        entry = self._pending.pop(sequence, None)
-        if entry is not None:
-            self._shared.left += 1
-            return entry[0], entry[1], False
-        entry = self._late.pop(sequence, None)
-        return None if entry is None else (entry[0], entry[1], True)
+    def answered(self, sequences: Sequence[int]) -> list[Answered | None]:
+        """Whose answers carry these sequence numbers; None where nobody's. Frees their places."""
+        forget = self._pending.pop
+        found: list[Answered | None] = [forget(sequence, None) for sequence in sequences]
+        unknown = [place for place, entry in enumerate(found) if entry is None] if None in found else ()
+        self._shared.left += len(found) - len(unknown)
+        for place in unknown:
+            late = self._late.pop(sequences[place], None)
+            found[place] = late and (late[0], late[1], None)
+        return found
 
     def expire(self, now: float) -> list[PartKey]:
         """Give up waiting for answers that are overdue at *now*; their places are free, late answers still count."""
