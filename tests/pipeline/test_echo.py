@@ -12,7 +12,7 @@ import pytest
 from tests.pipeline.carriers import Carrier
 from tests.pipeline.worlds import Line, everyone, virtually, world
 
-from sendpool.pipeline.echo import AT_MOST, IN_VAIN, Echo
+from sendpool.pipeline.echo import AT_MOST, Echo
 from sendpool.pipeline.links import Link
 from sendpool.testing.clock import run_virtually
 
@@ -93,11 +93,33 @@ def test_connections_with_nothing_on_their_way_do_not_matter() -> None:
 
 def test_a_carrier_that_answers_late_is_seldom_waited_for() -> None:
     async def scene() -> None:
-        one = echo(line(WINDOW))
-        waited = [await seconds_of(one) for _ in range(2 * (IN_VAIN + 1))]
-        assert [round(seconds / AT_MOST) for seconds in waited] == [1, *[0] * IN_VAIN] * 2
+        far = line(WINDOW)
+        one = echo(far)
+        assert [await commits_between_waits(one) for _ in range(6)] == [0, 4, 16, 64, 256, 256]
+
+        # It has come nearer: what there is to come is learnt anew.
+        await commits_between_waits(one)
+        for _ in range(256):
+            assert await seconds_of(one) == 0
+        woken = asyncio.Event()
+        waits = asyncio.create_task(one.gather(woken, always))
+        await asyncio.sleep(AT_MOST / 4)
+        far.in_flight = 0
+        woken.set()
+        await waits
+        far.in_flight = WINDOW
+        assert [await commits_between_waits(one) for _ in range(2)] == [0, 4]
 
     run_virtually(scene())
+
+
+async def commits_between_waits(one: Echo) -> int:
+    """How many commits do not wait before one waits in vain."""
+    passed_by = 0
+    while not (seconds := await seconds_of(one)):
+        passed_by += 1
+    assert seconds == pytest.approx(AT_MOST)
+    return passed_by
 
 
 @virtually

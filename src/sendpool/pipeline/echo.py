@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from sendpool.pipeline.links import Link
 
 #: Seconds that what carriers have said waits for their answers, at most.
-AT_MOST = 0.020
-#: Commits that do not wait after one that has waited in vain: carriers further away answer later than that.
-IN_VAIN = 20
+AT_MOST = 0.030
+#: Commits that do not wait after one that has waited in vain, after the first and at most; four times as many after
+#: each: carriers further away answer later than that.
+IN_VAIN, IN_VAIN_AT_MOST = 4, 256
 
 
 class Echo:
@@ -24,7 +25,8 @@ class Echo:
         """*clock* gives monotonic seconds."""
         self._links = links
         self._clock = clock
-        self._in_vain = 0
+        #: Commits that are not to wait, and how many there are after the next wait in vain.
+        self._passed_by, self._in_vain = 0, IN_VAIN
 
     async def gather(self, woken: asyncio.Event, may_wait: Callable[[], bool]) -> None:
         """Return once most is answered, when the next commit *may* not *wait* any more, or when it is time.
@@ -33,8 +35,8 @@ class Echo:
         """
         if not (may_wait() and self._is_out()):
             return
-        if self._in_vain:
-            self._in_vain -= 1
+        if self._passed_by:
+            self._passed_by -= 1
             return
         try:
             async with asyncio.timeout(AT_MOST):
@@ -42,6 +44,9 @@ class Echo:
                     woken.clear()
                     await woken.wait()
         except TimeoutError:
+            self._passed_by = self._in_vain
+            self._in_vain = min(4 * self._in_vain, IN_VAIN_AT_MOST)
+        else:
             self._in_vain = IN_VAIN
 
     def _is_out(self) -> bool:
