@@ -160,37 +160,20 @@ class Bucket:
         self._last = max(self._last, depart)
         return depart
 
-    def take_singles(self, count: int, now: float, latest: float) -> list[float]:
-        """Take one segment *count* times, as `take` does each; the first departure behind *latest* is the last.
-
-        Returns the departures. In one go, since a claim takes hundreds.
-        """
-        if self._pauses:
-            self._regain(now)
-        soonest, spent, full = max(now, self.paused_until), self._interval, self._full
-        if not spent:
-            return [soonest] * (count if soonest <= latest else min(count, 1))
-        slack = max(0.0, self._burst_time - spent)
-        departures: list[float] = []
-        for _ in range(count):
-            depart = full - slack
-            if depart < soonest:
-                depart = soonest
-            departures.append(depart)
-            if full < depart:
-                full = depart
-            full += spent
-            if depart > latest:
-                break
-        if departures:
-            self._full, self._last = full, max(self._last, departures[-1])
-        return departures
-
     def take_at(self, cost: int, depart: float) -> None:
         """Take *cost* segments that depart at *depart*, which `earliest` allowed."""
         if self._interval:
             self._full = max(self._full, depart) + cost * self._interval
             self._last = max(self._last, depart)
+
+    def _slack_of_one(self) -> float:
+        """Seconds before it is full at which one segment may depart."""
+        return max(0.0, self._burst_time - self._interval)
+
+    def _took(self, full: float, last: float) -> None:
+        """Segments were taken, the last of them departs at *last*; at *full* it is full again."""
+        if self._interval:
+            self._full, self._last = full, max(self._last, last)
 
     def pause(self, now: float, retry_after: float | None = None) -> None:
         """Obey a carrier's throttle answer: no departure for *retry_after* seconds, then half the rate and a slow ramp.
@@ -305,12 +288,35 @@ def take_nested(inner: Bucket, outer: Bucket, cost: int, now: float) -> float:
 
 
 def take_nested_singles(inner: Bucket, outer: Bucket, count: int, now: float, latest: float) -> list[float]:
-    """`take_nested` of one segment *count* times; the first departure behind *latest* is the last. The departures."""
-    if not outer._interval and outer.paused_until <= now:
-        return inner.take_singles(count, now, latest)
+    """`take_nested` of one segment *count* times; the first departure behind *latest* is the last. The departures.
+
+    In one go, since a claim takes hundreds: what `Bucket.earliest` and `take_at` do, in local variables.
+    """
+    for bucket in (inner, outer):
+        if bucket._pauses:
+            bucket._regain(now)
+    soonest = max(now, inner.paused_until, outer.paused_until)
+    full, spent, slack = inner._full, inner._interval, inner._slack_of_one()
+    outer_full, outer_spent, outer_slack = outer._full, outer._interval, outer._slack_of_one()
     departures: list[float] = []
-    while len(departures) < count and (not departures or departures[-1] <= latest):
-        departures.append(take_nested(inner, outer, 1, now))
+    for _ in range(count):
+        depart = full - slack
+        if depart < outer_full - outer_slack:
+            depart = outer_full - outer_slack
+        if depart < soonest:
+            depart = soonest
+        departures.append(depart)
+        if full < depart:
+            full = depart
+        if outer_full < depart:
+            outer_full = depart
+        full += spent
+        outer_full += outer_spent
+        if depart > latest:
+            break
+    if departures:
+        inner._took(full, departures[-1])
+        outer._took(outer_full, departures[-1])
     return departures
 
 
