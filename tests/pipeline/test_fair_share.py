@@ -25,14 +25,16 @@ def only(country: str) -> Destinations:
 
 def served_while_both_wait(pool: PoolInMemory, one: Acceptance, other: Acceptance, channel: Channel) -> tuple[int, int]:
     """Messages of each that leave on a channel until one of them has nothing left there."""
-    before = [pool.of(each, channel) for each in (one, other)]
-    totals = [_begin_on(each, channel) for each in (one, other)]
-    left = before
-    while left[0] < totals[0] and left[1] < totals[1]:
+    left = [_begin_on(each, channel) - pool.of(each, channel) for each in (one, other)]
+    served = [0, 0]
+    keys = [each.operation.id for each in (one, other)]
+    while served[0] < left[0] and served[1] < left[1]:
         assert pool.now < 600
-        pool.tick()
-        left = [pool.of(each, channel) for each in (one, other)]
-    return left[0] - before[0], left[1] - before[1]
+        for row in [one.row for one in pool.tick() if channel_of(one.row) is channel]:
+            # Within a claim too one of them may come to its end, and the other has all the rest.
+            if served[0] < left[0] and served[1] < left[1]:
+                served[keys.index(row.operation_id)] += 1
+    return served[0], served[1]
 
 
 def _begin_on(operation: Acceptance, channel: Channel) -> int:
