@@ -7,7 +7,6 @@ like goes the thorough way, which is the authority. Both give the same request.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from itertools import repeat
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -27,6 +26,7 @@ from sendpool.api.schedules import check_schedule
 from sendpool.api.variables import are_usable
 from sendpool.domain.message import Content
 from sendpool.domain.request import AccountOrigin, Origin, Recipient, Refused, SendRequest
+from sendpool.domain.tuples import maker
 from sendpool.domain.uniform import Uniform
 
 MAX_RECIPIENTS = 10_000
@@ -61,8 +61,7 @@ _ORIGINS: dict[bytes, Origin] = {}
 _MOST_ORIGINS, _LONGEST_ORIGIN = 1_000, 500
 
 _decode = msgspec.json.Decoder(_QuickSend).decode
-#: `Recipient._make`, without its look at the length.
-_recipient = partial(tuple.__new__, Recipient)
+_recipient = maker(Recipient)
 
 
 def read_send(

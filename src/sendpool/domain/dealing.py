@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from heapq import heapify, heappop, heapreplace
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -12,6 +11,7 @@ from sendpool.domain.message import LETTER_CHANNEL
 from sendpool.domain.sender import Channel
 from sendpool.domain.throughput import Bucket, take_nested, take_nested_singles
 from sendpool.domain.trickle import Trickles
+from sendpool.domain.tuples import maker
 
 
 def step_cost(letter: str, segments: int) -> int:
@@ -115,8 +115,8 @@ class Offer:
         self.idle = False
         self.link.room -= cost
         self.link.idle = False
+        self.gave_from = self.served + (cost - last) / self.weight
         self.served += cost / self.weight
-        self.gave_from = self.served - last / self.weight
 
 
 class Costed(Protocol):
@@ -135,8 +135,7 @@ class Dealt(NamedTuple):
     departure: float
 
 
-#: A named tuple without the steps of its constructor: one for each message.
-_dealt_of = partial(tuple.__new__, Dealt)
+_dealt_of = maker(Dealt)
 
 C = TypeVar("C", bound=Costed)
 _Heap = list[tuple[float, float, int, Offer]]
@@ -231,15 +230,14 @@ def hold_back(held_back: Sequence[Offer], taker: Offer, country: str, cost: int,
 
 def _deal_alone(rows: Sequence[Costed], offer: Offer, now: float, latest: float) -> list[Dealt]:
     """Deal to the only sender there is: no choice, so no order to keep."""
+    dealt: list[Dealt] = []
     if offer.free_at(now) > latest:
-        return []
-    long = next((place for place, row in enumerate(rows) if row.cost != 1), len(rows))
-    departures = offer.take_singles(long, now, latest)
-    dealt = [_dealt_of((place, offer, departure)) for place, departure in enumerate(departures)]
-    if len(dealt) < long or (dealt and dealt[-1].departure > latest):
         return dealt
-    for place in range(long, len(rows)):
-        cost = rows[place].cost
+    if all(row.cost == 1 for row in rows):
+        departures = offer.take_singles(len(rows), now, latest)
+        return [_dealt_of((place, offer, departure)) for place, departure in enumerate(departures)]
+    for place, row in enumerate(rows):
+        cost = row.cost
         if not offer.open or not offer.fits(cost, now, latest):
             break
         departure = offer.take(cost, now)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from sendpool.domain.quarantine import Place
 from sendpool.domain.quiet import QuietHours
 from sendpool.domain.scopes import Moment
 from sendpool.domain.sender import Channel
+from sendpool.domain.tuples import maker
 from sendpool.pipeline.countries import country_of
 from sendpool.pipeline.holding import hold_limited
 from sendpool.pipeline.limiting import Limiter
@@ -109,8 +109,7 @@ class Started(NamedTuple):
     ahead: bool = False
 
 
-#: Named tuples without the steps of their constructors: one each per attempt.
-_started_of, _attempt_of = partial(tuple.__new__, Started), partial(tuple.__new__, NewAttempt)
+_started_of, _new_attempt_of = maker(Started), maker(NewAttempt)
 
 
 class Claimed(NamedTuple):
@@ -269,11 +268,22 @@ def _personal(started: Sequence[Started]) -> Script[list[Started]]:
 def _new_attempts(claim: Claim, started: Sequence[Started], at: int) -> list[NewAttempt]:
     channel, scene = claim.channel.value, claim.scene
     return [
-        _attempt_of(
-            (row.message_id, n, sender_id, connection_id, channel, row.cost, reference, scene, at, row.step, one.epoch)
+        _new_attempt_of(
+            (
+                one.row.message_id,
+                one.n,
+                one.sender_id,
+                one.connection_id,
+                channel,
+                one.row.cost,
+                one.reference,
+                scene,
+                at,
+                one.row.step,
+                one.epoch,
+            )
         )
         for one in started
-        for row, n, sender_id, connection_id, reference in (one[:5],)
     ]
 
 
@@ -375,16 +385,15 @@ def _started(
     past: Mapping[int, Sequence[PastAttempt]],
 ) -> Started:
     """The attempt that a row becomes."""
-    n, offer = row.attempts + 1, dealt[1]
-    sender_id, link = offer.sender_id, offer.link
+    n, sender_id, link = row.attempts + 1, dealt.offer.sender_id, dealt.offer.link
     reference, named, repair = 0, n, None
     if row.cost > 1:
         reference = references.next(sender_id, at_step(row.address, row.step), row.message_id)
     if n > 1:
         tried = past.get(row.message_id, ())
         named, repair = repeated(tried, sender_id) or n, repair_of(tried, row.step)
-    shared = (contexts[row.operation_id], named, None, None, link.epoch, repair, False)
-    return _started_of((row, n, sender_id, link.connection_id, reference, dealt[2], *shared))
+    leaves = (sender_id, link.connection_id, reference, dealt.departure)
+    return _started_of((row, n, *leaves, contexts[row.operation_id], named, None, None, link.epoch, repair, False))
 
 
 def _ahead(started: Started) -> Started:

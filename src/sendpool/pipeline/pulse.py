@@ -68,9 +68,11 @@ class Pulse:
         """Receipts came. Whichever ends a message answers for it; a class of the route counts against the route."""
         watched = link.watched
         told: dict[Watch, int] = {}
-        for receipt in [one for one in receipts if one.carrier_id in watched]:
+        for receipt in receipts:
+            if receipt.carrier_id not in watched:
+                continue
             # What we found ourselves (that we took it back, say) is no sign that receipts come.
-            if receipt.state not in _UNDER_WAY and not receipt.rule.startswith(_OURS) and receipt.carrier_id in watched:
+            if receipt.state not in _UNDER_WAY and not receipt.rule.startswith(_OURS):
                 watch = watched.pop(receipt.carrier_id)
                 told[watch] = told.get(watch, 0) + 1
                 if receipt.failure in ROUTE_FAULTS:

@@ -43,6 +43,7 @@ from sendpool.domain.sender import Channel
 from sendpool.domain.spread import Spread
 from sendpool.domain.states import AttemptState, MessageState
 from sendpool.domain.throughput import Bucket
+from sendpool.domain.tuples import maker
 from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.claim import Claimed, Started
 from sendpool.pipeline.countries import country_of
@@ -85,8 +86,7 @@ def _now() -> int:
     return time.time_ns() // 1000
 
 
-#: Named tuples without the steps of their constructors: one each per attempt.
-_attempt_of, _submission_of = partial(tuple.__new__, AttemptKey), partial(tuple.__new__, Submission)
+_key_of, _submission_of = maker(AttemptKey), maker(Submission)
 
 _NO_TAGS: Mapping[str, str] = MappingProxyType({})
 
@@ -153,17 +153,17 @@ class Sending:
         now = self._clock()
         for one in claimed:
             channel = one.claim.channel
-            known: dict[tuple[int, int, int, int], _Terms] = {}
+            known: dict[tuple[int, int, int, int, int], tuple[Link, _Terms]] = {}
             for started in one.started:
-                link = self.links.get(started.connection_id)
-                if link is None or link.tenure.epoch != started.epoch or not now < link.tenure.good_until:
-                    self._strand(started)
-                    continue
                 row = started.row
-                shared = (row.operation_id, row.step, len(row.plan), started.connection_id)
-                terms = known.get(shared)
-                if terms is None:
-                    terms = known[shared] = self._terms(started, channel, link)
+                shared = (row.operation_id, row.step, len(row.plan), started.connection_id, started.epoch)
+                if shared not in known:
+                    usable = self._usable(started, now)
+                    if usable is None:
+                        self._strand(started)
+                        continue
+                    known[shared] = (usable, self._terms(started, channel, usable))
+                link, terms = known[shared]
                 if (
                     link.asks
                     and row.step + 1 < len(row.plan)
@@ -230,6 +230,12 @@ class Sending:
                 if offer.link.connection_id in self.links:
                     self.links[offer.link.connection_id].in_flight += cost
 
+    def _usable(self, started: Started, now: float) -> Link | None:
+        """The connection of an attempt, if it is still ours under the tenure under which the attempt was started."""
+        link = self.links.get(started.connection_id)
+        fits = link is not None and link.tenure.epoch == started.epoch and link.tenure.good(now)
+        return link if fits else None
+
     def _strand(self, started: Started) -> None:
         """Its connection went away between claim and commit: nothing left us, the row goes back."""
         self.gates[started.sender_id].flights.ended(started.row.cost)
@@ -259,7 +265,7 @@ class Sending:
         sender = gate.sender
         return _submission_of(
             (
-                _attempt_of((row.message_id, started.n)),
+                _key_of((row.message_id, started.n)),
                 sender.channel,
                 sender.address,
                 at_step(row.address, row.step),
@@ -363,7 +369,7 @@ class Sending:
                     continue
                 sender_id = flight.started.sender_id
                 row = flight.started.row
-                if row.cost == 1 and row.attempts == 0 and row.state == _QUEUED and flight.expires_at is None:
+                if row.cost == 1 and row.attempts == 0 and row.state == _QUEUED and not flight.timed:
                     good[sender_id] += 1
                     del flights[key]
                     usual = (row.message_id, row.operation_id)
@@ -701,13 +707,12 @@ def _is_carried(connection_id: int, gate: Gate) -> bool:
 
 def _names(connection_id: int, items: Sequence[tuple[AttemptKey, int, Outcome]]) -> list[SegmentRow]:
     """By which ids receipts will name what was taken."""
-    taken = [
-        (outcome.id, outcome.also, key, WHOLE if outcome.whole else part)
+    return [
+        (connection_id, name, key[0], key[1], WHOLE if outcome.whole else part)
         for key, part, outcome in items
         if type(outcome) is CarrierId
+        for name in ((outcome.id, outcome.also) if outcome.also else (outcome.id,))
     ]
-    rows = [(connection_id, id_, key[0], key[1], part) for id_, _, key, part in taken]
-    return rows + [(connection_id, also, key[0], key[1], part) for _, also, key, part in taken if also]
 
 
 def _inquiries(link: Link, items: Sequence[tuple[AttemptKey, int, Outcome]], now: int) -> Iterator[InquiryRow]:

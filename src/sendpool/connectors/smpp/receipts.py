@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -14,6 +13,7 @@ from sendpool.connectors.smpp.bodies import Sm, Tag
 from sendpool.connectors.smpp.pdu import HEADER_LENGTH
 from sendpool.connectors.smpp.settings import ErrorTable, IdSpelling, SmppSettings
 from sendpool.domain.failures import FailureClass, classify, overrides_from
+from sendpool.domain.tuples import maker
 
 log = structlog.get_logger(__name__)
 
@@ -72,8 +72,7 @@ _usual_tlvs = re.compile(
 _KEY = re.compile(rb"(?<![a-z0-9])(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err|text)\s*:", re.IGNORECASE)
 
 
-#: A named tuple without the steps of its constructor: one for each receipt.
-_receipt_of = partial(tuple.__new__, Receipt)
+_receipt_of = maker(Receipt)
 
 
 class _Said(NamedTuple):

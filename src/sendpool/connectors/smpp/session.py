@@ -7,7 +7,6 @@ brought is handed over in one call of each kind, and answered in one write.
 from __future__ import annotations
 
 import asyncio
-import secrets
 import socket
 import ssl
 import sys
@@ -21,7 +20,6 @@ import structlog
 
 from sendpool.connectors.base import (
     AttemptKey,
-    CarrierId,
     Inbound,
     Outcome,
     Receipt,
@@ -29,12 +27,10 @@ from sendpool.connectors.base import (
     Uncertain,
 )
 from sendpool.connectors.smpp import pdu
+from sendpool.connectors.smpp.answers import Answer, AnswerReader
 from sendpool.connectors.smpp.carrier import Carrier, Role, SessionEnd
 from sendpool.connectors.smpp.congestion import state_in
 from sendpool.connectors.smpp.pdu import HEADER, HEADER_LENGTH, RESPONSE, Command, PduError
-from sendpool.connectors.smpp.receipts import id_reader
-from sendpool.connectors.smpp.refusals import Refusals
-from sendpool.connectors.smpp.settings import status_overrides
 from sendpool.connectors.smpp.status import Status, describe
 from sendpool.connectors.smpp.tls import refusal_in_words
 from sendpool.connectors.smpp.window import PartKey, Window, parts_of
@@ -49,11 +45,6 @@ _DELIVER_SM_RESP = int(Command.DELIVER_SM_RESP)
 _DATA_SM = int(Command.DATA_SM)
 _unpack_header = HEADER.unpack_from
 _pack_acknowledgement = Struct(">IIIIB").pack
-#: A named tuple without the steps of its constructor: one for each answer.
-_carrier_id_of = partial(tuple.__new__, CarrierId)
-
-#: The answer to a submit: sequence_number, command_status, the whole PDU.
-_Answer = tuple[int, int, bytes]
 
 #: The longest time between two looks at the timers, in seconds.
 _TICK = 1.0
@@ -77,7 +68,7 @@ class Session(asyncio.Protocol):
         self._inbox = carrier.inbox
         size = carrier.window if role.submits else 0
         self._window = Window(size, carrier.settings.response_timeout, carrier.shared)
-        self._read_id = id_reader(carrier.settings.id_format.resp)
+        self._answers = AnswerReader(carrier.settings, self._window, self._note_congestion)
         self._framer = pdu.Framer()
         self._state = _State.OPEN
         self._loop = asyncio.get_running_loop()
@@ -93,7 +84,6 @@ class Session(asyncio.Protocol):
         #: The carrier's congestion_state as it was told last, in percent.
         self.congestion = 0
         self._congestion_heard = False
-        self._refusals = Refusals(status_overrides(carrier.settings))
         self._storing: set[asyncio.Future[None]] = set()
         self._drained: asyncio.Future[None] | None = None
         self._unbound: asyncio.Future[None] | None = None
@@ -165,7 +155,7 @@ class Session(asyncio.Protocol):
         self._heard_at = self._loop.time()
         self._enquired_at = None
         read_usual = self._carrier.receipts.read_usual
-        answers: list[_Answer] = []
+        answers: list[Answer] = []
         for frame in self._framer.feed(data):
             _, command, status, sequence = _unpack_header(frame)
             if command == _SUBMIT_SM_RESP:
@@ -182,7 +172,7 @@ class Session(asyncio.Protocol):
             else:
                 self._converse(command, status, sequence, frame)
         if answers:
-            self._settle(answers)
+            self._outcomes += self._answers.read(answers)
         self._hand_over()
         if self._congestion_heard:
             self._congestion_heard = False
@@ -221,29 +211,6 @@ class Session(asyncio.Protocol):
         return "the carrier closed the link"
 
     # Reading
-
-    def _settle(self, answers: Sequence[_Answer]) -> None:
-        """Note what became of submits."""
-        outcomes, read_id = self._outcomes, self._read_id
-        whose = self._window.answered([sequence for sequence, _, _ in answers])
-        for (sequence, status, frame), entry in zip(answers, whose, strict=True):
-            if entry is None:
-                log.debug("smpp.unexpected_response", sequence=sequence, status=status)
-                continue
-            attempt, part, until = entry
-            name, _, tlvs = frame[HEADER_LENGTH:].partition(b"\0")
-            if tlvs:
-                self._note_congestion(tlvs)
-            outcome: Outcome
-            if status == 0:
-                # Accepted without a name, as a few carriers do: a name of our own, which no receipt will carry.
-                outcome = _carrier_id_of((read_id(name) or f"no-id-{secrets.token_hex(8)}", "", False))
-            else:
-                outcome = self._refusals.outcome(status, late=until is None)
-            if part > 0:
-                outcomes.append((attempt, part, outcome))
-            else:
-                outcomes += [(attempt, one, outcome) for one in parts_of(part)]
 
     def _note_congestion(self, tlvs: bytes) -> None:
         """Note what a response says about the carrier's load."""
@@ -304,7 +271,7 @@ class Session(asyncio.Protocol):
         elif sequence == 0:
             self._hang_up(f"the carrier lost step with us: {describe(status)}")
         else:
-            self._settle([(sequence, status or Status.RSYSERR, frame)])
+            self._outcomes += self._answers.read([(sequence, status or Status.RSYSERR, frame)])
 
     # Handing over and answering
 
