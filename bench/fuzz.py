@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml  # type: ignore[import-untyped]
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
@@ -215,6 +217,21 @@ def _bindings(named: Mapping[str, str], share: float = 0.75) -> list[str]:
     return [f'"{place}" = {{ dictionary = "{name}", probability = {share} }}' for place, name in named.items()]
 
 
+def with_too_large(contract: Path, to: Path) -> Path:
+    """The contract's document with the answer 413 to each body, written to *to*.
+
+    Its page allows 413 for what is over the size limit ("413 or 400"); the document forgets it,
+    and schemathesis makes a body of over five megabytes once in a while.
+    """
+    document = yaml.safe_load(contract.read_text(encoding="utf-8"))
+    for path in document["paths"].values():
+        for operation in path.values():
+            if "requestBody" in operation:
+                operation["responses"]["413"] = operation["responses"]["400"]
+    to.write_text(json.dumps(document), encoding="utf-8")
+    return to
+
+
 def run(
     target: Target,
     *,
@@ -234,8 +251,9 @@ def run(
     config, report = target.folder / "schemathesis.toml", target.folder / "report.json"
     config.write_text(settings(target.known), encoding="utf-8")
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run"]
+    document = with_too_large(CONTRACT, target.folder / "contract.json")
     # What stands without a version in our document is not below this URL.
-    command += [f"{target.server.base}/openapi.json", "--exclude-tag", "Server"] if own else [str(CONTRACT)]
+    command += [f"{target.server.base}/openapi.json", "--exclude-tag", "Server"] if own else [str(document)]
     command += ["--url", f"{target.server.base}/v1", "--auth", f"{ACCOUNT_SID}:{AUTH_TOKEN}"]
     command += ["--phases", ",".join(phases), "--checks", ",".join(CHECKS), "--max-examples", str(examples)]
     command += ["--request-timeout", str(_ANSWERED_WITHIN)]

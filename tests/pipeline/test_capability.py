@@ -12,8 +12,8 @@ from tests.pipeline.worlds import Line, World, everyone, virtually, world
 from sendpool.connectors.base import ReceiptState
 from sendpool.domain.request import Accepted, PoolOrigin
 from sendpool.domain.sender import Channel
+from sendpool.pipeline.launch import ASSUMED_VALIDITY
 from sendpool.pipeline.reach import UNSAID_FOR
-from sendpool.pipeline.send import ASSUMED_VALIDITY
 
 OTHER = "+12034458920"
 BY_RCS, BY_SMS = [(AGENT, "DELIVERED")], [(SMS, "DELIVERED")]

@@ -19,8 +19,8 @@ from sendpool.domain.request import PoolOrigin
 from sendpool.domain.routing import LOST_EVENT
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import MessageState
+from sendpool.pipeline.launch import ASSUMED_VALIDITY
 from sendpool.pipeline.revoke import DELIVERED_WITHIN, RACE
-from sendpool.pipeline.send import ASSUMED_VALIDITY
 
 OTP = Category.OTP
 #: When the agent's attempt is asked back, seconds after it began.

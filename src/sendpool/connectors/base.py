@@ -388,6 +388,14 @@ class NamesAttempts(Protocol):
 
 
 @runtime_checkable
+class SubmitsAtOnce(Protocol):
+    """A connector that waits for nothing to take a batch, which spares the loop a task for each."""
+
+    def submit_at_once(self, batch: Sequence[Submission]) -> None:
+        """As `submit`, within the caller's turn."""
+
+
+@runtime_checkable
 class ReadsTags(Protocol):
     """A connector that sends some of a message's tags along, where its settings say so."""
 

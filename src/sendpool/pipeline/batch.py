@@ -12,6 +12,7 @@ from sendpool.connectors.base import Receipt
 from sendpool.pipeline.acceptance import Acceptance
 from sendpool.pipeline.claim import Claim, Claimed
 from sendpool.pipeline.fence import WriteBacks
+from sendpool.pipeline.launch import Launch
 from sendpool.pipeline.receive import Arrival
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.scene import SceneRow
@@ -102,6 +103,8 @@ class Brought(NamedTuple):
     roster: Roster | None
     expanded: list[Expanded]
     claimed: list[Claimed]
+    #: What the claims have started, on its way out.
+    launch: Launch
     #: Rows that became due (again).
     due: list[QueueRow]
     unmatched: int

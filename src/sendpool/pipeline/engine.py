@@ -47,6 +47,7 @@ from sendpool.pipeline.echo import Echo
 from sendpool.pipeline.expand import Expander
 from sendpool.pipeline.fence import Alone, Fence, News, WriteBacks, store_segments, usable, used
 from sendpool.pipeline.flagging import Filtered, Flagging
+from sendpool.pipeline.launch import Launch
 from sendpool.pipeline.links import Link
 from sendpool.pipeline.listen import Listener
 from sendpool.pipeline.numbers import OutOfNumbers
@@ -127,7 +128,7 @@ class Engine:
         self.book = QueueBook()
         self.roster = Roster()
         self.acceptor = Acceptor(self.book, clock.wall)
-        self.sending = Sending(self.book, self.wake, clock.monotonic, clock.wall)
+        self.sending = Sending(self.book, self.wake, clock)
         self.limiter = self.sending.limiter
         self.planner = Planner(
             self.book, self.sending.links, self.sending.gates, self.sending.spreads, self.limiter, self.wake, clock
@@ -155,6 +156,7 @@ class Engine:
         self._echo = Echo(self.sending.links, clock.monotonic)
         self._woken = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         #: Whether a receipt may be waiting for its segment; if not, new ids need not look.
         self._parked = True
         self._draining = False
@@ -323,7 +325,8 @@ class Engine:
 
     def start(self) -> None:
         """Begin to commit."""
-        self._running = asyncio.get_running_loop().create_task(self._run(), name="engine")
+        self._loop = asyncio.get_running_loop()
+        self._running = self._loop.create_task(self._run(), name="engine")
 
     async def wait_ended(self) -> None:
         """Return when the engine has stopped; raises what made it fail, which only a fault of ours can."""
@@ -528,8 +531,12 @@ class Engine:
         trace.begins("tell")
         yield from self._tell(batch, due, bench.revokes, expanded)
         trace.begins("store")
+        launch = Launch(self.sending.launcher, claimed)
+        if any(one.started for one in claimed) and self._loop is not None:
+            # While the disk takes the commit the loop has time for it; nothing leaves before.
+            self._loop.call_soon_threadsafe(launch.make_ready)
         told = (bench.revokes, block, bench.filtered, bench.unreached, bench.tally)
-        return Brought(units, keyed, roster, expanded, claimed, due, unmatched, *told)
+        return Brought(units, keyed, roster, expanded, claimed, launch, due, unmatched, *told)
 
     def _note_entered(self, batch: Batch, due: Sequence[QueueRow], expanded: Sequence[Expanded]) -> None:
         """What this commit puts into queues its claims are to see."""
@@ -685,7 +692,7 @@ class Engine:
             self.sending.count(claimed)
         if any(one.started for one in brought.claimed):
             # Behind the next commit's way to the writer, which has nothing to do until it comes.
-            asyncio.get_running_loop().call_soon(self.sending.launch, brought.claimed)
+            asyncio.get_running_loop().call_soon(self.sending.launch, brought.launch)
         if brought.revokes:
             self.revoke([one for one in brought.revokes if not self.fence.leaves_to(one.connection_id)])
         self.metrics.unmatched(brought.unmatched)
@@ -756,6 +763,7 @@ class Engine:
         self.limiter.release = True
         self._fallbacks.forget(set(roster.pools))
         self.roster = self.acceptor.roster = self.sending.roster = self.planner.roster = roster
+        self.sending.launcher.roster = roster
         # What waits for a sender that takes nothing any more is planned anew at once.
         self.soon.set()
 

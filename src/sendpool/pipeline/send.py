@@ -7,15 +7,10 @@ Everything here is per batch but the few lines that must look at each message.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
-from math import ceil
-from types import MappingProxyType
-from typing import NamedTuple
 
-import msgspec
 import structlog
 
 from sendpool.connectors.base import (
@@ -30,31 +25,29 @@ from sendpool.connectors.base import (
     Unavailable,
     Uncertain,
 )
-from sendpool.domain import ids
 from sendpool.domain.closure import is_of_account, is_senders_fault
 from sendpool.domain.dealing import References
 from sendpool.domain.failures import FailureClass, Repair, by_rule
 from sendpool.domain.inflight import is_firm, is_route_fault
-from sendpool.domain.message import Category, Content, at_step, on_channel
-from sendpool.domain.policy import policy_for
+from sendpool.domain.message import at_step
 from sendpool.domain.routing import PAIR_BACKOFF
 from sendpool.domain.scopes import Moment
 from sendpool.domain.sender import Channel
 from sendpool.domain.spread import Spread
 from sendpool.domain.states import AttemptState, MessageState
 from sendpool.domain.throughput import Bucket
-from sendpool.domain.tuples import maker
 from sendpool.pipeline.book import QueueBook
-from sendpool.pipeline.claim import Claimed, Started
+from sendpool.pipeline.claim import Claimed, Clock, Started
 from sendpool.pipeline.countries import country_of
 from sendpool.pipeline.departures import Departures
 from sendpool.pipeline.fence import WriteBacks
 from sendpool.pipeline.kinds import Kinds
+from sendpool.pipeline.launch import TOGETHER, Launch, Launcher, public_id
 from sendpool.pipeline.limiting import Limiter, connection_key, scope_key, sender_key
 from sendpool.pipeline.links import Flight, Gate, Link
 from sendpool.pipeline.pulse import Pulse, Taken
 from sendpool.pipeline.reach import Reachability
-from sendpool.pipeline.render import EMPTY, Unsayable, say, say_tags
+from sendpool.pipeline.render import EMPTY
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.settle import Result
 from sendpool.store.inquiries import InquiryRow
@@ -66,56 +59,18 @@ UNKNOWN_CODE = "unknown"
 log = structlog.get_logger()
 
 _QUEUED = int(MessageState.QUEUED)
-#: Seconds that a carrier gets at least: with less, RCS reports both a revocation and a delivery too often.
-SHORTEST_VALIDITY = 10
-#: Seconds that a carrier gets at most where a look-up failed and another channel waits behind it (design §4).
-ASSUMED_VALIDITY = 60
 #: Seconds after which a sender is thought to be free that another node sends by: nobody here knows better.
 ELSEWHERE = 0.5
 EXPIRED_RULE = "sendpool/deadline"
 EMPTY_RULE, UNSAYABLE_RULE = "sendpool/empty", "sendpool/unsayable"
-#: Departures closer than this leave together: a timer is no finer.
-_TOGETHER = 0.001
-#: The part of such a step that floating-point arithmetic may be off by.
-_ROUNDING = 1e-6
 #: Operations whose content is kept in memory; others are read again when one of their messages is claimed.
 _KNOWN_OPERATIONS = 10_000
-
-
-def _now() -> int:
-    return time.time_ns() // 1000
-
-
-_key_of, _submission_of = maker(AttemptKey), maker(Submission)
-
-_NO_TAGS: Mapping[str, str] = MappingProxyType({})
-
-
-class _Terms(NamedTuple):
-    """What submissions of one operation share."""
-
-    content: Content
-    category: Category
-    #: Seconds that the carrier may try: what is left of the message's time, or of its time on this channel.
-    validity: int
-    #: The wait for a receipt has an end.
-    timed: bool
-    #: The connector names attempts itself.
-    named: bool
-    #: Of the operation, where the connector reads them; they may be Liquid.
-    tags: Mapping[str, str] = _NO_TAGS
 
 
 class Sending:
     """The send stage: `launch` after a commit, `outcomes` whenever a connector says something."""
 
-    def __init__(
-        self,
-        book: QueueBook,
-        wake: Callable[[], None],
-        clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], int] = _now,
-    ) -> None:
+    def __init__(self, book: QueueBook, wake: Callable[[], None], clock: Clock) -> None:
         self.book = book
         self.roster = Roster()
         self.links: dict[int, Link] = {}
@@ -125,16 +80,16 @@ class Sending:
         self.flights: dict[tuple[int, int], Flight] = {}
         self.contexts: dict[int, Context] = {}
         self.references = References()
-        self.reach = Reachability(clock)
-        self.pulse = Pulse(clock)
+        self.reach = Reachability(clock.monotonic)
+        self.pulse = Pulse(clock.monotonic)
+        self.launcher = Launcher(self.links, self.gates, self.reach, clock)
         self.limiter = Limiter()
         #: Told of a sender that a carrier does not let send to a country.
         self.closed: Callable[[int, str], None] = lambda _sender_id, _country: None
         self.results: list[Result] = []
         self.said = WriteBacks()
         self._wake = wake
-        self._clock = clock
-        self._wall = wall
+        self._clock, self._wall = clock
         self._tasks: set[asyncio.Task[None]] = set()
         self._departures = Departures(self._submit)
         #: Whether another node has a connection that this one has not.
@@ -147,45 +102,29 @@ class Sending:
 
     # ---------------------------------------------------------------- launch
 
-    def launch(self, claimed: Sequence[Claimed]) -> None:
+    def launch(self, launch: Launch) -> None:
         """Hand over what a commit has started, each at its departure. It is counted already (`count`)."""
-        ready: dict[Link, dict[int, list[Submission]]] = defaultdict(lambda: defaultdict(list))
+        launch.make_ready()
+        if any(self.links.get(link.connection_id) is not link for link, _ in launch.batches):
+            # One went, or was made anew, while the disk took the commit.
+            launch = Launch(self.launcher, launch.claimed)
+            launch.make_ready()
+        for started in launch.stranded:
+            self._strand(started)
+        for flight, why in launch.unsayable:
+            self._leave_unsaid(flight, why)
+        self.flights.update(launch.flights)
         now = self._clock()
-        for one in claimed:
-            channel = one.claim.channel
-            known: dict[tuple[int, int, int, int, int], tuple[Link, _Terms]] = {}
-            for started in one.started:
-                row = started.row
-                shared = (row.operation_id, row.step, len(row.plan), started.connection_id, started.epoch)
-                if shared not in known:
-                    usable = self._usable(started, now)
-                    if usable is None:
-                        self._strand(started)
-                        continue
-                    known[shared] = (usable, self._terms(started, channel, usable))
-                link, terms = known[shared]
-                if (
-                    link.asks
-                    and row.step + 1 < len(row.plan)
-                    and self.reach.is_assumed(started.sender_id, at_step(row.address, row.step))
-                ):
-                    terms = terms._replace(validity=min(terms.validity, ASSUMED_VALIDITY), timed=True)
-                flight = Flight(started, link, (1 << row.cost) - 1)
-                if terms.timed:
-                    flight.expires_at = self._wall() + terms.validity * 1_000_000
-                if terms.content.liquid and not self._say(flight):
-                    continue
-                submission = self._submission(flight, flight.missing, terms)
-                self.flights[submission.attempt] = flight
-                ready[link][_slot(started.departure, now)].append(submission)
-        for link, slots in ready.items():
-            for slot, batch in slots.items():
-                if not slot:
-                    self._submit(link, batch)
-                elif self._halted or link.draining:
-                    self._recall(link, batch)
-                else:
-                    self._departures.later(slot * _TOGETHER, link, batch)
+        at_once: defaultdict[Link, list[Submission]] = defaultdict(list)
+        for (link, step), batch in launch.batches.items():
+            if self._halted or link.draining:
+                self._recall(link, batch)
+            elif (seconds := step * TOGETHER - now) > 0:
+                self._departures.later(seconds, link, batch)
+            else:
+                at_once[link] += batch
+        for link, batch in at_once.items():
+            self._submit(link, batch)
 
     def halt(self) -> None:
         """Start nothing more: what was to leave later stays here, and its row goes back to where it stood."""
@@ -230,93 +169,33 @@ class Sending:
                 if offer.link.connection_id in self.links:
                     self.links[offer.link.connection_id].in_flight += cost
 
-    def _usable(self, started: Started, now: float) -> Link | None:
-        """The connection of an attempt, if it is still ours under the tenure under which the attempt was started."""
-        link = self.links.get(started.connection_id)
-        fits = link is not None and link.tenure.epoch == started.epoch and link.tenure.good(now)
-        return link if fits else None
-
     def _strand(self, started: Started) -> None:
         """Its connection went away between claim and commit: nothing left us, the row goes back."""
         self.gates[started.sender_id].flights.ended(started.row.cost)
         self.results.append(_withdrawn(started, None, "connection removed"))
 
-    def _say(self, flight: Flight) -> bool:
-        """Fill in its recipient's variables. False: nothing usable came out, which ends the attempt here."""
+    def _leave_unsaid(self, flight: Flight, why: int) -> None:
+        """Nothing usable came out of an attempt's text: that ends it here."""
         started, row = flight.started, flight.started.row
-        channel = self.gates[started.sender_id].sender.channel
-        context = started.context
-        try:
-            flight.said = say(context.content, channel, started.variables or {}, context.created_at)
-        except Unsayable as error:
-            # Acceptance drops such steps; here only what another version of the program has accepted.
-            flight.link.in_flight -= row.cost
-            self.gates[started.sender_id].flights.ended(row.cost)
-            rule = EMPTY_RULE if error.code == EMPTY else UNSAYABLE_RULE
-            verdict = (AttemptState.REJECTED, FailureClass.CONTENT, "unsayable", rule)
-            self.results.append(Result(row.message_id, started.n, *verdict, rank=row.rank, epoch=started.epoch))
-            return False
-        return True
-
-    def _submission(self, flight: Flight, parts: int, terms: _Terms) -> Submission:
-        started = flight.started
-        row = started.row
-        gate = self.gates[started.sender_id]
-        sender = gate.sender
-        return _submission_of(
-            (
-                _key_of((row.message_id, started.n)),
-                sender.channel,
-                sender.address,
-                at_step(row.address, row.step),
-                flight.said or terms.content,
-                row.cost,
-                started.reference,
-                terms.validity,
-                parts,
-                gate.options,
-                terms.category,
-                _public_id(started) if terms.named else "",
-                started.name,
-                started.repair,
-                _own_tags(terms.tags, started) if terms.tags and started.context.personal else terms.tags,
-            )
-        )
-
-    def _terms(self, started: Started, channel: Channel, link: Link) -> _Terms:
-        """What all messages of one operation have in common that stand at the same step."""
-        context, now = started.context, self._wall()
-        content = context.content
-        if content.modules and not content.liquid:
-            content = on_channel(content, channel)
-        category = Category(context.category)
-        tags = msgspec.json.decode(context.tags) if link.tags and context.tags != "{}" else _NO_TAGS
-        # The deadline of an operation by local clocks is that of its last recipient.
-        left = max(1, min((context.deadline - now) // 1_000_000, context.validity))
-        budget = self._budget(started, channel, category)
-        if budget is None:
-            return _Terms(content, category, left, timed=False, named=link.names, tags=tags)
-        if started.row.step == 0:
-            # The time on the first channel began with the message; what it waited for a sender is gone.
-            budget -= max(0.0, (now - context.deadline) / 1e6 + context.validity)
-        validity = max(1, min(left, max(SHORTEST_VALIDITY, round(budget))))
-        return _Terms(content, category, validity, timed=True, named=link.names, tags=tags)
-
-    def _budget(self, started: Started, channel: Channel, category: Category) -> float | None:
-        """Seconds that the policy stays on this channel, where a later step waits behind it."""
-        row = started.row
-        if row.step + 1 >= len(row.plan):
-            return None
-        pool = self.roster.pools.get(started.context.pool_id)
-        return policy_for(category, pool.rules if pool else None).budget(channel)
+        flight.link.in_flight -= row.cost
+        self.gates[started.sender_id].flights.ended(row.cost)
+        rule = EMPTY_RULE if why == EMPTY else UNSAYABLE_RULE
+        verdict = (AttemptState.REJECTED, FailureClass.CONTENT, "unsayable", rule)
+        self.results.append(Result(row.message_id, started.n, *verdict, rank=row.rank, epoch=started.epoch))
 
     def _submit(self, link: Link, batch: Sequence[Submission]) -> None:
         if not link.tenure.good(self._clock()):
             self._withhold(link, batch)
             return
-        task = asyncio.get_running_loop().create_task(link.connector.submit(batch))
-        self._tasks.add(task)
-        task.add_done_callback(partial(self._submitted, link, batch))
+        if link.submit_at_once is None:
+            task = asyncio.get_running_loop().create_task(link.connector.submit(batch))
+            self._tasks.add(task)
+            task.add_done_callback(partial(self._submitted, link, batch))
+            return
+        try:
+            link.submit_at_once(batch)
+        except Exception as error:  # noqa: BLE001 - as for any task: its fault is not ours
+            self._failed(link, batch, error)
 
     def _withhold(self, link: Link, batch: Sequence[Submission]) -> None:
         """Another node may send for this connection by now: nothing of this leaves here."""
@@ -327,11 +206,13 @@ class Sending:
         self.outcomes(link, [(one.attempt, part, unknown) for one in begun for part in self._unanswered(one)])
 
     def _submitted(self, link: Link, batch: Sequence[Submission], task: asyncio.Task[None]) -> None:
-        """A connector never raises; where one does all the same, nobody knows what of the batch has left."""
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
-        if error is None:
-            return
+        if error is not None:
+            self._failed(link, batch, error)
+
+    def _failed(self, link: Link, batch: Sequence[Submission], error: BaseException) -> None:
+        """A connector never raises; where one does all the same, nobody knows what of the batch has left."""
         log.error("connector failed", connection=link.name, error=type(error).__name__, exc_info=error)
         unknown = Uncertain("a fault in the connector")
         self.outcomes(link, [(one.attempt, part, unknown) for one in batch for part in self._unanswered(one)])
@@ -488,7 +369,7 @@ class Sending:
     def _unknown(self, flight: Flight, key: AttemptKey) -> Result:
         """An attempt of unknown fate. Where we have named it, a receipt that comes all the same will find it."""
         link, started = flight.link, flight.started
-        name = link.name_of(_public_id(started)) if link.names else ""
+        name = link.name_of(public_id(started)) if link.names else ""
         if name:
             self.said.of(started.epoch)[0].append((link.connection_id, name, key[0], key[1], WHOLE))
         return _ambiguous(started)._replace(carrier_id=name, expires_at=flight.expires_at)
@@ -588,7 +469,8 @@ class Sending:
             bounds.take_at(count, when)
         gate.flights.started(count)
         flight.link.in_flight += count
-        submission = self._submission(flight, parts, self._terms(flight.started, gate.sender.channel, flight.link))
+        terms = self.launcher.terms(flight.started, gate.sender.channel, flight.link)
+        submission = self.launcher.submission(flight, parts, terms)
         self._departures.later(when - now, flight.link, [submission])
 
     def _late(self, key: AttemptKey, outcome: Outcome, epoch: int) -> None:
@@ -684,19 +566,6 @@ class Sending:
         return sender is not None and sender.drained
 
 
-def _slot(departure: float, now: float) -> int:
-    """In how many of the steps in which attempts leave it is this one's turn."""
-    if departure <= now:
-        return 0
-    # Up, never down: a segment may be late, but not early.
-    return max(0, ceil((departure - now) / _TOGETHER - _ROUNDING))
-
-
-def _own_tags(tags: Mapping[str, str], started: Started) -> Mapping[str, str]:
-    """The tags of one message, filled in with its recipient's variables."""
-    return say_tags(tags, started.variables or {}, started.context.created_at)
-
-
 def _is_in(scope: str, gate: Gate) -> bool:
     return gate.bounds is not None and scope in gate.bounds.scopes
 
@@ -721,12 +590,6 @@ def _inquiries(link: Link, items: Sequence[tuple[AttemptKey, int, Outcome]], now
     for key, _, outcome in items:
         if type(outcome) is CarrierId and (name := outcome.also if link.names else outcome.id):
             yield (link.connection_id, key[0], key[1], name, due)
-
-
-def _public_id(started: Started) -> str:
-    """The id that a carrier is to know it by: that of the attempt of unknown fate that it repeats, else its own."""
-    context = started.context
-    return ids.attempt_id(bytes.fromhex(context.uid), started.row.message_id - context.operation_id, started.named)
 
 
 def _ambiguous(started: Started) -> Result:

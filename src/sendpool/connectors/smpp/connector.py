@@ -72,7 +72,11 @@ class SmppConnector:
             line.start(number * STAGGER)
 
     async def submit(self, batch: Sequence[Submission]) -> None:
-        """Write a submit_sm for each wanted part, in order; what the window has no room for waits here.
+        """Write a submit_sm for each wanted part, in order; what the window has no room for waits here."""
+        self.submit_at_once(batch)
+
+    def submit_at_once(self, batch: Sequence[Submission]) -> None:
+        """As `submit`: nothing here waits.
 
         Every outcome goes to the inbox: what cannot leave at once, what never could, and what the carrier says.
         """
