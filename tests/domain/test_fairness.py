@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sendpool.domain.fairness import SMALL_WEIGHT, UNIT, FairClock, RoundRobin, flow_of
+from sendpool.domain.fairness import SMALL_WEIGHT, TURN, UNIT, FairClock, RoundRobin, flow_of, turn_of
 
 
 class Queue:
@@ -202,6 +202,21 @@ def test_forgetting_changes_no_rank() -> None:
         forgetful.forget()
 
     assert ranks["clock"] == ranks["forgetful"]
+
+
+@given(st.floats(0.01, 1e6), st.integers(0, 5_000), st.floats(1, 20))
+def test_a_turn_is_short_and_no_more_than_leaves_at_once(mps: float, window: int, cost: float) -> None:
+    turn = turn_of(mps, window, cost)
+
+    assert turn >= 1
+    assert turn == 1 or (turn * cost <= window and turn * cost <= mps * TURN)
+
+
+def test_a_fast_pool_has_turns_as_long_as_its_window() -> None:
+    assert turn_of(20_000.0, 500, 1) == 500
+    assert turn_of(20_000.0, 500, 2) == 250
+    assert turn_of(1_000.0, 500, 1) == 50
+    assert turn_of(10.0, 500, 1) == 1
 
 
 def test_ranks_of_years_fit_63_bits() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import count
 from typing import NamedTuple
@@ -23,7 +23,7 @@ from sendpool.pipeline.acceptance import Acceptance
 from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.expand import Expander, Gone
 from sendpool.pipeline.roster import Roster
-from sendpool.store.chunks import Expansion, Placed
+from sendpool.store.chunks import Expansion, Placed, Run
 
 POOL = 1
 #: Seconds between two claims.
@@ -52,7 +52,8 @@ class Left(NamedTuple):
 class PoolInMemory:
     """One pool whose senders take what is first of what they may, at their own pace."""
 
-    def __init__(self, *senders: tuple[Channel, float, Destinations]) -> None:
+    def __init__(self, *senders: tuple[Channel, float, Destinations], window: int = 0) -> None:
+        """*window*: what may be on its way at once; a claim of that size takes turns."""
         made = [
             Sender(
                 id=n,
@@ -74,6 +75,7 @@ class PoolInMemory:
         self.acceptor.roster = Roster(made, [self.pool])
         self.acceptor.numbers.endless()
         self.expander = Expander(self.acceptor)
+        self.expander.window = lambda _pool_id, _channel: window
         self.fallbacks = FallbackFlows()
         self.now = 0.0
         self._loop = asyncio.new_event_loop()
@@ -139,7 +141,8 @@ class PoolInMemory:
         self.book.add(queue_id, 1)
 
     def _expand(self, one: Expansion) -> None:
-        ranks = {letter: count(run.start, run.step) for letter, run in one.runs.items()}
+        turns = {letter: 1 if one.place is not None else run.turn for letter, run in one.runs.items()}
+        ranks = {letter: _ranks(run._replace(turn=turns[letter])) for letter, run in one.runs.items()}
         placed: dict[int, Placed] = {}
         for n, (address, _, plan, *_) in enumerate(self._bodies.pop(one.first_id)):
             rank, queue_id = next(ranks[plan[0]]), one.runs[plan[0]].queue_id
@@ -182,6 +185,10 @@ class PoolInMemory:
     def of(self, operation: Acceptance, channel: Channel) -> int:
         """How many have left of an operation on the channel of its first step."""
         return self.counts[operation.operation.id, channel.value[0]]
+
+
+def _ranks(run: Run) -> Iterator[int]:
+    return (run.start + n // run.turn * run.turn * run.step for n in count())
 
 
 def channel_of(row: Waiting) -> Channel:

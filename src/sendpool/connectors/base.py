@@ -388,11 +388,14 @@ class NamesAttempts(Protocol):
 
 
 @runtime_checkable
-class SubmitsAtOnce(Protocol):
-    """A connector that waits for nothing to take a batch, which spares the loop a task for each."""
+class WritesAhead(Protocol):
+    """A connector that makes what it will write before it may leave, and then waits for nothing to write it."""
 
-    def submit_at_once(self, batch: Sequence[Submission]) -> None:
-        """As `submit`, within the caller's turn."""
+    def prepare(self, batch: Sequence[Submission]) -> Callable[[], None]:
+        """`submit` in two parts: make what can be made ahead; what this returns hands it over in the caller's turn.
+
+        It may never be called: then nothing of the batch leaves, and nobody is told anything.
+        """
 
 
 @runtime_checkable

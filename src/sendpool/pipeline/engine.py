@@ -135,6 +135,7 @@ class Engine:
         )
         self.sending.closed = self.planner.restraint.close
         self.expander = Expander(self.acceptor)
+        self.expander.window = self.sending.window
         self.backlog = Backlog()
         self.codes = CodeBook(metrics, self._link_name)
         self.windows = Windows(self.sending.gates)

@@ -7,10 +7,11 @@ some senders may take what fills it, the others get chunks of theirs beyond it (
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from sendpool.domain.fairness import turn_of
 from sendpool.domain.message import LETTER_CHANNEL, STEP_LETTER, at_step
 from sendpool.domain.sender import Channel
 from sendpool.pipeline.accept import Acceptor
@@ -49,6 +50,8 @@ class Expander:
 
     def __init__(self, acceptor: Acceptor) -> None:
         self._acceptor = acceptor
+        #: Segments that may be on their way from a pool on a channel.
+        self.window: Callable[[int, Channel], int] = lambda _pool_id, _channel: 0
         self._operations: dict[int, Expanding] = {}
         #: Commits since the last one that made rows of a chunk.
         self._since = APART
@@ -144,7 +147,7 @@ class Expander:
 
     def _enough(self, pool_id: int) -> float:
         roster = self._acceptor.roster
-        mps = sum(sender.mps for channel in STEP_LETTER for sender, _ in roster.members(pool_id, channel))
+        mps = sum(roster.throughput(pool_id, channel) for channel in STEP_LETTER)
         return min(max(ENOUGH_DUE, SECONDS_DUE * mps), MOST_DUE)
 
     def _expansion(self, operation: Expanding, chunk: Chunk) -> Expansion:
@@ -159,9 +162,12 @@ class Expander:
         """Where rows of a chunk stand on a channel: behind those that the operation has there."""
         messages = sum(one.messages for one in chunk.mix if one.letter == letter)
         cost = sum(one.cost for one in chunk.mix if one.letter == letter)
-        clock = self._acceptor.fair_clock(operation.pool_id, LETTER_CHANNEL[letter])
-        ranks = clock.admit(operation.operation_id, cost / messages, messages, operation.weight)
-        return Run(self._acceptor.common_queue(operation.pool_id, letter) or 0, *ranks)
+        place = operation.pool_id, LETTER_CHANNEL[letter]
+        ranks = self._acceptor.fair_clock(*place).admit(
+            operation.operation_id, cost / messages, messages, operation.weight
+        )
+        turn = turn_of(self._acceptor.roster.throughput(*place), self.window(*place), cost / messages)
+        return Run(self._acceptor.common_queue(operation.pool_id, letter) or 0, *ranks, turn)
 
     def _lags(self, pool_id: int, chunk: Chunk, runs: Mapping[str, Run]) -> dict[int, int]:
         """By how much the lanes are behind that rows of a chunk may go to."""

@@ -5,7 +5,8 @@ Nothing here changes what sending knows: a commit that fails leaves no trace of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from types import MappingProxyType
 from typing import NamedTuple
@@ -65,15 +66,23 @@ class Launch:
         self.stranded: list[Started] = []
         #: Those of which nothing usable came out, and the code that says why.
         self.unsayable: list[tuple[Flight, int]] = []
+        #: What hands over that which leaves at once, where a connector has made it ahead.
+        self.prepared: dict[Link, Callable[[], None]] = {}
         self._launcher = launcher
         self._is_ready = False
 
     def make_ready(self) -> None:
         """Make everything that the claims have started, unless that is done."""
-        if not self._is_ready:
-            self._is_ready = True
-            for one in self.claimed:
-                self._launcher.add(self, one.started, one.claim.channel)
+        if self._is_ready:
+            return
+        self._is_ready = True
+        for one in self.claimed:
+            self._launcher.add(self, one.started, one.claim.channel)
+        for (link, step), batch in self.batches.items():
+            if link.prepare is not None and not step:
+                # What is wrong with it is found again, and told, when it is to leave.
+                with contextlib.suppress(Exception):
+                    self.prepared[link] = link.prepare(batch)
 
 
 class Launcher:

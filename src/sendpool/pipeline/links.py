@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from sendpool.connectors.base import Connector, KnowsCapabilities, KnowsFates, NamesAttempts, ReadsTags, SubmitsAtOnce
+from sendpool.connectors.base import Connector, KnowsCapabilities, KnowsFates, NamesAttempts, ReadsTags, WritesAhead
 from sendpool.domain.closure import Closure
 from sendpool.domain.failures import Repair
 from sendpool.domain.fairness import RoundRobin
@@ -63,8 +63,8 @@ class Link:
         self.names = isinstance(connector, NamesAttempts)
         #: Seconds after an acceptance at which the carrier is asked what became of it, if nobody has said; 0: never.
         self.inquires_after = connector.ask_after if isinstance(connector, KnowsFates) else 0.0
-        #: Hands over a batch within this turn of the loop; None: its `submit` may wait.
-        self.submit_at_once = connector.submit_at_once if isinstance(connector, SubmitsAtOnce) else None
+        #: Makes what it will write ahead; None: it cannot.
+        self.prepare = connector.prepare if isinstance(connector, WritesAhead) else None
         #: Whether it may send tags of messages along.
         self.tags = isinstance(connector, ReadsTags)
         #: (message, operation) by the carrier's id: first attempts that were accepted and wait for their receipt.

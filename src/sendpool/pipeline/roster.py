@@ -39,6 +39,7 @@ class Roster:
         self._lanes: dict[tuple[int, Channel], Lanes] = {}
         self._channels: dict[int, frozenset[Channel]] = {}
         self._connections: dict[tuple[int, Channel], frozenset[int]] = {}
+        self._throughputs: dict[tuple[int, Channel], float] = {}
         self._sharing: dict[int, frozenset[int]] = {}
         self._members: dict[tuple[int, Channel], tuple[tuple[Sender, Member], ...]] = {}
         #: Plans of kinds of requests, as `resolve` finds them.
@@ -128,6 +129,14 @@ class Roster:
         if found is None:
             members = self.members(pool_id, channel)
             found = self._connections[key] = frozenset(sender.connection_id for sender, _ in members)
+        return found
+
+    def throughput(self, pool_id: int, channel: Channel) -> float:
+        """Segments per second of all active senders of a pool on one channel."""
+        key = (pool_id, channel)
+        found = self._throughputs.get(key)
+        if found is None:
+            found = self._throughputs[key] = sum(sender.mps for sender, _ in self.members(pool_id, channel))
         return found
 
     def lanes(self, pool_id: int, channel: Channel) -> Lanes:

@@ -115,16 +115,13 @@ class Sending:
             self._leave_unsaid(flight, why)
         self.flights.update(launch.flights)
         now = self._clock()
-        at_once: defaultdict[Link, list[Submission]] = defaultdict(list)
         for (link, step), batch in launch.batches.items():
             if self._halted or link.draining:
                 self._recall(link, batch)
             elif (seconds := step * TOGETHER - now) > 0:
                 self._departures.later(seconds, link, batch)
             else:
-                at_once[link] += batch
-        for link, batch in at_once.items():
-            self._submit(link, batch)
+                self._submit(link, batch, launch.prepared.get(link) if not step else None)
 
     def halt(self) -> None:
         """Start nothing more: what was to leave later stays here, and its row goes back to where it stood."""
@@ -183,18 +180,19 @@ class Sending:
         verdict = (AttemptState.REJECTED, FailureClass.CONTENT, "unsayable", rule)
         self.results.append(Result(row.message_id, started.n, *verdict, rank=row.rank, epoch=started.epoch))
 
-    def _submit(self, link: Link, batch: Sequence[Submission]) -> None:
+    def _submit(self, link: Link, batch: Sequence[Submission], prepared: Callable[[], None] | None = None) -> None:
+        """Hand over a batch; *prepared* is what its connector has made of it ahead."""
         if not link.tenure.good(self._clock()):
             self._withhold(link, batch)
             return
-        if link.submit_at_once is None:
+        if link.prepare is None:
             task = asyncio.get_running_loop().create_task(link.connector.submit(batch))
             self._tasks.add(task)
             task.add_done_callback(partial(self._submitted, link, batch))
             return
         try:
-            link.submit_at_once(batch)
-        except Exception as error:  # noqa: BLE001 - as for any task: its fault is not ours
+            (prepared or link.prepare(batch))()
+        except Exception as error:  # noqa: BLE001 - as of any task: the connector's fault is not ours
             self._failed(link, batch, error)
 
     def _withhold(self, link: Link, batch: Sequence[Submission]) -> None:
@@ -521,6 +519,11 @@ class Sending:
     def asks(self, pool_id: int, channel: Channel) -> bool:
         """Whether the phones of a channel are to be asked about ahead: some connection of the pool can be asked."""
         return any(map(self.can_ask, self.roster.connections(pool_id, channel)))
+
+    def window(self, pool_id: int, channel: Channel) -> int:
+        """Segments that may be on their way from a pool on a channel, by the connections that are up here."""
+        links = map(self.links.get, self.roster.connections(pool_id, channel))
+        return sum(link.window for link in links if link is not None)
 
     def can_ask(self, connection_id: int) -> bool:
         """Whether a connection, here or elsewhere, can be asked ahead."""

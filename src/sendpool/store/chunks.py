@@ -75,12 +75,16 @@ def insert_chunks(rows: Sequence[NewChunk]) -> Script[None]:
 
 
 class Run(NamedTuple):
-    """Where the rows of a chunk go that begin on one channel: row i of them (from 0) at `start + i * step`."""
+    """Where the rows of a chunk go that begin on one channel: row i of them (from 0) at `start + i * step`.
+
+    With a *turn* of more than one, so many neighbours stand where the first of them does.
+    """
 
     #: 0: it hangs on the address.
     queue_id: int
     start: int
     step: int
+    turn: int = 1
 
 
 class Placed(NamedTuple):
@@ -197,16 +201,16 @@ def _enqueue(expansion: Expansion, last: int, now: int) -> Script[None]:
     if len(expansion.runs) == 1:
         (run,) = expansion.runs.values()
         yield Query(
-            f"INSERT INTO outq (queue_id, rank, message_id, cost, due) SELECT ?, ? + (id - ?) * ?, id, {_SEGMENTS}, ?"
-            " FROM message WHERE id BETWEEN ? AND ?",
-            (run.queue_id, run.start, expansion.first_id, run.step, now, *rows),
+            "INSERT INTO outq (queue_id, rank, message_id, cost, due)"
+            f" SELECT ?, ? + (id - ?) / ? * ?, id, {_SEGMENTS}, ? FROM message WHERE id BETWEEN ? AND ?",
+            (run.queue_id, run.start, expansion.first_id, run.turn, run.turn * run.step, now, *rows),
         )
         return
     for letter, run in expansion.runs.items():
         yield Query(
             "INSERT INTO outq (queue_id, rank, message_id, cost, due) SELECT ?, ? + (row_number() OVER (ORDER BY id) -"
-            f" 1) * ?, id, {_SEGMENTS}, ? FROM message WHERE id BETWEEN ? AND ? AND substr(plan, 1, 1) = ?",
-            (run.queue_id, run.start, run.step, now, *rows, letter),
+            f" 1) / ? * ?, id, {_SEGMENTS}, ? FROM message WHERE id BETWEEN ? AND ? AND substr(plan, 1, 1) = ?",
+            (run.queue_id, run.start, run.turn, run.turn * run.step, now, *rows, letter),
         )
 
 

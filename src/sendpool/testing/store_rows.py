@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from sendpool.domain.states import AttemptState, MessageState, OperationState
 from sendpool.store import attempts, chunks, counters, messages, queue, receipts, runs
 from sendpool.store.attempts import AttemptChange
@@ -137,6 +139,31 @@ async def a_chunk_becomes_rows_once(rig: Rig) -> None:
         assert await ask(database, "SELECT DISTINCT scheduled_for FROM message") == [(AT,)]
 
 
+async def neighbours_of_a_chunk_take_turns(rig: Rig) -> None:
+    """Rows of one turn stand where its first does; each channel of a chunk has turns of its own."""
+    plans = ["S", "S", "R", "S", "R", "S", "S", "R"]
+    body = msgspec.json.encode([[f"+44771{n:02}", "P", plan, 1] for n, plan in enumerate(plans)]).decode()
+    alone = msgspec.json.encode([[f"+44772{n:02}", "P", "S", 1] for n in range(5)]).decode()
+
+    def script() -> Script[None]:
+        yield from queue.insert_queues([(1, QueueKey(7, "SMS", "")), (2, QueueKey(7, "RCS", ""))])
+        yield from messages.insert_operations([operation(100, 8, unexpanded=8), operation(200, 5, unexpanded=5)])
+        yield from chunks.insert_chunks([NewChunk(100, 100, 8, body, 0, 8, "RS", None)])
+        yield from chunks.insert_chunks([NewChunk(200, 200, 5, alone, 0, 5, "S", None)])
+        yield from chunks.expand_chunk(
+            Expansion(100, 100, 8, (), {"S": Run(1, 1000, 7, 2), "R": Run(2, 500, 9, 100)}), AT
+        )
+        yield from chunks.expand_chunk(Expansion(200, 200, 5, (), {"S": Run(1, 2000, 7, 3)}), AT)
+
+    async with opened(rig) as database:
+        await database.write(script())
+        rows = await ask(database, "SELECT queue_id, rank, message_id FROM outq ORDER BY queue_id, rank, message_id")
+        of_s = [(1, 1000, 100), (1, 1000, 101), (1, 1014, 103), (1, 1014, 105), (1, 1028, 106)]
+        assert rows[:5] == of_s
+        assert rows[5:10] == [(1, 2000, 200), (1, 2000, 201), (1, 2000, 202), (1, 2021, 203), (1, 2021, 204)]
+        assert rows[10:] == [(2, 500, 102), (2, 500, 104), (2, 500, 107)]
+
+
 async def a_receipt_finds_its_segment_or_waits(rig: Rig) -> None:
     """The newest attempt with a carrier's id is meant; what matches nothing is kept, in order, until it does."""
     early = [
@@ -200,6 +227,7 @@ CHECKS: tuple[Check, ...] = (
     a_change_needs_the_state_it_expects,
     the_usual_way_is_all_or_nothing,
     a_chunk_becomes_rows_once,
+    neighbours_of_a_chunk_take_turns,
     a_receipt_finds_its_segment_or_waits,
     rows_that_are_not_due_wait,
     an_operation_is_completed_once,

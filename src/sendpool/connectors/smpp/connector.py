@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import random
 
 import structlog
@@ -72,20 +73,14 @@ class SmppConnector:
             line.start(number * STAGGER)
 
     async def submit(self, batch: Sequence[Submission]) -> None:
-        """Write a submit_sm for each wanted part, in order; what the window has no room for waits here."""
-        self.submit_at_once(batch)
-
-    def submit_at_once(self, batch: Sequence[Submission]) -> None:
-        """As `submit`: nothing here waits.
+        """Write a submit_sm for each wanted part, in order; what the window has no room for waits here.
 
         Every outcome goes to the inbox: what cannot leave at once, what never could, and what the carrier says.
         """
-        if self._inbox is None:
-            raise RuntimeError("submit before open")
-        if not self._is_up:
-            down = Unavailable("no bound session")
-            self._inbox.outcomes([(item.attempt, part, down) for item in batch for part in _wanted(item)])
-            return
+        self.prepare(batch)()
+
+    def prepare(self, batch: Sequence[Submission]) -> Callable[[], None]:
+        """Make the bodies of a batch, and return what submits it."""
         refused: list[tuple[AttemptKey, int, Outcome]] = []
         waiting: list[Waiting] = []
         for submission in batch:
@@ -93,6 +88,20 @@ class SmppConnector:
                 self._writer.write(submission, waiting)
             except UnfitSubmission as unfit:
                 refused += [(submission.attempt, part, unfit.outcome) for part in _wanted(submission)]
+        return partial(self._hand_over, batch, waiting, refused)
+
+    def _hand_over(
+        self,
+        batch: Sequence[Submission],
+        waiting: Sequence[Waiting],
+        refused: Sequence[tuple[AttemptKey, int, Outcome]],
+    ) -> None:
+        if self._inbox is None:
+            raise RuntimeError("submit before open")
+        if not self._is_up:
+            down = Unavailable("no bound session")
+            self._inbox.outcomes([(item.attempt, part, down) for item in batch for part in _wanted(item)])
+            return
         if refused:
             self._inbox.outcomes(refused)
         self._shared.queue.extend(waiting)
