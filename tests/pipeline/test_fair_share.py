@@ -172,8 +172,8 @@ async def test_fast_campaigns_take_turns_of_what_leaves_at_once(fresh: Path) -> 
             await w.send(*everyone(each, first))
         await w.until_states(DELIVERED=2 * each)
 
-    first = set(everyone(each))
-    order = [sent.submission.recipient in first for sent in carrier.sent]
+    ones = set(everyone(each))
+    order = [sent.submission.recipient in ones for sent in carrier.sent]
     turns = [len(list(group)) for _, group in groupby(order)]
     assert max(turns[1:-1]) <= 2 * window
     # Rows at the edges of chunks begin turns of their own.
