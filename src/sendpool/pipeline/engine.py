@@ -535,7 +535,7 @@ class Engine:
         launch = Launch(self.sending.launcher, claimed)
         if any(one.started for one in claimed) and self._loop is not None:
             # While the disk takes the commit the loop has time for it; nothing leaves before.
-            self._loop.call_soon_threadsafe(launch.make_ready)
+            self._loop.call_soon_threadsafe(launch.make_ready, self.clock.monotonic())
         told = (bench.revokes, block, bench.filtered, bench.unreached, bench.tally)
         return Brought(units, keyed, roster, expanded, claimed, launch, due, unmatched, *told)
 

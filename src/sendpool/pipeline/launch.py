@@ -29,6 +29,8 @@ from sendpool.pipeline.roster import Roster
 SHORTEST_VALIDITY = 10
 #: Seconds that a carrier gets at most where a look-up failed and another channel waits behind it (design §4).
 ASSUMED_VALIDITY = 60
+#: Seconds after which what was made ready is made anew.
+STALE = 1.0
 #: Departures closer than this leave together: a timer is no finer.
 TOGETHER = 0.001
 #: The part of such a step that floating-point arithmetic may be off by.
@@ -69,15 +71,23 @@ class Launch:
         #: What hands over that which leaves at once, where a connector has made it ahead.
         self.prepared: dict[Link, Callable[[], None]] = {}
         self._launcher = launcher
-        self._is_ready = False
+        #: When it was made ready (monotonic seconds).
+        self._ready_at: float | None = None
 
-    def make_ready(self) -> None:
-        """Make everything that the claims have started, unless that is done."""
-        if self._is_ready:
+    def as_of(self, now: float) -> Launch:
+        """The same, ready; made anew where a connection has gone or come since, or the commit has taken long."""
+        if self._ready_at is not None and not self._launcher.is_right(self, now - self._ready_at):
+            return Launch(self._launcher, self.claimed).as_of(now)
+        self.make_ready(now)
+        return self
+
+    def make_ready(self, now: float) -> None:
+        """Make everything that the claims have started, unless that is done; *now* is in monotonic seconds."""
+        if self._ready_at is not None:
             return
-        self._is_ready = True
+        self._ready_at = now
         for one in self.claimed:
-            self._launcher.add(self, one.started, one.claim.channel)
+            self._launcher.add(self, one.started, one.claim.channel, now)
         for (link, step), batch in self.batches.items():
             if link.prepare is not None and not step:
                 # What is wrong with it is found again, and told, when it is to leave.
@@ -95,9 +105,14 @@ class Launcher:
         self._clock = clock
         self.roster = Roster()
 
-    def add(self, launch: Launch, every: Sequence[Started], channel: Channel) -> None:
+    def is_right(self, launch: Launch, age: float) -> bool:
+        """Whether a launch that was made ready *age* seconds ago is what would be made now."""
+        same = all(self._links.get(link.connection_id) is link for link, _ in launch.batches)
+        # What a carrier may try is counted in seconds from then on.
+        return same and not launch.stranded and age < STALE
+
+    def add(self, launch: Launch, every: Sequence[Started], channel: Channel, now: float) -> None:
         """Add to a launch what one claim has started on a channel."""
-        now = self._clock.monotonic()
         known: dict[tuple[int, int, int, int, int], tuple[Link, Terms]] = {}
         flights, batches = launch.flights, launch.batches
         for started in every:

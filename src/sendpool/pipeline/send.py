@@ -104,17 +104,13 @@ class Sending:
 
     def launch(self, launch: Launch) -> None:
         """Hand over what a commit has started, each at its departure. It is counted already (`count`)."""
-        launch.make_ready()
-        if any(self.links.get(link.connection_id) is not link for link, _ in launch.batches):
-            # One went, or was made anew, while the disk took the commit.
-            launch = Launch(self.launcher, launch.claimed)
-            launch.make_ready()
+        now = self._clock()
+        launch = launch.as_of(now)
         for started in launch.stranded:
             self._strand(started)
         for flight, why in launch.unsayable:
             self._leave_unsaid(flight, why)
         self.flights.update(launch.flights)
-        now = self._clock()
         for (link, step), batch in launch.batches.items():
             if self._halted or link.draining:
                 self._recall(link, batch)
