@@ -36,16 +36,17 @@ class Ahead(Carrier):
         self.task = asyncio.ensure_future(self.submit(batch))
 
 
-def meanwhile(w: World, something: Callable[[Launch], None]) -> None:
+def meanwhile(w: World, something: Callable[[Launch], object]) -> None:
     """Have *something* happen once between a launch's being made ready and its leaving."""
-    leave = w.engine.sending.launch
+    sending: Any = w.engine.sending
+    leave = sending.launch
 
     def launch(one: Launch) -> None:
-        w.engine.sending.launch = leave  # type: ignore[method-assign]
+        sending.launch = leave
         assert one.flights
         something(one)
 
-    w.engine.sending.launch = launch  # type: ignore[method-assign]
+    sending.launch = launch
 
 
 @virtually
