@@ -635,7 +635,8 @@ async def test_the_log_says_once_a_day_what_went(fresh: Path, capsys: pytest.Cap
         await settled(w, 3)
         await days_pass(w, 8)
         await settled(w, 1)
-        await w.sweeper.stop()  # It has nothing to do for days.
+        for idle in (w.sweeper, w.capability, w.revoker, w.health, w.replier):
+            await idle.stop()  # They would look about for days.
         retention = Retention(w.engine, 7.0)
         retention.start()
         await asyncio.sleep(2.1 * retain.DAY)
