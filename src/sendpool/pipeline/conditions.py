@@ -9,7 +9,8 @@ from __future__ import annotations
 from sendpool.domain.reasons import Reason, Remark
 from sendpool.pipeline.links import Gate, Link
 
-_READY = Remark(Reason.READY)
+#: Nothing keeps it back.
+READY = Remark(Reason.READY)
 _UNCONFIGURED = Remark(Reason.UNCONFIGURED)
 
 
@@ -51,7 +52,7 @@ def condition(gate: Gate | None, link: Link | None, now: float, runner: str | No
         paused = max(paused, gate.bounds.paused_until)
     if paused > now:
         return Remark(Reason.PAUSED, paused)
-    return gate.health or _READY
+    return gate.health or READY
 
 
 def momentary(gate: Gate, link: Link, now: float, horizon: float) -> Remark:
@@ -64,5 +65,5 @@ def momentary(gate: Gate, link: Link, now: float, horizon: float) -> Remark:
         if free > max(own, shared, now + horizon):
             return Remark(Reason.SCOPE_FULL, free, name)
     if max(own, shared) <= now + horizon:
-        return _READY
+        return READY
     return Remark(Reason.USED_UP, own) if own >= shared else Remark(Reason.CONNECTION_USED_UP, shared)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from math import inf
 from typing import Any, NamedTuple
 
 from sendpool.domain.bounded import BoundOffer
 from sendpool.domain.dealing import LinkOffer, Offer
 from sendpool.domain.policy import PoolRules
+from sendpool.domain.pool import Member
 from sendpool.domain.preference import spare
 from sendpool.domain.reasons import Reason, Remark
 from sendpool.domain.scopes import Moment
@@ -22,7 +23,7 @@ from sendpool.domain.spread import Spread
 from sendpool.domain.trickle import Trickles
 from sendpool.pipeline.book import QueueBook, is_one_senders
 from sendpool.pipeline.claim import HORIZON, Claim, Clock, Queue, Tier
-from sendpool.pipeline.conditions import condition, momentary
+from sendpool.pipeline.conditions import READY, condition, momentary
 from sendpool.pipeline.lanes import Lanes
 from sendpool.pipeline.limiting import Limiter
 from sendpool.pipeline.links import Gate, Link
@@ -189,20 +190,25 @@ class Planner:
         self, pool_id: int, channel: Channel, rooms: Collection[tuple[int, int]], now: float
     ) -> list[Standing]:
         """Every active member of a pool on a channel, ready or not, as an explanation will show it."""
+        return self.scenes.standings(pool_id, channel, self._remarks(pool_id, channel, rooms, now), now)
+
+    def _remarks(
+        self, pool_id: int, channel: Channel, rooms: Collection[tuple[int, int]], now: float
+    ) -> Iterator[tuple[Sender, Member, Remark]]:
         members = self.roster.members(pool_id, channel)
         detail = self.scenes.detail(pool_id, channel, len(members))
-        standings = []
         for sender, member in members:
             gate, link = self.gates.get(sender.id), self.links.get(sender.connection_id)
-            runner = self.runner(sender.connection_id) if link is None else None
-            remark = self.restraint.in_pool(condition(gate, link, now, runner), pool_id, sender.id)
-            if remark.reason is Reason.READY and detail is Detail.MOMENTS and (pool_id, sender.id) not in rooms:
-                # Throughput that is used up now is free again in a moment: no time is worth a scene of its own.
-                remark = momentary(gate, link, now, HORIZON)._replace(until=None) if gate and link else remark
+            remark = condition(gate, link, now, self.runner(sender.connection_id) if link is None else None)
+            if remark is not READY:
+                remark = self.restraint.in_pool(remark, pool_id, sender.id)
+            if remark.reason is Reason.READY:
+                if detail is Detail.MOMENTS and gate and link and (pool_id, sender.id) not in rooms:
+                    # Throughput that is used up now is free again in a moment: no time is worth a scene of its own.
+                    remark = momentary(gate, link, now, HORIZON)._replace(until=None)
             elif remark.reason is Reason.PAUSED and detail is Detail.STEADY:
-                remark = Remark(Reason.READY)
-            standings.append(self.scenes.standing(sender, member, remark, now))
-        return standings
+                remark = READY
+            yield sender, member, remark
 
     def _takers(self, pool_id: int, channel: Channel, keys: Iterable[QueueKey]) -> Iterable[tuple[Gate, float, int]]:
         """The gates of a pool that have something to take, with their weights there and how much that is."""

@@ -64,6 +64,10 @@ class Scenes:
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
         self._drawn: dict[_Place, dict[tuple[Standing, ...], int]] = defaultdict(dict)
+        #: The picture that was drawn last, and its number: seldom is the next one another.
+        self._last: dict[_Place, tuple[Sequence[Standing], int | None]] = {}
+        #: How members stood whom no time was told of, by place and sender, and what was known of each.
+        self._stood: dict[_Place, dict[int, tuple[Sender, Member, Remark, Standing]]] = defaultdict(dict)
         self._unsaved: list[tuple[int, bytes, str]] = []
         #: The day in which scenes are interned: a new one each day, so that old ones can go (`retain`).
         self._day = 0
@@ -75,8 +79,8 @@ class Scenes:
         self._epoch = now / 1e6 - monotonic
         if now // _DAY != self._day:
             self._day = now // _DAY
-            self._drawn.clear()
-            self._numbers.clear()
+            for remembered in (self._drawn, self._last, self._stood, self._numbers):
+                remembered.clear()
 
     def detail(self, pool_id: int, channel: Channel, members: int) -> Detail:
         """How closely the next scene of a pool of so many *members* is to be drawn."""
@@ -85,8 +89,25 @@ class Scenes:
             return Detail.MOMENTS
         return Detail.PAUSES if drawn < SOME_SCENES else Detail.STEADY
 
+    def standings(
+        self, pool_id: int, channel: Channel, members: Iterable[tuple[Sender, Member, Remark]], now: float
+    ) -> list[Standing]:
+        """How *members* stand of whom remarks tell what holds them back; their times and *now* are monotonic."""
+        stood = self._stood[pool_id, channel]
+        standings = []
+        for sender, member, remark in members:
+            known = stood.get(sender.id)
+            if known is not None and known[0] is sender and known[1] is member and known[2] is remark:
+                standings.append(known[3])
+                continue
+            standing = self.standing(sender, member, remark, now)
+            if remark.until is None:
+                stood[sender.id] = (sender, member, remark, standing)
+            standings.append(standing)
+        return standings
+
     def standing(self, sender: Sender, member: Member, remark: Remark, now: float) -> Standing:
-        """How a member stands of whom *remark* tells what holds it back; its time and *now* are monotonic."""
+        """How one member stands."""
         until = None
         if remark.until is not None and remark.until - now >= _MINUTE:
             grain = _MINUTE if remark.until - now < _HOUR else _HOUR // 4
@@ -95,11 +116,15 @@ class Scenes:
 
     def number(self, pool_id: int, channel: Channel, members: Sequence[Standing]) -> int | None:
         """The number of this picture; a new one is kept until it is written. None: the day has seen too many."""
+        last = self._last.get((pool_id, channel))
+        if last is not None and last[0] == members:
+            return last[1]
         drawn = self._drawn[pool_id, channel]
         picture = tuple(members)
         number = drawn.get(picture)
         if number is None and len(drawn) < MOST_SCENES:
             number = drawn[picture] = self._intern(pool_id, channel, picture)
+        self._last[pool_id, channel] = (members, number)
         return number
 
     def _intern(self, pool_id: int, channel: Channel, picture: tuple[Standing, ...]) -> int:
