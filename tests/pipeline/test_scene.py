@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+from tests.pipeline.carriers import Carrier
+from tests.pipeline.worlds import Line, everyone, virtually, world
 
 from sendpool.domain.pool import Member
 from sendpool.domain.reasons import Reason, Remark
 from sendpool.domain.sender import Channel, Sender
+from sendpool.pipeline.plan import HAND
 from sendpool.pipeline.scene import FEW_SCENES, MOST_SCENES, SOME_SCENES, Detail, Scenes, Standing
 
 DAY = 86_400_000_000
@@ -103,3 +111,32 @@ def test_times_are_coarse_so_that_a_pause_is_not_a_scene_of_its_own() -> None:
     assert until(119.0) == now // 1_000_000 + 120
     assert until(3_601.0) == now // 1_000_000 + 4_500
     assert scenes.standing(_sender(), Member(sender_id=3), Remark(Reason.READY), 1_000.0).until is None
+
+
+@virtually
+async def test_a_large_pool_is_drawn_as_it_stands(fresh: Path) -> None:
+    numbers = [f"+1203{n:07}" for n in range(HAND + 10)]
+    async with world(fresh, False, a=Line(Carrier(), dict.fromkeys(numbers, 100))) as w:
+        gates = [w.engine.sending.gates[w.sender(number).id] for number in numbers]
+        link = next(iter(w.engine.sending.links.values()))
+
+        async def drawn(n: int) -> tuple[int, dict[str, int]]:
+            """The scene of the next attempt, and how many stood how."""
+            sent = await w.send(*everyone(1, n))
+            await w.until_states(DELIVERED=1, operation=sent)
+            query = "SELECT s.id, s.body FROM attempt a JOIN scene s ON s.id = a.scene WHERE a.id >> 6 = ?"
+            ((number, body),) = await w.rows(query, sent.operation_id)
+            return number, dict(Counter(member[1] for member in msgspec.json.decode(body)["members"]))
+
+        everyone_ready = await drawn(0)
+        assert everyone_ready[1] == {"ready": len(numbers)}
+        assert await drawn(1) == everyone_ready
+        gates[3].bucket.paused_until = w.now + 50
+        gates[-1].capped_until = w.now + 50
+        assert (await drawn(2))[1] == {"ready": len(numbers) - 2, "paused": 1, "daily_limit": 1}
+        await asyncio.sleep(60)
+        assert await drawn(3) == everyone_ready
+        link.draining = True
+        pool_id = w.roster.pool_by_uid[w.pool].id
+        standings = w.engine.planner._standings(pool_id, Channel.SMS, (), w.now)
+        assert {one.state for one in standings} == {"draining"}

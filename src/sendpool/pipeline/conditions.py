@@ -24,6 +24,20 @@ def run_by(runner: str | None) -> Remark:
     return Remark(Reason.ELSEWHERE, about=runner) if runner else Remark(Reason.UNLEASED)
 
 
+def condition_of_link(link: Link, now: float) -> Remark:
+    """What keeps all senders of a connection from taking a message at *now* (monotonic seconds), or `READY`."""
+    if link.draining:
+        return Remark(Reason.DRAINING)
+    if not link.up:
+        return Remark(Reason.LINK_DOWN)
+    if link.closure.closed:
+        if now >= link.closure.until:
+            return Remark(Reason.PROBING)
+        reason = Reason.MISCONFIGURED if link.closure.of_settings else Reason.ACCOUNT_REFUSED
+        return Remark(reason, link.closure.until)
+    return Remark(Reason.PAUSED, link.bucket.paused_until) if link.bucket.paused_until > now else READY
+
+
 def condition(gate: Gate | None, link: Link | None, now: float, runner: str | None = None) -> Remark:
     """What keeps a sender from taking a message at *now*, or that it is ready. Times are monotonic seconds.
 
@@ -33,15 +47,11 @@ def condition(gate: Gate | None, link: Link | None, now: float, runner: str | No
     """
     if gate is None or link is None:
         return _UNCONFIGURED if gate is None else run_by(runner)
-    if link.draining or gate.sender.drained:
+    if gate.sender.drained:
         return Remark(Reason.DRAINING)
-    if not link.up:
-        return Remark(Reason.LINK_DOWN)
-    if link.closure.closed:
-        if now >= link.closure.until:
-            return Remark(Reason.PROBING)
-        reason = Reason.MISCONFIGURED if link.closure.of_settings else Reason.ACCOUNT_REFUSED
-        return Remark(reason, link.closure.until)
+    of_all = condition_of_link(link, now)
+    if of_all.reason not in (Reason.READY, Reason.PAUSED):
+        return of_all
     flights = gate.flights
     if flights.stopped:
         return Remark(Reason.STOPPED, flights.stopped_until) if now < flights.stopped_until else Remark(Reason.PROBING)
