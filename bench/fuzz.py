@@ -217,8 +217,8 @@ def _bindings(named: Mapping[str, str], share: float = 0.75) -> list[str]:
     return [f'"{place}" = {{ dictionary = "{name}", probability = {share} }}' for place, name in named.items()]
 
 
-def with_too_large(contract: Path, to: Path) -> Path:
-    """The contract's document with the answer 413 to each body, written to *to*.
+def write_with_too_large(contract: Path, to: Path) -> None:
+    """Write the contract's document to *to*, with the answer 413 to each body.
 
     Its page allows 413 for what is over the size limit ("413 or 400"); the document forgets it,
     and schemathesis makes a body of over five megabytes once in a while.
@@ -229,7 +229,6 @@ def with_too_large(contract: Path, to: Path) -> Path:
             if "requestBody" in operation:
                 operation["responses"]["413"] = operation["responses"]["400"]
     to.write_text(json.dumps(document), encoding="utf-8")
-    return to
 
 
 def run(
@@ -249,11 +248,12 @@ def run(
     Raises `RigFailed` when it did not come to its end within *seconds*.
     """
     config, report = target.folder / "schemathesis.toml", target.folder / "report.json"
+    contract = target.folder / "contract.json"
     config.write_text(settings(target.known), encoding="utf-8")
+    write_with_too_large(CONTRACT, contract)
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run"]
-    document = with_too_large(CONTRACT, target.folder / "contract.json")
     # What stands without a version in our document is not below this URL.
-    command += [f"{target.server.base}/openapi.json", "--exclude-tag", "Server"] if own else [str(document)]
+    command += [f"{target.server.base}/openapi.json", "--exclude-tag", "Server"] if own else [str(contract)]
     command += ["--url", f"{target.server.base}/v1", "--auth", f"{ACCOUNT_SID}:{AUTH_TOKEN}"]
     command += ["--phases", ",".join(phases), "--checks", ",".join(CHECKS), "--max-examples", str(examples)]
     command += ["--request-timeout", str(_ANSWERED_WITHIN)]

@@ -14,7 +14,7 @@ from tests.pipeline.worlds import Line, everyone, virtually, world
 from sendpool.domain.pool import Member
 from sendpool.domain.reasons import Reason, Remark
 from sendpool.domain.sender import Channel, Sender
-from sendpool.pipeline.plan import HAND
+from sendpool.pipeline.portrait import MANY
 from sendpool.pipeline.scene import FEW_SCENES, MOST_SCENES, SOME_SCENES, Detail, Scenes, Standing
 
 DAY = 86_400_000_000
@@ -115,7 +115,7 @@ def test_times_are_coarse_so_that_a_pause_is_not_a_scene_of_its_own() -> None:
 
 @virtually
 async def test_a_large_pool_is_drawn_as_it_stands(fresh: Path) -> None:
-    numbers = [f"+1203{n:07}" for n in range(HAND + 10)]
+    numbers = [f"+1203{n:07}" for n in range(MANY + 10)]
     async with world(fresh, False, a=Line(Carrier(), dict.fromkeys(numbers, 100))) as w:
         gates = [w.engine.sending.gates[w.sender(number).id] for number in numbers]
         link = next(iter(w.engine.sending.links.values()))
@@ -138,5 +138,5 @@ async def test_a_large_pool_is_drawn_as_it_stands(fresh: Path) -> None:
         assert await drawn(3) == everyone_ready
         link.draining = True
         pool_id = w.roster.pool_by_uid[w.pool].id
-        standings = w.engine.planner._standings(pool_id, Channel.SMS, (), w.now)
+        standings = w.engine.planner.portrait.standings(w.roster, pool_id, Channel.SMS, (), w.now)
         assert {one.state for one in standings} == {"draining"}

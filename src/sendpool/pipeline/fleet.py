@@ -51,7 +51,7 @@ class Fleet:
         engine.fence = self.node
         engine.book.heads.on = True
         engine.sending.elsewhere = self.node.is_elsewhere
-        engine.sending.runner = engine.planner.runner = self.node.runner
+        engine.sending.runner = engine.planner.portrait.runner = self.node.runner
         self._tasks: set[asyncio.Task[None]] = set()
         #: What a node differs in is said once.
         self._told: list[tuple[str, str, list[int]]] = []

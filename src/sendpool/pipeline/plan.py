@@ -7,29 +7,27 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from math import inf
 from typing import Any, NamedTuple
 
 from sendpool.domain.bounded import BoundOffer
 from sendpool.domain.dealing import LinkOffer, Offer
 from sendpool.domain.policy import PoolRules
-from sendpool.domain.pool import Member
 from sendpool.domain.preference import spare
-from sendpool.domain.reasons import Reason, Remark
 from sendpool.domain.scopes import Moment
 from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.spread import Spread
 from sendpool.domain.trickle import Trickles
 from sendpool.pipeline.book import QueueBook, is_one_senders
 from sendpool.pipeline.claim import HORIZON, Claim, Clock, Queue, Tier
-from sendpool.pipeline.conditions import READY, condition, condition_of_link, momentary
 from sendpool.pipeline.lanes import Lanes
 from sendpool.pipeline.limiting import Limiter
 from sendpool.pipeline.links import Gate, Link
+from sendpool.pipeline.portrait import Portrait
 from sendpool.pipeline.restraint import Able, Restraint
 from sendpool.pipeline.roster import Roster
-from sendpool.pipeline.scene import Detail, Scenes, Standing
+from sendpool.pipeline.scene import Scenes
 from sendpool.store.queue import QueueKey
 
 #: Senders of a pool that one claim asks at least; where they can take all that can leave, it asks no more.
@@ -73,16 +71,13 @@ class Planner:
         self._limiter = limiter
         self._wake = wake
         self._clock = clock
-        #: Who runs a connection that this process does not, as `conditions.run_by` takes it.
-        self.runner: Callable[[int], str | None] = lambda _connection_id: None
+        self.portrait = Portrait(self.scenes, self.restraint, links, gates)
         #: Messages of a pool that are no rows yet.
         self.unexpanded: Callable[[int], int] = lambda _: 0
         self._timer: asyncio.TimerHandle | None = None
         self._turn = self._shorts = 0
         #: Where the next hand of a large pool begins, by pool and channel.
         self._hands: dict[tuple[int, Channel], int] = {}
-        #: The members of large pools, as last found to be all ready, and how they stood.
-        self._all_ready: dict[tuple[int, Channel], tuple[Sequence[tuple[Sender, Member]], list[Standing]]] = {}
 
     def plan(self, *, short: bool = False) -> list[Claim]:
         """The claims that the next commit should carry out: every pool with due rows and a sender that is free.
@@ -102,7 +97,9 @@ class Planner:
         for pool_id, channel, queues in waiting:
             offers = self._offers(pool_id, channel, rooms, links)
             if offers:
-                scene = self.scenes.number(pool_id, channel, self._standings(pool_id, channel, rooms, now))
+                scene = self.scenes.number(
+                    pool_id, channel, self.portrait.standings(self.roster, pool_id, channel, rooms, now)
+                )
                 claim = self._claim(pool_id, channel, queues, offers, now)
                 level = min([offer.served for offer in offers]) if (pool_id, channel) in hands else None
                 bounded = self._bounded(pool_id, channel, offers, now)
@@ -187,60 +184,6 @@ class Planner:
         if gate is None or link is None or sender.drained:
             return False
         return link.up and not link.draining and gate.capped_until <= now
-
-    def _standings(
-        self, pool_id: int, channel: Channel, rooms: Collection[tuple[int, int]], now: float
-    ) -> list[Standing]:
-        """Every active member of a pool on a channel, ready or not, as an explanation will show it."""
-        members = self.roster.members(pool_id, channel)
-        if len(members) <= HAND:
-            return self.scenes.standings(pool_id, channel, self._remarks(pool_id, channel, rooms, now), now)
-        known, standings = self._all_ready.get((pool_id, channel), (None, []))
-        plain = self._are_plain(pool_id, channel, now)
-        if known is members and plain:
-            return standings
-        standings = self.scenes.standings(pool_id, channel, self._remarks(pool_id, channel, rooms, now), now)
-        if plain:
-            self._all_ready[pool_id, channel] = (members, standings)
-        return standings
-
-    def _are_plain(self, pool_id: int, channel: Channel, now: float) -> bool:
-        """Whether `condition` would find each member of a large pool ready: one look at each costs a fifth of it."""
-        links = [self.links.get(key) for key in self.roster.connections(pool_id, channel)]
-        if not all(link is not None and condition_of_link(link, now) is READY for link in links):
-            return False
-        gates = self.gates
-        for sender, _ in self.roster.members(pool_id, channel):
-            gate = gates.get(sender.id)
-            if (
-                gate is None
-                or gate.sender.drained
-                or gate.flights.stopped
-                or gate.health is not None
-                or gate.bounds is not None
-                or gate.capped_until > now
-                or gate.bucket.paused_until > now
-            ):
-                return False
-        return True
-
-    def _remarks(
-        self, pool_id: int, channel: Channel, rooms: Collection[tuple[int, int]], now: float
-    ) -> Iterator[tuple[Sender, Member, Remark]]:
-        members = self.roster.members(pool_id, channel)
-        detail = self.scenes.detail(pool_id, channel, len(members))
-        for sender, member in members:
-            gate, link = self.gates.get(sender.id), self.links.get(sender.connection_id)
-            remark = condition(gate, link, now, self.runner(sender.connection_id) if link is None else None)
-            if remark is not READY:
-                remark = self.restraint.in_pool(remark, pool_id, sender.id)
-            if remark.reason is Reason.READY:
-                if detail is Detail.MOMENTS and gate and link and (pool_id, sender.id) not in rooms:
-                    # Throughput that is used up now is free again in a moment: no time is worth a scene of its own.
-                    remark = momentary(gate, link, now, HORIZON)._replace(until=None)
-            elif remark.reason is Reason.PAUSED and detail is Detail.STEADY:
-                remark = READY
-            yield sender, member, remark
 
     def _takers(self, pool_id: int, channel: Channel, keys: Iterable[QueueKey]) -> Iterable[tuple[Gate, float, int]]:
         """The gates of a pool that have something to take, with their weights there and how much that is."""
