@@ -16,7 +16,8 @@ from alembic.script import ScriptDirectory
 
 from sendpool.store import migrate as module
 from sendpool.store.admin_log import record
-from sendpool.store.migrate import SchemaTooNew, migrate
+from sendpool.store.migrate import migrate
+from sendpool.store.revisions import SchemaTooNew, known_revisions, newest_revision
 from sendpool.store.schema import metadata
 from sendpool.store.sqlite import Sqlite
 
@@ -144,3 +145,10 @@ def test_the_mode_of_a_database_that_is_there_is_left_alone(tmp_path: Path) -> N
     migrate(path)
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_names_of_migrations_tell_their_revisions() -> None:
+    scripts = ScriptDirectory.from_config(module._config())
+
+    assert known_revisions() == {script.revision for script in scripts.walk_revisions()}
+    assert newest_revision() == scripts.get_current_head()

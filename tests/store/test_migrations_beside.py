@@ -15,7 +15,8 @@ import sqlalchemy
 from alembic import command
 
 from sendpool.store import migrate as module
-from sendpool.store.migrate import MigrationBlocked, migrate, migrate_postgres, newest_revision
+from sendpool.store.migrate import MigrationBlocked, migrate, migrate_postgres
+from sendpool.store.revisions import newest_revision
 from sendpool.store.schema import metadata
 from sendpool.testing.postgres_server import PostgresServer
 

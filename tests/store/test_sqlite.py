@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from sendpool.store import sqlite
 from sendpool.store.database import DatabaseInUse, Query, Script, Unit
-from sendpool.store.migrate import SchemaTooNew
+from sendpool.store.revisions import SchemaTooNew
 from sendpool.store.sqlite import Owner, Sqlite, connect, transact
 from sendpool.store.sqlite_run import run
 

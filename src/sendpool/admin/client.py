@@ -28,8 +28,8 @@ from sendpool.admin.protocol import (
     trusted,
 )
 from sendpool.store.accounts import load_accounts
-from sendpool.store.database import DatabaseInUse, Script
-from sendpool.store.opening import Where, open_database
+from sendpool.store.database import DatabaseInUse, Script, Where
+from sendpool.store.opening import open_database
 from sendpool.store.signals import NOBODY, Signal, notify
 
 #: Seconds that a command may take.

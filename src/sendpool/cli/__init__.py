@@ -91,7 +91,7 @@ def serve(
     from sendpool import runtime
     from sendpool.store.accounts import WrongSecretKey
     from sendpool.store.database import DatabaseInUse
-    from sendpool.store.migrate import SchemaTooNew
+    from sendpool.store.revisions import SchemaTooNew
 
     try:
         return runtime.serve(settings, lambda: reload(settings, os.environ))
@@ -105,8 +105,8 @@ def migrate(*, json: AsJson = False, config: ConfigPath = None, database: Databa
     settings = load_config(config, database=database)
     from sendpool.config.places import database_of
     from sendpool.store.database import DatabaseInUse
-    from sendpool.store.migrate import SchemaTooNew
     from sendpool.store.opening import migrate_database
+    from sendpool.store.revisions import SchemaTooNew
 
     where = database_of(settings.server.database)
     try:

@@ -38,7 +38,7 @@ def ask_in_turn(
     from sendpool.config.places import command_socket, database_of, secret_key
     from sendpool.store.accounts import WrongSecretKey
     from sendpool.store.database import DatabaseInUse
-    from sendpool.store.migrate import SchemaTooNew
+    from sendpool.store.revisions import SchemaTooNew
 
     url = settings.server.database
 

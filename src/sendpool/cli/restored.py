@@ -32,7 +32,7 @@ def restored(
     settings = load_config(config, database=database)
     from sendpool.config.places import database_of
     from sendpool.store.database import DatabaseInUse
-    from sendpool.store.migrate import SchemaTooNew
+    from sendpool.store.revisions import SchemaTooNew
 
     where = database_of(settings.server.database)
     if isinstance(where, Path) and not where.exists():

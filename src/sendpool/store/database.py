@@ -12,12 +12,15 @@ carried out there alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy.sql import ClauseElement
 
 T = TypeVar("T")
 
+#: A file of SQLite, or the URL of a PostgreSQL server.
+Where = Path | str
 Row = tuple[Any, ...]
 Rows = list[Any]
 

@@ -14,14 +14,11 @@ import sqlalchemy
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.pool import NullPool
 
+from sendpool.store.revisions import SchemaTooNew, known_revisions, newest_revision
+
 _SCRIPTS = Path(__file__).with_name("migrations")
-
-
-class SchemaTooNew(Exception):
-    """The database was written by a newer sendpool; this one does not know its schema."""
 
 
 class MigrationBlocked(OSError):
@@ -34,13 +31,6 @@ def _config() -> Config:
     return config
 
 
-def newest_revision() -> str:
-    """The revision of this version's schema."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None
-    return head
-
-
 def _unknown(what: object, revision: str) -> SchemaTooNew:
     return SchemaTooNew(f"{what} has schema {revision}, which this version of sendpool does not know; run a newer one")
 
@@ -50,17 +40,13 @@ def migrate(path: Path) -> tuple[str | None, str]:
 
     Raises `SchemaTooNew` when the file's revision is not one of ours.
     """
-    config = _config()
-    scripts = ScriptDirectory.from_config(config)
-    head = scripts.get_current_head()
-    assert head is not None
+    config, head = _config(), newest_revision()
     _make_private(path)
     engine = sqlalchemy.create_engine(f"sqlite:///{path}", poolclass=NullPool, isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:
             before = MigrationContext.configure(connection).get_current_revision()
-            known = {script.revision for script in scripts.walk_revisions()}
-            if before is not None and before not in known:
+            if before is not None and before not in known_revisions():
                 raise _unknown(path, before)
             if before != head:
                 config.attributes["connection"] = connection
@@ -128,12 +114,12 @@ async def migrate_postgres(url: str) -> tuple[str | None, str]:
 
 async def _migrate_once(connection: asyncpg.Connection[asyncpg.Record]) -> tuple[str | None, str]:
     """Run all that is missing in one transaction, which waits only for other migrations as long as they take."""
-    scripts, head = ScriptDirectory.from_config(_config()), newest_revision()
+    head = newest_revision()
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _MIGRATING)
         made = await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL")
         before = await connection.fetchval("SELECT version_num FROM alembic_version") if made else None
-        if before is not None and before not in {script.revision for script in scripts.walk_revisions()}:
+        if before is not None and before not in known_revisions():
             raise _unknown("the database", before)
         if before != head:
             await connection.execute(f"SET LOCAL lock_timeout = {int(1_000 * LOCK_TIMEOUT)}")

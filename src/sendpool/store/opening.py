@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
-import asyncpg
-
-from sendpool.store.database import Database, DatabaseAway
+from sendpool.store.database import Database, Where
 from sendpool.store.migrate import migrate, migrate_postgres
-from sendpool.store.postgres import Postgres
+from sendpool.store.postgres import Postgres, plain_errors
 from sendpool.store.sqlite import Owner, Sqlite
-
-#: A file of SQLite, or the URL of a PostgreSQL server.
-Where = Path | str
 
 
 async def open_database(where: Where, *, shared: bool = False) -> Database:
@@ -41,13 +34,3 @@ async def migrate_database(where: Where) -> tuple[str | None, str]:
         return migrate(where)
     finally:
         owner.release()
-
-
-@contextlib.contextmanager
-def plain_errors() -> Iterator[None]:
-    """Raise OSError in words for whatever keeps us from a PostgreSQL server."""
-    try:
-        yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, DatabaseAway, TimeoutError) as error:
-        why = str(error) or "it did not answer in time"
-        raise OSError(f"the PostgreSQL server does not let us in: {why}; look at server.database") from error

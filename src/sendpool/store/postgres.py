@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, TypeVar
 
 import asyncpg
@@ -249,3 +249,13 @@ async def _undo(connection: Any, transaction: Any) -> None:
         await transaction.rollback()
     except Exception:  # noqa: BLE001 - what made it fail is raised, not this
         connection.terminate()
+
+
+@contextlib.contextmanager
+def plain_errors() -> Iterator[None]:
+    """Raise OSError in words for whatever keeps us from a PostgreSQL server."""
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, DatabaseAway, TimeoutError) as error:
+        why = str(error) or "it did not answer in time"
+        raise OSError(f"the PostgreSQL server does not let us in: {why}; look at server.database") from error

@@ -9,12 +9,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-import asyncpg
-
-from sendpool.store.database import DatabaseAway, Query, Script
-from sendpool.store.migrate import newest_revision
-from sendpool.store.opening import Where, plain_errors
-from sendpool.store.postgres import Postgres, open_readers
+from sendpool.store.database import DatabaseAway, Query, Script, Where
+from sendpool.store.revisions import newest_revision
 from sendpool.store.sqlite_run import run
 
 T = TypeVar("T")
@@ -63,11 +59,16 @@ async def open_reader(where: Where) -> AsyncIterator[Reader]:
             await _check(reader)
             yield reader
         return
+    # Not at the top: whoever reads a file starts without all that talks to a server.
+    from asyncpg import UndefinedTableError
+
+    from sendpool.store.postgres import Postgres, open_readers, plain_errors
+
     with plain_errors():
         database = Postgres(where, await open_readers(where, 1))
     try:
         with plain_errors():
-            await _check(database)
+            await _check(database, UndefinedTableError)
         yield database
     finally:
         await database.close()
@@ -90,14 +91,17 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-async def _check(reader: Reader) -> None:
+async def _check(reader: Reader, *missing: type[Exception]) -> None:
+    """Raise `WrongSchema` unless the schema is ours; *missing*: what a database without any raises, beside ours."""
+    unmade: tuple[type[Exception], ...] = (DatabaseAway, *missing)
+
     def script() -> Script[str]:
         rows = yield Query("SELECT version_num FROM alembic_version")
         return str(rows[0][0]) if rows else "none"
 
     try:
         found: Any = await reader.read(script())
-    except (DatabaseAway, asyncpg.UndefinedTableError):
+    except unmade:
         found = "none"
     if found != newest_revision():
         raise WrongSchema(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 
 import msgspec
@@ -47,3 +48,13 @@ async def test_it_ends_with_the_server_though_the_database_never_answers() -> No
             await process.wait()
         await asyncio.wait_for(left.wait(), 10)
         silent.close()
+
+
+def test_what_runs_beside_a_server_on_a_file_loads_nothing_that_talks_to_postgresql_or_migrates() -> None:
+    code = (
+        "import sys, sendpool.notifying, sendpool.fronting; print({'asyncpg', 'alembic', 'aiohttp'} & {*sys.modules})"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "{'aiohttp'}"
