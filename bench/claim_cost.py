@@ -35,7 +35,8 @@ from bench.rig import BUILD
 from sendpool.domain.dealing import LinkOffer, Offer, References
 from sendpool.domain.sender import Channel
 from sendpool.domain.throughput import Bucket
-from sendpool.pipeline.claim import Claim, Clock, Queue, claim_due
+from sendpool.pipeline.claim import Claim, Queue, claim_due
+from sendpool.pipeline.clock import Clock
 from sendpool.pipeline.consent import Consent
 from sendpool.pipeline.heads import Heads
 from sendpool.pipeline.quarantine import Quarantine

@@ -28,11 +28,11 @@ from sendpool.connectors.guard import GuardedClient
 from sendpool.connectors.sinks import NotInstalled, SinkConnector, Target
 from sendpool.connectors.webhook import Webhooks
 from sendpool.domain.delivery import SinkType
-from sendpool.pipeline.claim import Clock
+from sendpool.pipeline.clock import Clock
 from sendpool.pipeline.notify.notifier import Notifier
 from sendpool.pipeline.notify.priority import LinuxScheduler, keep_yielding
-from sendpool.pipeline.notify.process import LONGEST_LINE, Order, Report
 from sendpool.pipeline.notify.tell import ToldEvent
+from sendpool.pipeline.notify.words import LONGEST_LINE, Order, Report
 from sendpool.store.deliveries import Progress
 from sendpool.store.reading import open_reader
 from sendpool.store.sinks import WantedEvents

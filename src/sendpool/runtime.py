@@ -45,7 +45,8 @@ from sendpool.pipeline.fleet import Fleet
 from sendpool.pipeline.health import HealthKeeper
 from sendpool.pipeline.inquire import Inquirer
 from sendpool.pipeline.inventory import UnknownAccount, Wanted, finds_senders, take_inventory
-from sendpool.pipeline.notify.process import NotifierProcess, Order
+from sendpool.pipeline.notify.process import NotifierProcess
+from sendpool.pipeline.notify.words import Order
 from sendpool.pipeline.outlook import Outlook
 from sendpool.pipeline.rehearse import rehearse
 from sendpool.pipeline.reply import Replier

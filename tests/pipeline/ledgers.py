@@ -15,7 +15,7 @@ from sendpool.domain.pool import Member, Pool
 from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.states import AttemptState, MessageState
 from sendpool.metrics import Metrics
-from sendpool.pipeline.claim import Clock
+from sendpool.pipeline.clock import Clock
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.settle import Ask, Changes, Result, Told, settle_receipts, settle_results

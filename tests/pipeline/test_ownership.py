@@ -17,7 +17,7 @@ from sendpool.domain.standing import Stood
 from sendpool.domain.throughput import BucketState
 from sendpool.metrics import Metrics
 from sendpool.pipeline.book import QueueBook
-from sendpool.pipeline.claim import Clock
+from sendpool.pipeline.clock import Clock
 from sendpool.pipeline.fence import News
 from sendpool.pipeline.nodes import Node, lease_of
 from sendpool.store.database import DatabaseAway, Script

@@ -29,7 +29,7 @@ from sendpool.domain.states import AttemptState, MessageState
 from sendpool.domain.throughput import Bucket
 from sendpool.metrics import Metrics
 from sendpool.pipeline.capability import CapabilityLoop
-from sendpool.pipeline.claim import Clock
+from sendpool.pipeline.clock import Clock
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.health import HealthKeeper
 from sendpool.pipeline.limiting import connection_key

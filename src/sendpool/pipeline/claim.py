@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from sendpool.domain.quiet import QuietHours
 from sendpool.domain.scopes import Moment
 from sendpool.domain.sender import Channel
 from sendpool.domain.tuples import maker
+from sendpool.pipeline.clock import Clock
 from sendpool.pipeline.countries import country_of
 from sendpool.pipeline.holding import hold_limited
 from sendpool.pipeline.limiting import Limiter
@@ -155,13 +156,6 @@ class _Looked(NamedTuple):
     #: How many rows have left the queue.
     gone: int
     passed: Passed | None
-
-
-class Clock(NamedTuple):
-    """The two clocks of a batch: monotonic seconds for throughput, microseconds since 1970 for rows."""
-
-    monotonic: Callable[[], float]
-    wall: Callable[[], int]
 
 
 def claim_due(

@@ -36,7 +36,8 @@ from sendpool.pipeline.backlog import Backlog
 from sendpool.pipeline.batch import Batch, Brought, Waiting
 from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.capability import NOT_REACHABLE
-from sendpool.pipeline.claim import HORIZON, Claim, Claimed, Clock, claim_due
+from sendpool.pipeline.claim import HORIZON, Claim, Claimed, claim_due
+from sendpool.pipeline.clock import Clock
 from sendpool.pipeline.codes import CodeBook
 from sendpool.pipeline.company import Company
 from sendpool.pipeline.consent import RULE as SUPPRESSED

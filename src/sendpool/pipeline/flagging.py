@@ -14,7 +14,7 @@ import structlog
 
 from sendpool.domain import ids
 from sendpool.domain.flagging import Window
-from sendpool.pipeline.claim import Clock
+from sendpool.pipeline.clock import Clock
 from sendpool.pipeline.expand import Expander
 from sendpool.pipeline.settle import Changes
 from sendpool.store.database import Database, Script

@@ -19,7 +19,8 @@ from sendpool.domain.message import Category, Content, at_step, on_channel
 from sendpool.domain.policy import policy_for
 from sendpool.domain.sender import Channel
 from sendpool.domain.tuples import maker
-from sendpool.pipeline.claim import Claimed, Clock, Started
+from sendpool.pipeline.claim import Claimed, Started
+from sendpool.pipeline.clock import Clock
 from sendpool.pipeline.links import Flight, Gate, Link
 from sendpool.pipeline.reach import Reachability
 from sendpool.pipeline.render import Unsayable, say, say_tags

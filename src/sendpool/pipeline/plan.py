@@ -20,7 +20,8 @@ from sendpool.domain.sender import Channel, Sender
 from sendpool.domain.spread import Spread
 from sendpool.domain.trickle import Trickles
 from sendpool.pipeline.book import QueueBook, is_one_senders
-from sendpool.pipeline.claim import HORIZON, Claim, Clock, Queue, Tier
+from sendpool.pipeline.claim import HORIZON, Claim, Queue, Tier
+from sendpool.pipeline.clock import Clock
 from sendpool.pipeline.lanes import Lanes
 from sendpool.pipeline.limiting import Limiter
 from sendpool.pipeline.links import Gate, Link

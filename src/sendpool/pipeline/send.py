@@ -37,7 +37,8 @@ from sendpool.domain.spread import Spread
 from sendpool.domain.states import AttemptState, MessageState
 from sendpool.domain.throughput import Bucket
 from sendpool.pipeline.book import QueueBook
-from sendpool.pipeline.claim import Claimed, Clock, Started
+from sendpool.pipeline.claim import Claimed, Started
+from sendpool.pipeline.clock import Clock
 from sendpool.pipeline.countries import country_of
 from sendpool.pipeline.departures import Departures
 from sendpool.pipeline.fence import WriteBacks

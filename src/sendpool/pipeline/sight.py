@@ -9,7 +9,8 @@ from typing import Protocol
 from sendpool.domain.reasons import Reason, Remark, Verdict
 from sendpool.domain.scopes import Moment
 from sendpool.domain.sender import Sender
-from sendpool.pipeline.claim import HORIZON, Clock
+from sendpool.pipeline.claim import HORIZON
+from sendpool.pipeline.clock import Clock
 from sendpool.pipeline.conditions import condition, momentary
 from sendpool.pipeline.send import Sending
 

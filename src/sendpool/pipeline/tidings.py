@@ -7,7 +7,7 @@ from functools import partial
 
 from sendpool.connectors.base import Outcome, Throttled
 from sendpool.domain.closure import Closure
-from sendpool.pipeline.claim import Clock
+from sendpool.pipeline.clock import Clock
 from sendpool.pipeline.settle import Changes
 from sendpool.store.database import Script
 from sendpool.store.notices import Notice, write_notices

@@ -12,7 +12,7 @@ import msgspec
 
 from sendpool.domain.event_types import KINDS, OF_MESSAGES, OF_OPERATIONS
 from sendpool.domain.signing import spell_secret
-from sendpool.pipeline.claim import Clock
+from sendpool.pipeline.clock import Clock
 from sendpool.pipeline.notify.notifier import Notifier
 from sendpool.pipeline.notify.tell import ToldEvent
 from sendpool.store.database import Database

@@ -10,7 +10,7 @@ from tests.pipeline.worlds import virtually
 
 from sendpool.domain.delivery import BATCH, LINGER
 from sendpool.domain.event_types import OF_MESSAGES
-from sendpool.pipeline.claim import Clock
+from sendpool.pipeline.clock import Clock
 from sendpool.pipeline.notify.delivery import Delivery
 from sendpool.pipeline.notify.lane import ROOM, Lane
 from sendpool.pipeline.notify.tell import ToldEvent

@@ -8,7 +8,7 @@ import sys
 
 import msgspec
 
-from sendpool.pipeline.notify.process import Order
+from sendpool.pipeline.notify.words import Order
 
 
 async def test_it_ends_with_the_server_though_the_database_never_answers() -> None:

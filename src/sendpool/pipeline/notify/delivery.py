@@ -24,7 +24,7 @@ from sendpool.domain.delivery import (
     pause,
     pause_in_place,
 )
-from sendpool.pipeline.claim import Clock
+from sendpool.pipeline.clock import Clock
 from sendpool.pipeline.notify.lane import Lane
 from sendpool.pipeline.notify.tell import ToldEvent
 from sendpool.store.deliveries import Progress, Run

@@ -16,7 +16,7 @@ import structlog
 
 from sendpool.domain.delivery import SinkStatus
 from sendpool.domain.event_types import TEST_EVENT, EventKind
-from sendpool.pipeline.claim import Clock
+from sendpool.pipeline.clock import Clock
 from sendpool.pipeline.notify.delivery import Delivery, Handover, Save
 from sendpool.pipeline.notify.pace import Pace
 from sendpool.pipeline.notify.runs import AT_ONCE, PAGE, offer_run

@@ -12,6 +12,7 @@ import structlog
 
 from sendpool.metrics import Metrics
 from sendpool.pipeline.engine import Engine
+from sendpool.pipeline.notify.words import LONGEST_LINE, Order, Report
 from sendpool.pipeline.settle import Changes
 from sendpool.store.database import Script
 from sendpool.store.deliveries import Progress, save_progress
@@ -22,32 +23,6 @@ log = structlog.get_logger()
 #: Seconds between looks whether there is a sink at all, and before the process is started again after it ended by
 #: itself.
 _LOOK, _AGAIN = 0.5, 2.0
-#: Bytes of a line between the two at most.
-LONGEST_LINE = 8 * 1024 * 1024
-
-
-class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """The first line that the notifier is told."""
-
-    database: str
-    #: Whether that is a file.
-    file: bool
-    #: Base 64: opens what is stored encrypted.
-    key: str
-    allow_private_networks: tuple[str, ...]
-    log_level: str
-    log_json: bool | None
-
-
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What the notifier says: progress to be made durable, answered by its number; and what has become of batches."""
-
-    number: int
-    progress: Progress
-    #: By the sid of a sink: events by "taken" and "refused".
-    counts: dict[str, dict[str, int]] = {}
-    #: Sids of sinks that take nothing now.
-    down: frozenset[str] = frozenset()
 
 
 class NotifierProcess:

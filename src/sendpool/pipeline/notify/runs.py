@@ -8,7 +8,7 @@ from random import random
 import msgspec
 
 from sendpool.domain.delivery import BATCH, GIVE_UP_AFTER, pause
-from sendpool.pipeline.claim import Clock
+from sendpool.pipeline.clock import Clock
 from sendpool.pipeline.notify.delivery import Delivery, Save
 from sendpool.pipeline.notify.tell import ToldEvent
 from sendpool.store.deliveries import Progress, Run
