@@ -37,6 +37,7 @@ def _services(far: FarServer, accounts: Accounts, settings: Settings, reader: Re
     return Services(
         database=reader,
         accept=far.accept,
+        ask=far.ask,
         accounts=accounts,
         observe=far.observe,
         now=lambda: time.time_ns() // 1000,

@@ -56,6 +56,7 @@ from sendpool.pipeline.roster import Roster, load_roster
 from sendpool.pipeline.sight import LiveSight, Sight
 from sendpool.pipeline.supervise import Supervisor
 from sendpool.pipeline.sweep import Sweeper
+from sendpool.pipeline.turn import Turn
 from sendpool.store.accounts import FirstAccount, ensure_first_account, load_accounts
 from sendpool.store.database import Database, Script
 from sendpool.store.declared_pools import UnknownMember
@@ -170,7 +171,7 @@ class Runtime:
             return
         await web.start()
         settings = front_settings(self._config.server)
-        ways = (services.accept, self._engine.is_immediate, self._outlook.accept_at_once)
+        ways = (services.accept, self._engine.is_immediate, self._outlook.accept_each)
         wiring = Wiring(settings, *ways, services.rates, services.observe, web.adopt)
         await self._fronts.start(listener, wiring)
 
@@ -315,6 +316,7 @@ class Runtime:
             database=engine.database,
             write=engine.change,
             accept=outlook.accept,
+            ask=Turn(engine, outlook).ask,
             completion=outlook.completion,
             cancel=partial(cancel, engine),
             explain=partial(explain_message, engine),

@@ -30,8 +30,10 @@ from sendpool.metrics import Metrics
 from sendpool.pipeline.cancel import cancel
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.explain import explain_message
+from sendpool.pipeline.outlook import Outlook
 from sendpool.pipeline.rehearse import rehearse
 from sendpool.pipeline.roster import load_roster
+from sendpool.pipeline.turn import Turn
 from sendpool.store.accounts import Account, ensure_first_account
 from sendpool.store.database import Script
 from sendpool.store.migrate import migrate
@@ -323,10 +325,12 @@ async def running(migrated: Path, folder: Path) -> AsyncIterator[World]:
     engine.use_roster(await database.read(load_roster()))
     engine.acceptor.numbers.add(await database.write(take_block()))
     engine.start()
+    outlook = Outlook(engine)
     services = Services(
         database=database,
         write=engine.change,
-        accept=engine.accept,
+        accept=outlook.accept,
+        ask=Turn(engine, outlook).ask,
         cancel=partial(cancel, engine),
         explain=partial(explain_message, engine),
         rehearse=partial(rehearse, engine),

@@ -265,7 +265,8 @@ async def test_a_connection_that_says_nothing_more_is_closed(
     writer.close()
 
 
-async def test_who_is_being_answered_while_the_server_stops_gets_the_answer(world: Any) -> None:
+@pytest.mark.parametrize("short", [True, False])
+async def test_who_is_being_answered_while_the_server_stops_gets_the_answer(world: Any, short: bool) -> None:
     asked, go_on = asyncio.Event(), asyncio.Event()
 
     async def accept(*about: Any) -> Any:
@@ -273,7 +274,18 @@ async def test_who_is_being_answered_while_the_server_stops_gets_the_answer(worl
         await go_on.wait()
         return await world.services.accept(*about)
 
-    server = HttpServer(create_app(dataclasses.replace(world.services, accept=accept)), 5.0)
+    async def ask_later(*about: Any) -> None:
+        asked.set()
+        await go_on.wait()
+        assert world.services.ask(*about)
+
+    def ask(*about: Any) -> bool:
+        asking.append(asyncio.ensure_future(ask_later(*about)))
+        return True
+
+    asking: list[Any] = []
+    ways = {"ask": ask} if short else {"ask": lambda *_: False, "accept": accept}
+    server = HttpServer(create_app(dataclasses.replace(world.services, **ways)), 5.0)
     port = await listen(server)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     idle, other = await asyncio.open_connection("127.0.0.1", port)

@@ -14,6 +14,7 @@ from sendpool.domain.destinations import Countries, Destinations
 from sendpool.domain.message import Category, Content
 from sendpool.domain.pool import Choice, Member, Pool
 from sendpool.domain.request import (
+    Accepted,
     AccountOrigin,
     AddressOrigin,
     Origin,
@@ -26,9 +27,11 @@ from sendpool.domain.request import (
 from sendpool.domain.sender import Channel, Sender
 from sendpool.pipeline.accept import Acceptor
 from sendpool.pipeline.acceptance import Acceptance
-from sendpool.pipeline.alike import kind_of
+from sendpool.pipeline.alike import MOST_TOGETHER, kind_of, runs
 from sendpool.pipeline.book import QueueBook
+from sendpool.pipeline.crowd import Crowd
 from sendpool.pipeline.roster import Roster
+from sendpool.pipeline.waiter import NOBODY
 
 NUMBERS = ("+447700900001", "+12025550123")
 CHANNELS = (Channel.SMS, Channel.RCS, Channel.WHATSAPP)
@@ -131,6 +134,68 @@ def test_what_was_met_before_changes_nothing(destinations: Destinations, request
                 outcomes.append([refused.problems])
 
         assert outcomes[0] == outcomes[1]
+
+
+def each(made: Acceptance | Crowd) -> list[Any]:
+    """Everything that each request adds, whether it was accepted by itself or together with others."""
+    contexts, waits = made.contexts(), made.accepted()
+    several = [waits] if isinstance(waits, Accepted) else waits
+    return [
+        (
+            operation._replace(uid=b""),
+            message,
+            row,
+            contexts[operation.id]._replace(uid=""),
+            accepted.queued is not None,
+        )
+        for operation, message, row, accepted in zip(made.operations, made.messages, made.rows, several, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("destinations", [Destinations(), Destinations(countries=Countries(only=frozenset({"GB"})))])
+@given(st.lists(_requests(), min_size=1, max_size=3).map(lambda several: [one for some in several for one in some]))
+def test_requests_accepted_together_come_to_what_each_comes_to(
+    destinations: Destinations, requests: list[SendRequest]
+) -> None:
+    together, apart = acceptor(roster(destinations)), acceptor(roster(destinations))
+    found: list[list[Any]] = [[], []]
+
+    def by_itself(one: Acceptor, request: SendRequest) -> list[Any]:
+        try:
+            made = one.prepare(request, NOBODY)
+        except Refused as refused:
+            return [refused.problems]
+        # Whom nobody reaches gets no message, and is of no kind that is known.
+        return each(made) if kind_of(request) is not None and made.messages else [told(made)]
+
+    for first, end, alike in runs(requests, together.roster.alike):
+        if alike is None:
+            assert end == first + 1
+            found[0] += by_itself(together, requests[first])
+        else:
+            found[0] += each(together.together(requests[first:end], alike, NOBODY))
+    for request in requests:
+        found[1] += by_itself(apart, request)
+
+    assert found[0] == found[1]
+
+
+def test_a_run_is_of_one_known_kind() -> None:
+    one = acceptor(roster(Destinations()))
+    recipients = [Recipient("+447700900001", "P")]
+    request = SendRequest(account_id=1, origin=ORIGINS[0], recipients=recipients, content=Content(text="Hi"))
+    other = replace(request, priority="high")
+    known = one.roster.alike
+
+    assert [run[:2] for run in runs([request, request, other], known)] == [(0, 1), (1, 2), (2, 3)]
+
+    for asked in (request, other):
+        one.prepare(asked, NOBODY)
+
+    many = [request] * (MOST_TOGETHER + 1)
+    assert [run[:2] for run in runs([request, request, other, request], known)] == [(0, 2), (2, 3), (3, 4)]
+    assert [run[:2] for run in runs(many, known)] == [(0, MOST_TOGETHER), (MOST_TOGETHER, MOST_TOGETHER + 1)]
+    assert list(runs([], known)) == []
 
 
 def test_a_kind_is_known_once_it_was_met() -> None:

@@ -26,6 +26,7 @@ from sendpool.api.callbacks import PATH, Callbacks
 from sendpool.api.exchange import Handler, Resource, nowhere
 from sendpool.api.quick import Hot
 from sendpool.api.services import Services
+from sendpool.api.short import ShortMessages
 from sendpool.api.streams import feed, sinks, subscriptions, types
 
 VERSIONS = ("v1", "preview")
@@ -142,8 +143,8 @@ def create_app(services: Services, further: Sequence[BaseRoute] = ()) -> Hot:
     return Hot(_Below(prefix, router) if prefix else router, hot_routes(services))
 
 
-def hot_routes(services: Services) -> dict[bytes, Resource]:
+def hot_routes(services: Services) -> dict[bytes, ShortMessages]:
     """The endpoints that are worth a way of their own, by path."""
     possible_lengths()  # Now, not in the middle of the first request.
     versions = VERSIONS if services.public else ()
-    return {f"/{version}{_HOT}".encode(): Resource(services, version, _HOT, ROUTES[_HOT]) for version in versions}
+    return {f"/{version}{_HOT}".encode(): ShortMessages(services, version, _HOT, ROUTES[_HOT]) for version in versions}

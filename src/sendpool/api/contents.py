@@ -43,7 +43,7 @@ def check_content(
     if not isinstance(value, dict):
         wrong_kind("content", "an object", value, "$.content", findings)
         return Content()
-    if len(value) == 1 and _is_plain(text := value.get("text")):
+    if len(value) == 1 and is_plain(text := value.get("text")):
         return Content(text=text)
     check_fields(value, ("text", "media", "modules", "contentId"), findings, "$.content")
     if "contentId" in value:
@@ -61,7 +61,7 @@ def check_content(
     return Content()
 
 
-def _is_plain(text: object) -> TypeGuard[str]:
+def is_plain(text: object) -> TypeGuard[str]:
     """Whether a text is beyond doubt in order, and no template: what nearly all are."""
     return isinstance(text, str) and 0 < len(text) <= LONGEST_TEXT and "{" not in text and "\0" not in text
 

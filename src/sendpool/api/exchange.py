@@ -223,20 +223,24 @@ class Resource:
             if wait := self._services.rates.wait(caller.account_id):
                 raise TooOften(wait)
             return await handler(Request(self._services, self._version, caller, scope, headers, receive, whole))
-        except Refused as refused:
-            return refusal(refused)
-        except (StoreUnavailable, DatabaseAway):
-            problem = Problem(UNAVAILABLE, "the server cannot take this now; try again in a moment")
-            return refusal(Refused(problem, status=503), _RETRY)
-        except TooOften as early:
-            return too_many("this account asks more often than it may", early.wait)
-        except QueueFull as full:
-            return too_many(str(full), RETRY_AFTER)
         except ClientGone:
             return None
-        except Exception:
-            log.exception("request failed", method=method, route=self._template)
-            return refusal(Refused(Problem(INTERNAL, "the server failed; its log says why"), status=500))
+        except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
+            return self._said_of(error, method)
+
+    def _said_of(self, error: Exception, method: str) -> Reply:
+        """The answer to a request of this *method* that was not carried out."""
+        if isinstance(error, Refused):
+            return refusal(error)
+        if isinstance(error, StoreUnavailable | DatabaseAway):
+            problem = Problem(UNAVAILABLE, "the server cannot take this now; try again in a moment")
+            return refusal(Refused(problem, status=503), _RETRY)
+        if isinstance(error, TooOften):
+            return too_many("this account asks more often than it may", error.wait)
+        if isinstance(error, QueueFull):
+            return too_many(str(error), RETRY_AFTER)
+        log.error("request failed", method=method, route=self._template, exc_info=error)
+        return refusal(Refused(Problem(INTERNAL, "the server failed; its log says why"), status=500))
 
 
 def _unauthenticated() -> Refused:

@@ -84,8 +84,13 @@ def _shown(request: Request, kind: Kind, row: OperationRow) -> Any:
 
 
 def _operation_accepted(request: Request, kind: Kind, uid: bytes, estimate: str | UnsetType | None = UNSET) -> Reply:
+    return accepted_at(request.base, kind, uid, estimate)
+
+
+def accepted_at(base: str, kind: Kind, uid: bytes, estimate: str | UnsetType | None) -> Reply:
+    """The answer that an operation was made, below the URL *base* of a version."""
     operation_id = ids.operation_id(uid)
-    collection = f"{request.base}{kind.path}"
+    collection = f"{base}{kind.path}"
     return operation_accepted(
         operation_id, f"{collection}/Operations/{operation_id}", f"{collection}?operationId={operation_id}", estimate
     )

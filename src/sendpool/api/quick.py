@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
+from functools import partial
 from typing import cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -106,6 +107,8 @@ class QuickConnection(asyncio.Protocol):
         self._raw = b""
         #: The head that was read last, as it came and as it was read: clients write the same one again and again.
         self._last: tuple[bytes, Head] | None = None
+        #: Whether a request is being answered, and by what if it is a task.
+        self._busy = False
         self._task: asyncio.Task[None] | None = None
         self._since, self._answered = time.monotonic(), False
         self._full = False
@@ -136,7 +139,7 @@ class QuickConnection(asyncio.Protocol):
         """More of a request has come."""
         self._raw = self._raw + data if self._raw else data
         self._since = time.monotonic()
-        if self._task is None and not self._full:
+        if not (self._busy or self._full):
             self._look()
         elif len(self._raw) > AHEAD:
             self._transport.pause_reading()
@@ -147,11 +150,11 @@ class QuickConnection(asyncio.Protocol):
 
     def is_idle(self, now: float) -> bool:
         """Whether it has said nothing for too long (monotonic seconds)."""
-        return self._task is None and now - self._since > (KEPT if self._answered and not self._raw else PATIENCE)
+        return not self._busy and now - self._since > (KEPT if self._answered and not self._raw else PATIENCE)
 
     def end(self) -> None:
         """Close it, once it has its answer."""
-        if self._task is None:
+        if not self._busy:
             self._transport.close()
 
     def abort(self) -> None:
@@ -172,7 +175,9 @@ class QuickConnection(asyncio.Protocol):
         elif len(raw) >= end + head.length:
             self._raw = raw[end + head.length :]
             body = raw[end : end + head.length]
-            self._task = asyncio.get_running_loop().create_task(self._answer(head, body))
+            self._busy = True
+            if not head.endpoint.at_once(head.scope, head.headers, body, partial(self._reply, head)):
+                self._task = asyncio.get_running_loop().create_task(self._answer(head, body))
 
     def _head(self, head: bytes) -> Head | None:
         if self._last is not None and self._last[0] == head:
@@ -183,8 +188,10 @@ class QuickConnection(asyncio.Protocol):
         return found
 
     async def _answer(self, head: Head, body: bytes) -> None:
-        reply = await head.endpoint.quickly(head.scope, head.headers, body)
-        self._task, self._since, self._answered = None, time.monotonic(), True
+        self._reply(head, await head.endpoint.quickly(head.scope, head.headers, body))
+
+    def _reply(self, head: Head, reply: Reply | None) -> None:
+        self._busy, self._task, self._since, self._answered = False, None, time.monotonic(), True
         if reply is None or self._transport.is_closing():
             return
         stays = head.keep_alive and not self._server.closing
@@ -207,7 +214,7 @@ class QuickConnection(asyncio.Protocol):
         self._transport.write(b"".join(parts))
 
     def _look_again(self) -> None:
-        if self._raw and self._task is None and not self._full and not self._transport.is_closing():
+        if self._raw and not (self._busy or self._full) and not self._transport.is_closing():
             self._transport.resume_reading()
             self._look()
 

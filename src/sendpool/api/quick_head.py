@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, Protocol
 
 import httptools
@@ -16,6 +16,11 @@ SMALL = 16 * 1024
 
 class Quick(Protocol):
     """An endpoint that can be asked without ASGI."""
+
+    def at_once(
+        self, scope: dict[str, Any], headers: dict[bytes, bytes], body: bytes, answer: Callable[[Reply], None]
+    ) -> bool:
+        """Take a whole request, to be answered later, in another turn of the loop; False: ask `quickly`."""
 
     def quickly(self, scope: dict[str, Any], headers: dict[bytes, bytes], body: bytes) -> Awaitable[Reply | None]:
         """The answer to a whole request; None: nobody is left to be answered."""

@@ -20,6 +20,11 @@ class RequestRates:
         self._clock = clock
         self._buckets: dict[int, Bucket] = {}
 
+    @property
+    def limited(self) -> bool:
+        """Whether there is a limit at all."""
+        return self._rate is not None
+
     def wait(self, account_id: int) -> float:
         """Seconds until this account's next turn; 0: it has just taken one. Who comes too early loses no turn by it."""
         if self._rate is None:

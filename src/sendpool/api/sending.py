@@ -18,7 +18,7 @@ from msgspec.structs import astuple
 from sendpool.api.addresses import all_possible
 from sendpool.api.bodies import decode_json, decode_object
 from sendpool.api.checks import check_category, check_fields, check_priority, check_tags, entries
-from sendpool.api.contents import check_content
+from sendpool.api.contents import check_content, is_plain
 from sendpool.api.origins import check_origin
 from sendpool.api.problems import Findings
 from sendpool.api.recipients import SPACE, Profiles, check_recipient, want_profiles
@@ -59,6 +59,7 @@ class _QuickSend(msgspec.Struct, forbid_unknown_fields=True):
 #: Origins by their JSON, those that were in order: clients write the same ones again and again.
 _ORIGINS: dict[bytes, Origin] = {}
 _MOST_ORIGINS, _LONGEST_ORIGIN = 1_000, 500
+_ANYBODY = AccountOrigin()
 
 _decode = msgspec.json.Decoder(_QuickSend).decode
 _recipient = maker(Recipient)
@@ -103,6 +104,28 @@ def read_send(
         send_at=send_at,
         priority=priority,
     )
+
+
+def read_at_once(body: bytes, account_id: int) -> SendRequest | None:
+    """The request of one plain text to one number, from nobody in particular or an origin that was read before: most.
+
+    None: `read_send` is to say what it is.
+    """
+    try:
+        send = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    content = send.content
+    if len(send.to) != 1 or type(content) is not dict or len(content) != 1:
+        return None
+    if not (send.schedule is send.tags is send.category is send.validity is send.priority is UNSET):
+        return None
+    origin = _ORIGINS.get(bytes(send.from_)) if isinstance(send.from_, msgspec.Raw) else _ANYBODY
+    text, one = content.get("text"), send.to[0]
+    if origin is None or not is_plain(text) or one.variables is not UNSET or not all_possible([one.address]):
+        return None
+    recipient = _recipient((one.address, SPACE[one.channel], None, None))
+    return SendRequest(account_id=account_id, origin=origin, recipients=[recipient], content=Content(text=text))
 
 
 def _know(spelt: bytes, origin: Origin) -> None:

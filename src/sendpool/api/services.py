@@ -50,6 +50,11 @@ def _nobody(method: str, route: str, status: int, seconds: float) -> None:
     """Listen to no answer."""
 
 
+def _never(request: SendRequest, tell: Callable[[Accepted | Exception], None]) -> bool:
+    """Take no request without a task."""
+    return False
+
+
 def _nobody_knows(queued: Queued) -> None:
     """Make no estimate."""
 
@@ -85,6 +90,9 @@ class Services:
     metrics: Callable[[], bytes]
     #: What /metrics asks for as a Bearer token; None: nothing.
     metrics_token: str | None = None
+    #: As `accept`, without a task that waits, for what needs no look into the database: who is told is told later what
+    #: was accepted, or why not. False: this request is not of that kind.
+    ask: Callable[[SendRequest, Callable[[Accepted | Exception], None]], bool] = field(default=_never)
     #: When what waits of an operation will have left, in microseconds since 1970; None: nobody knows.
     completion: Callable[[Queued], int | None] = field(default=_nobody_knows)
     #: Opens what is stored encrypted.

@@ -16,24 +16,22 @@ from sendpool.domain.dealing import step_cost
 from sendpool.domain.fairness import FairClock, flow_of, step_of
 from sendpool.domain.message import LETTER_CHANNEL, at_step
 from sendpool.domain.pool import Pool
-from sendpool.domain.request import (
-    AccountOrigin,
-    AddressOrigin,
-    PoolOrigin,
-    SendRequest,
-)
+from sendpool.domain.request import Accepted, AccountOrigin, AddressOrigin, PoolOrigin, SendRequest
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import OperationState
-from sendpool.pipeline.acceptance import Acceptance, Waiter
+from sendpool.domain.tuples import maker
+from sendpool.pipeline.acceptance import Acceptance
 from sendpool.pipeline.alike import Alike, kind_of, note
 from sendpool.pipeline.book import ANYONE, ASKING, QueueBook
 from sendpool.pipeline.consent import OPTED_OUT, SAID, Willing
+from sendpool.pipeline.crowd import Crowd
 from sendpool.pipeline.draft import Draft, Part, draft
 from sendpool.pipeline.lanes import common_entry, entry
 from sendpool.pipeline.numbers import Numbers
 from sendpool.pipeline.render import Readings
 from sendpool.pipeline.resolve import Addressed, Plans
 from sendpool.pipeline.roster import Roster
+from sendpool.pipeline.waiter import Waiter
 from sendpool.store.chunks import NewChunk, mix_text
 from sendpool.store.messages import (
     NewMessage,
@@ -55,6 +53,8 @@ class Due(NamedTuple):
     #: Microseconds since 1970.
     at: int
 
+
+_due_of = maker(Due)
 
 #: The key of an operation's flow and its weight (`fairness.flow_of`).
 Flow = tuple[Hashable, float]
@@ -128,7 +128,7 @@ class Acceptor:
     def prepare(
         self,
         request: SendRequest,
-        done: Waiter,
+        done: Waiter[Accepted],
         readings: Readings | None = None,
         opted_out: set[Person] | None = None,
     ) -> Acceptance:
@@ -140,14 +140,20 @@ class Acceptor:
         at = self._now() if readings is None else readings.at
         kind = kind_of(request) if readings is None and not opted_out else None
         if kind is not None and (alike := self.roster.alike.get(kind)) is not None:
-            return self._small(request, alike, at, done)
+            operations, messages, rows = self._small([request], alike, at)
+            return Acceptance(operations[0], messages, rows, (), (), request.content, done)
         made = draft(request, self.roster, at, readings, opted_out)
         acceptance = self.number(made, done)
         if kind is not None:
             note(kind, made.found, acceptance.operation.origin, self.roster)
         return acceptance
 
-    def number(self, made: Draft, done: Waiter) -> Acceptance:
+    def together(self, requests: Sequence[SendRequest], alike: Alike, done: Waiter[Sequence[Accepted]]) -> Crowd:
+        """The same of small requests that come to the same, *alike*, of one account. Raises `OutOfNumbers`."""
+        operations, messages, rows = self._small(requests, alike, self._now())
+        return Crowd(operations, messages, rows, [request.content for request in requests], done)
+
+    def number(self, made: Draft, done: Waiter[Accepted]) -> Acceptance:
         """Give a draft its keys, and the rows of what is due their queues and ranks. Raises `OutOfNumbers`."""
         request, found, at = made.request, made.found, made.at
         addressed, dues, failed = found.addressed, found.dues, found.failed
@@ -166,27 +172,26 @@ class Acceptor:
         own = _own(operation_id + alive, [recipient for recipient, _ in failed])
         if made.parts:
             chunks = _chunks(operation_id, made.parts)
-            letters = frozenset("".join(chunk.letters for chunk in chunks))
-            stored = ((), (), chunks, errors, letters, request.content, done, (), ())
+            stored = ((), (), chunks, errors, request.content, done, (), ())
             return Acceptance(operation, *stored, own, born_failed)
-        letters = frozenset(recipient[2][0] for recipient in addressed)
         rows = [NewMessage(operation_id + i, operation_id, *recipient[:4], at) for i, recipient in enumerate(addressed)]
         now = alive - len(not_yet)
         due = self._due(operation, rows[:now])
         later = self._later(operation, rows[now:], not_yet)
         own += _own(operation_id, addressed)
-        whole = (rows[:now], due, (), errors, letters, request.content, done, rows[now:], later)
+        whole = (rows[:now], due, (), errors, request.content, done, rows[now:], later)
         return Acceptance(operation, *whole, own, born_failed)
 
-    def _small(self, request: SendRequest, alike: Alike, at: int, done: Waiter) -> Acceptance:
-        """The same for one plain text to one number, of a kind that was met before."""
-        operation_id = self.take_ids(1)
-        operation, message = alike.rows(request, operation_id, ids.clear(uuid_utils.uuid7().bytes), at)
+    def _small(
+        self, requests: Sequence[SendRequest], alike: Alike, at: int
+    ) -> tuple[list[NewOperation], list[NewMessage], list[QueueRow]]:
+        """Operations, messages and rows of small requests, of a kind that was met before."""
+        first = self.take_ids(len(requests))
+        messages = alike.messages(requests, first, at)
         letter = alike.plan[0]
-        flow = flow_of(operation_id, 1, alike.category, request.priority)
-        step = Due(letter, message.address, step_cost(letter, message.segments), operation_id, at)
-        due = self.place(alike.pool_id, flow, [step])
-        return Acceptance(operation, [message], due, (), (), frozenset(letter), request.content, done)
+        flow = flow_of(first, 1, alike.category, requests[0].priority)
+        due = [_due_of((letter, one.address, step_cost(letter, one.segments), one.id, at)) for one in messages]
+        return alike.operations(requests, first, at), messages, self._place(alike.pool_id, letter, flow, due)
 
     # ------------------------------------------------------------ when it is due
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 
@@ -12,6 +12,8 @@ from sendpool.domain.message import Content
 from sendpool.domain.outlook import Queued
 from sendpool.domain.request import Accepted
 from sendpool.domain.states import MessageState
+from sendpool.pipeline.crowd import Crowd
+from sendpool.pipeline.waiter import Waiter
 from sendpool.store.chunks import NewChunk, insert_chunks
 from sendpool.store.database import Script
 from sendpool.store.idempotency import Key, keep_key
@@ -29,34 +31,6 @@ from sendpool.store.queue import QueueRow, enqueue
 from sendpool.store.schedule import ScheduledRow, schedule_messages
 
 
-class Waiter(Protocol):
-    """Who waits for a commit: a future is one."""
-
-    def done(self) -> bool:
-        """Whether he has his answer, or waits no more."""
-
-    def set_result(self, result: Accepted, /) -> None:
-        """Tell him that it is durable."""
-
-    def set_exception(self, error: Exception, /) -> None:
-        """Tell him why it is not."""
-
-
-class _Nobody:
-    def done(self) -> bool:
-        return True
-
-    def set_result(self, result: Accepted, /) -> None:
-        pass
-
-    def set_exception(self, error: Exception, /) -> None:
-        pass
-
-
-#: Waits for what is prepared and never stored.
-NOBODY: Waiter = _Nobody()
-
-
 class Acceptance(NamedTuple):
     """What one request adds to a commit, and who waits for it."""
 
@@ -65,10 +39,8 @@ class Acceptance(NamedTuple):
     rows: Sequence[QueueRow]
     chunks: Sequence[NewChunk]
     errors: Sequence[tuple[int, int, str, str, int, str, int]]
-    #: First letters of the plans.
-    letters: frozenset[str]
     content: Content
-    done: Waiter
+    done: Waiter[Accepted]
     #: Messages that are not due yet, and their rows.
     scheduled: Sequence[NewMessage] = ()
     later: Sequence[ScheduledRow] = ()
@@ -76,6 +48,21 @@ class Acceptance(NamedTuple):
     own: Sequence[tuple[int, str | None, str | None]] = ()
     #: Messages that end where they begin, each with its error.
     born_failed: Sequence[tuple[NewMessage, int]] = ()
+
+    @property
+    def operations(self) -> Sequence[NewOperation]:
+        """The one that the request becomes."""
+        return (self.operation,)
+
+    @property
+    def account_id(self) -> int:
+        """Whose it is."""
+        return self.operation.account_id
+
+    @property
+    def total(self) -> int:
+        """How many messages it adds."""
+        return self.operation.total
 
     def firsts(self) -> Iterator[tuple[str, int]]:
         """The letter of the first step, and what an attempt at it costs, of each message that is not born failed."""
@@ -92,16 +79,16 @@ class Acceptance(NamedTuple):
         waits = (new.total, queued, new.scheduled, new.scheduled_for)
         return Accepted(new.uid, new.id, Queued(new.id, new.pool_id, new.category, new.priority, *waits))
 
-    def context(self) -> Context:
-        """What sending needs to know of the operation, without reading it again."""
+    def contexts(self) -> dict[int, Context]:
+        """What sending needs to know of the operation, by its key, without reading it again."""
         new = self.operation
         said = (new.id, new.account_id, new.pool_id, new.category, new.deadline, new.validity)
-        return Context.of((*said, new.uid.hex(), new.at), self.content, new.tags)
+        return {new.id: Context.of((*said, new.uid.hex(), new.at), self.content, new.tags)}
 
 
-def insert_acceptances(acceptances: Sequence[Acceptance]) -> Script[None]:
+def insert_acceptances(acceptances: Sequence[Acceptance | Crowd]) -> Script[None]:
     """Write everything that accepted requests add, in a few statements for all of them together."""
-    yield from insert_operations([one.operation for one in acceptances])
+    yield from insert_operations([operation for one in acceptances for operation in one.operations])
     messages = [message for one in acceptances for message in one.messages]
     if messages:
         yield from insert_messages(messages)

@@ -48,6 +48,10 @@ class Backlog:
                 " cancel what is no longer wanted, or send more slowly"
             )
 
+    def has_room(self, account_id: int, requests: int) -> bool:
+        """Whether so many requests of one message each may come, one after the other."""
+        return self.waiting(account_id) + requests <= self.most
+
     def taken(self, account_id: int, messages: int) -> None:
         """So many are on their way into the database."""
         self._pending[account_id] += messages

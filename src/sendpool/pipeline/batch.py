@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from sendpool.connectors.base import Receipt
 from sendpool.pipeline.acceptance import Acceptance
 from sendpool.pipeline.claim import Claim, Claimed
+from sendpool.pipeline.crowd import Crowd
 from sendpool.pipeline.fence import WriteBacks
 from sendpool.pipeline.launch import Launch
 from sendpool.pipeline.receive import Arrival
@@ -36,9 +37,11 @@ class Batch:
 
     def __init__(self) -> None:
         self.units: list[Waiting] = []
-        self.accepts: list[Acceptance] = []
+        self.accepts: list[Acceptance | Crowd] = []
         #: Acceptances with a key, each of which may find that its key is taken.
         self.keyed: list[tuple[Acceptance, Key]] = []
+        #: How many requests these are.
+        self.requests = 0
         self.results: list[Result] = []
         self.said = WriteBacks()
         self.told: list[Told] = []
@@ -72,10 +75,15 @@ class Batch:
             or self.numbers
         )
 
-    @property
-    def requests(self) -> int:
-        """How many requests wait for it."""
-        return len(self.accepts) + len(self.keyed)
+    def accept(self, acceptance: Acceptance | Crowd) -> None:
+        """Carry what requests without a key have come to."""
+        self.accepts.append(acceptance)
+        self.requests += len(acceptance.operations)
+
+    def accept_keyed(self, acceptance: Acceptance, key: Key) -> None:
+        """Carry what a request with a key has come to."""
+        self.keyed.append((acceptance, key))
+        self.requests += 1
 
     @property
     def only_reports(self) -> bool:
@@ -89,7 +97,7 @@ class Batch:
         told = len(self.results) + len(self.told) + len(self.delivered) + len(self.arrivals)
         return self.requests + told + self.said.size()
 
-    def accepted(self) -> list[Acceptance]:
+    def accepted(self) -> list[Acceptance | Crowd]:
         """Every acceptance, with a key or without."""
         return [*self.accepts, *(acceptance for acceptance, _ in self.keyed)] if self.keyed else self.accepts
 

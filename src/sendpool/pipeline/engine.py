@@ -31,7 +31,8 @@ from sendpool.domain.states import AttemptState
 from sendpool.failpoints import ARMED, reach
 from sendpool.metrics import Metrics
 from sendpool.pipeline.accept import Acceptor
-from sendpool.pipeline.acceptance import Acceptance, Waiter, insert_acceptances, insert_keyed
+from sendpool.pipeline.acceptance import Acceptance, insert_acceptances, insert_keyed
+from sendpool.pipeline.alike import Alike, runs
 from sendpool.pipeline.backlog import Backlog
 from sendpool.pipeline.batch import Batch, Brought, Waiting
 from sendpool.pipeline.book import QueueBook
@@ -42,6 +43,7 @@ from sendpool.pipeline.codes import CodeBook
 from sendpool.pipeline.company import Company
 from sendpool.pipeline.consent import RULE as SUPPRESSED
 from sendpool.pipeline.consent import Consent
+from sendpool.pipeline.crowd import Crowd
 from sendpool.pipeline.decide import EXPIRED_RULE, Bench, decide, expire
 from sendpool.pipeline.draft import AT_ONCE, Draft, draft
 from sendpool.pipeline.echo import Echo
@@ -73,6 +75,7 @@ from sendpool.pipeline.settle import (
 )
 from sendpool.pipeline.sieve import Guards
 from sendpool.pipeline.wait import decide_waits
+from sendpool.pipeline.waiter import OfOne, Waiter
 from sendpool.pipeline.window import WINDOW_RULE, Windows
 from sendpool.store.chunks import Expanded, expand_chunk
 from sendpool.store.codes import count_codes
@@ -188,27 +191,53 @@ class Engine:
         return await done
 
     def is_immediate(self, request: SendRequest) -> bool:
-        """Whether a request can be accepted without a look into the database (`accept_at_once`)."""
+        """Whether a request can be accepted without a look into the database (`accept_each`)."""
         return not request.personal and not self.consent.any_of(request.account_id)
 
-    def accept_at_once(self, request: SendRequest, waiter: Waiter) -> None:
-        """Put an immediate request into the next commit, which tells *waiter* what has become of it. Raises what
-        `accept` raises before it waits.
-        """
-        self._take(self._prepared(request, self.acceptor, waiter, None, None), None)
+    def accept_each(
+        self, requests: Sequence[SendRequest], waiter: Callable[[int, int], Waiter[Sequence[Accepted]]]
+    ) -> None:
+        """Put immediate requests into the next commit, those in a row that are alike together.
 
-    def _take(self, acceptance: Acceptance, key: Key | None) -> None:
-        new = acceptance.operation
-        self.backlog.taken(new.account_id, new.total)
+        Who *waiter* makes for those from its first number to before its second is told what has become of them.
+        """
+        for first, end, alike in runs(requests, self.roster.alike):
+            if alike is not None and self.backlog.has_room(requests[first].account_id, end - first):
+                self._accept_one(partial(self._together, requests[first:end], alike), waiter(first, end))
+                continue
+            for at in range(first, end):
+                self._accept_one(partial(self._by_itself, requests[at]), waiter(at, at + 1))
+
+    def _accept_one(
+        self,
+        made: Callable[[Waiter[Sequence[Accepted]]], Acceptance | Crowd],
+        done: Waiter[Sequence[Accepted]],
+    ) -> None:
+        try:
+            self._take(made(done), None)
+        except Exception as error:  # noqa: BLE001 - others are accepted all the same
+            done.set_exception(error)
+
+    def _together(self, requests: Sequence[SendRequest], alike: Alike, done: Waiter[Sequence[Accepted]]) -> Crowd:
+        self._check_open()
+        with self._asking_for_numbers():
+            return self.acceptor.together(requests, alike, done)
+
+    def _by_itself(self, request: SendRequest, done: Waiter[Sequence[Accepted]]) -> Acceptance:
+        return self._prepared(request, self.acceptor, OfOne(done), None, None)
+
+    def _take(self, acceptance: Acceptance | Crowd, key: Key | None) -> None:
+        self.backlog.taken(acceptance.account_id, acceptance.total)
         if key is None:
-            self._batch.accepts.append(acceptance)
+            self._batch.accept(acceptance)
         else:
-            self._batch.keyed.append((acceptance, key))
+            assert isinstance(acceptance, Acceptance)
+            self._batch.accept_keyed(acceptance, key)
         self._company.came(self._batch.requests)
         self._woken.set()
         reach("accept.waiting")
 
-    async def prepare(self, request: SendRequest, acceptor: Acceptor, waiter: Waiter) -> Acceptance:
+    async def prepare(self, request: SendRequest, acceptor: Acceptor, waiter: Waiter[Accepted]) -> Acceptance:
         """What a request comes to in the hands of *acceptor*, for the next commit or for nothing at all.
 
         Raises `Refused`, `StoreUnavailable`, or `QueueFull`.
@@ -233,17 +262,23 @@ class Engine:
         self,
         request: SendRequest,
         acceptor: Acceptor,
-        waiter: Waiter,
+        waiter: Waiter[Accepted],
         readings: Readings | None,
         opted_out: set[Person] | None,
         made: Draft | None = None,
     ) -> Acceptance:
         self._check_open()
         self.backlog.admit(request.account_id)
-        try:
+        with self._asking_for_numbers():
             if made is not None:
                 return acceptor.number(made, waiter)
             return acceptor.prepare(request, waiter, readings, opted_out)
+
+    @contextlib.contextmanager
+    def _asking_for_numbers(self) -> Iterator[None]:
+        """Where none are left the next commit brings some, and whoever asks meanwhile is to come again."""
+        try:
+            yield
         except OutOfNumbers as error:
             self._batch.numbers = True
             self._woken.set()
@@ -392,7 +427,7 @@ class Engine:
             if not acceptance.chunks:
                 self._awaited_at = now
             # Its rows may be claimed in the very commit that makes them.
-            sending.contexts[acceptance.operation.id] = acceptance.context()
+            sending.contexts.update(acceptance.contexts())
             for row in acceptance.rows:
                 entered[row[0]] += 1
         for queue_id, rows in entered.items():
@@ -644,22 +679,25 @@ class Engine:
         self.flagging.settled(Counter({Filtered(*key): n for key, n in brought.filtered.items()}), brought.tally)
         for sender_id, address, lasting in brought.unreached:
             self.reach.learn(sender_id, address, reachable=False, lasting=lasting)
-        self.metrics.accepted(len(batch.accepts), sum(one.operation.total for one in batch.accepts))
+        accepted = sum([len(one.operations) for one in batch.accepts])
+        self.metrics.accepted(accepted, sum([one.total for one in batch.accepts]))
         self._send_on(batch, brought)
 
-    def _stored(self, acceptance: Acceptance) -> None:
-        self.backlog.stored(acceptance.operation.account_id, acceptance.operation.total)
-        if self.fence.keeper:
-            self.expander.accepted(acceptance)
-        if (due := acceptance.operation.scheduled_for) is not None and due < self.clock.wall() + SOON:
-            self.soon.set()
+    def _stored(self, acceptance: Acceptance | Crowd) -> None:
+        self.backlog.stored(acceptance.account_id, acceptance.total)
+        if isinstance(acceptance, Acceptance):
+            if self.fence.keeper:
+                self.expander.accepted(acceptance)
+            if (due := acceptance.operation.scheduled_for) is not None and due < self.clock.wall() + SOON:
+                self.soon.set()
         _resolve(acceptance.done, acceptance.accepted())
 
-    def _not_stored(self, acceptance: Acceptance, error: Exception) -> None:
-        self.backlog.dropped(acceptance.operation.account_id, acceptance.operation.total)
+    def _not_stored(self, acceptance: Acceptance | Crowd, error: Exception) -> None:
+        self.backlog.dropped(acceptance.account_id, acceptance.total)
         for row in acceptance.rows:
             self.book.add(row[0], -1)
-        self.sending.contexts.pop(acceptance.operation.id, None)
+        for operation in acceptance.operations:
+            self.sending.contexts.pop(operation.id, None)
         _resolve(acceptance.done, error)
 
     def _note_turns(self, claimed: Claimed) -> None:
@@ -796,11 +834,11 @@ def _news(batch: Batch, due: Sequence[QueueRow], revokes: Sequence[Revoke], expa
     for expansion, _, placed in expanded:
         for queue_id, rank in expansion.lowest(placed):
             queues[queue_id] = min(rank, queues.get(queue_id, rank))
-    wanted = any(one.chunks or one.operation.scheduled_for is not None for one in accepted)
+    wanted = any(one.chunks or one.operations[0].scheduled_for is not None for one in accepted)
     return News(queues, bool(batch.units), wanted, [(one.message_id, one.n, one.connection_id) for one in revokes])
 
 
-def _resolve(future: asyncio.Future[Any] | Waiter, result: Any) -> None:
+def _resolve(future: asyncio.Future[Any] | Waiter[Any], result: Any) -> None:
     """Answer whoever waits, if he still does."""
     if future.done():
         return

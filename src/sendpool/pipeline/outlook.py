@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from sendpool.domain.fairness import SMALL_OPERATION, flow_of
@@ -29,12 +30,16 @@ class _Capacity(NamedTuple):
     capped: list[Shared]
 
 
+#: Is told what has become of the requests from the first number to before the second.
+Tell = Callable[[int, int, Sequence[Accepted] | Exception], None]
+
+
 class _Told:
-    """Somebody who is told what has become of a request."""
+    """Somebody who is told what has become of requests."""
 
     __slots__ = ("_knows", "_outlook", "_tell")
 
-    def __init__(self, tell: Callable[[Accepted | Exception], None], outlook: Outlook) -> None:
+    def __init__(self, tell: Callable[[Sequence[Accepted] | Exception], None], outlook: Outlook) -> None:
         self._tell = tell
         self._outlook = outlook
         self._knows = False
@@ -43,17 +48,17 @@ class _Told:
         """Whether he knows."""
         return self._knows
 
-    def set_result(self, accepted: Accepted, /) -> None:
-        """It is durable."""
+    def set_result(self, accepted: Sequence[Accepted], /) -> None:
+        """They are durable."""
         self._knows = True
         try:
-            fate: Accepted | Exception = self._outlook.estimated(accepted)
-        except Exception as error:  # noqa: BLE001 - it concerns this one alone, not the commit that brought it
+            fate: Sequence[Accepted] | Exception = self._outlook.estimated_alike(accepted)
+        except Exception as error:  # noqa: BLE001 - it concerns these alone, not the commit that brought them
             fate = error
         self._tell(fate)
 
     def set_exception(self, error: Exception, /) -> None:
-        """It is not."""
+        """They are not."""
         self._knows = True
         self._tell(error)
 
@@ -77,12 +82,19 @@ class Outlook:
         assert accepted.queued is not None
         return Accepted(accepted.uid, accepted.operation_id, None, self.completion(accepted.queued))
 
-    def accept_at_once(self, request: SendRequest, tell: Callable[[Accepted | Exception], None]) -> None:
-        """Store a request as `accept` does, without a task that waits for it; *tell* is told its fate.
+    def estimated_alike(self, accepted: Sequence[Accepted]) -> list[Accepted]:
+        """The same of several that wait alike: as the first of them does."""
+        first = accepted[0]
+        assert first.queued is not None
+        complete = self.completion(first.queued)
+        return [Accepted(one.uid, one.operation_id, None, complete) for one in accepted]
 
-        Only for an immediate one (`Engine.is_immediate`). Raises what `accept` raises before it waits.
+    def accept_each(self, requests: Sequence[SendRequest], tell: Tell) -> None:
+        """Store requests as `accept` does, without a task that waits for them; *tell* is told their fates.
+
+        Only for immediate ones (`Engine.is_immediate`).
         """
-        self._engine.accept_at_once(request, _Told(tell, self))
+        self._engine.accept_each(requests, lambda first, end: _Told(partial(tell, first, end), self))
 
     def completion(self, one: Queued) -> int | None:
         """When the last message of an operation will have left (microseconds since 1970); None: nobody knows."""

@@ -24,9 +24,10 @@ from sendpool.domain.rehearsal import (
 )
 from sendpool.domain.request import SendRequest
 from sendpool.pipeline.accept import Acceptor
-from sendpool.pipeline.acceptance import NOBODY, Acceptance
+from sendpool.pipeline.acceptance import Acceptance
 from sendpool.pipeline.explain_choice import choice_now
 from sendpool.pipeline.sight import LiveSight
+from sendpool.pipeline.waiter import NOBODY
 from sendpool.store.messages import NewMessage
 
 if TYPE_CHECKING:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 import pytest
@@ -18,7 +19,7 @@ from sendpool.pipeline.backlog import QueueFull
 from sendpool.store.idempotency import Key
 
 SETTINGS = Settings(database="x.db", file=True, public_url=None, trusted_proxies=(), log_level="info", log_json=None)
-Tell = Callable[[Accepted | Exception], None]
+Tell = Callable[[int, int, Sequence[Accepted] | Exception], None]
 
 
 def request(text: str) -> SendRequest:
@@ -31,10 +32,10 @@ class Server:
 
     def __init__(self, rates: RequestRates | None = None) -> None:
         #: Who waits for a commit, by what was asked for.
-        self.waiting: dict[str, Tell] = {}
+        self.waiting: dict[str, Callable[[Sequence[Accepted] | Exception], None]] = {}
         self.by_task: list[str] = []
         self.written = b""
-        ways = (self.accept, self.is_immediate, self.accept_at_once)
+        ways = (self.accept, self.is_immediate, self.accept_each)
         self.talk = Talk(
             Wiring(SETTINGS, *ways, rates or RequestRates(), self._nothing, self._nothing), asyncio.Event()
         )
@@ -56,12 +57,17 @@ class Server:
             raise Refused(Problem(20404, "no such sender pool"))
         return Accepted(b"t" * 16, 2)
 
-    def accept_at_once(self, asked: SendRequest, tell: Tell) -> None:
-        if asked.content.text == "refused":
-            raise Refused(Problem(20404, "no such sender pool"))
-        if asked.content.text == "full":
-            raise QueueFull("too many messages wait")
-        self.waiting[asked.content.text] = tell
+    def accept_each(self, asked: Sequence[SendRequest], tell: Tell) -> None:
+        for at, request in enumerate(asked):
+            if request.content.text == "refused":
+                tell(at, at + 1, Refused(Problem(20404, "no such sender pool")))
+            elif request.content.text == "full":
+                tell(at, at + 1, QueueFull("too many messages wait"))
+            elif request.content.text != "together":
+                self.waiting[request.content.text] = partial(tell, at, at + 1)
+        together = [at for at, request in enumerate(asked) if request.content.text == "together"]
+        if together:
+            self.waiting["together"] = partial(tell, together[0], together[-1] + 1)
 
     async def fates(self, *asks: Ask, commit: Callable[[], None] = lambda: None) -> dict[int, Fate]:
         """What is said of these requests, once the commit has told."""
@@ -83,7 +89,7 @@ async def test_each_way_ends_in_a_fate() -> None:
     key = Key(1, "k", b"d" * 32)
 
     def commit() -> None:
-        server.waiting.pop("good")(Accepted(b"u" * 16, 1, None, 5))
+        server.waiting.pop("good")([Accepted(b"u" * 16, 1, None, 5)])
         server.waiting.pop("lost")(OSError("disk full"))
 
     asks = [Ask(n, request(text), None) for n, text in enumerate(["good", "lost", "refused", "full", "slow"], 1)]
@@ -98,6 +104,22 @@ async def test_each_way_ends_in_a_fate() -> None:
         assert isinstance(error_of(fault), kind)
     assert fates[2].fault is not None
     assert server.by_task == ["slow", "good", "refused"]
+
+
+async def test_those_accepted_together_are_told_each_its_own_fate() -> None:
+    server = Server()
+    texts = ["good", "together", "together", "lost"]
+
+    def commit() -> None:
+        server.waiting.pop("together")([Accepted(b"u" * 16, 1, None, 5), Accepted(b"v" * 16, 2, None, 5)])
+        server.waiting.pop("good")([Accepted(b"t" * 16, 3)])
+        server.waiting.pop("lost")(OSError("disk full"))
+
+    fates = await server.fates(*(Ask(n, request(text), None) for n, text in enumerate(texts, 1)), commit=commit)
+
+    assert (fates[1], fates[2]) == (Fate(1, b"t" * 16, 3), Fate(2, b"u" * 16, 1, 5))
+    assert fates[3] == Fate(3, b"v" * 16, 2, 5)
+    assert fates[4].fault is not None
 
 
 async def test_nobody_is_told_before_the_commit() -> None:

@@ -5,12 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import cast
+
+import structlog
 
 from sendpool.api.front.faults import error_of
 from sendpool.api.front.frames import Ask, Credentials, Fate, Frames, FrontSays, ServerSays, Settings, frame
 from sendpool.domain.request import Accepted, SendRequest
 from sendpool.store.idempotency import Key
+
+log = structlog.get_logger()
+
+#: Is told what was accepted, or why not.
+Tell = Callable[[Accepted | Exception], None]
 
 #: Seconds after which an answer is counted at the latest.
 _COUNTED = 0.1
@@ -24,7 +32,7 @@ class FarServer(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._know = know
         self._frames = Frames(ServerSays)
-        self._waiting: dict[int, asyncio.Future[Accepted]] = {}
+        self._waiting: dict[int, Tell] = {}
         self._number = 0
         self._knows, self._listens, self._beat = 0, False, 0
         self._asks: list[Ask] = []
@@ -40,12 +48,20 @@ class FarServer(asyncio.Protocol):
 
     async def accept(self, request: SendRequest, key: Key | None) -> Accepted:
         """Have a request made durable. Raises what the server raises."""
-        self._number += 1
         done: asyncio.Future[Accepted] = self._loop.create_future()
-        self._waiting[self._number] = done
+        self._ask(request, key, partial(_resolve, done))
+        return await done
+
+    def ask(self, request: SendRequest, tell: Tell) -> bool:
+        """Have a request made durable; *tell* is told what has become of it."""
+        self._ask(request, None, tell)
+        return True
+
+    def _ask(self, request: SendRequest, key: Key | None, tell: Tell) -> None:
+        self._number += 1
+        self._waiting[self._number] = tell
         self._asks.append(Ask(self._number, request, key))
         self._speak_soon()
-        return await done
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """Say that a request was answered: with what is said next, or in a moment."""
@@ -86,13 +102,13 @@ class FarServer(asyncio.Protocol):
         self.closing.set()
 
     def _settle(self, fate: Fate) -> None:
-        done = self._waiting.pop(fate.number, None)
-        if done is None or done.done():
-            return
-        if fate.fault is not None:
-            done.set_exception(error_of(fate.fault))
-        else:
-            done.set_result(Accepted(fate.uid, fate.operation_id, None, fate.complete))
+        tell = self._waiting.pop(fate.number)
+        accepted = Accepted(fate.uid, fate.operation_id, None, fate.complete)
+        try:
+            tell(accepted if fate.fault is None else error_of(fate.fault))
+        except Exception:
+            # It is nothing to those whose fates came with it.
+            log.exception("answer failed")
 
     def _speak_soon(self) -> None:
         if not self._speaks_soon:
@@ -109,3 +125,12 @@ class FarServer(asyncio.Protocol):
             self._counts_soon = None
         with contextlib.suppress(RuntimeError):  # Who has gone is told nothing.
             self._transport.write(frame(said))
+
+
+def _resolve(done: asyncio.Future[Accepted], fate: Accepted | Exception) -> None:
+    if done.done():
+        return  # Whoever waited was cancelled.
+    if isinstance(fate, Exception):
+        done.set_exception(fate)
+    else:
+        done.set_result(fate)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, cast
 
 from sendpool.api.exchange import TooOften
@@ -21,9 +20,10 @@ class Wiring(NamedTuple):
 
     settings: Settings
     accept: Callable[[SendRequest, Key | None], Awaitable[Accepted]]
-    #: Whether a request may go the way without a task that waits, and that way: who is told is told its fate.
+    #: Whether a request may go the way without a task that waits, and that way for several: it tells the fates of those
+    #: from its first number to before its second.
     is_immediate: Callable[[SendRequest], bool]
-    accept_at_once: Callable[[SendRequest, Callable[[Accepted | Exception], None]], None]
+    accept_each: Callable[[Sequence[SendRequest], Callable[[int, int, Sequence[Accepted] | Exception], None]], None]
     rates: RequestRates
     #: Told of answers: method, route and status, and how many seconds each took.
     observe: Callable[..., None]
@@ -84,8 +84,8 @@ class Talk(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """It says something."""
         for said in self._frames.read(data):
-            for ask in said.asks:
-                self._take(ask)
+            if said.asks:
+                self._take(said.asks)
             for method, route, status, seconds in said.answered:
                 self._wiring.observe(method, route, status, *seconds)
             if said.listens and not self._listens.is_set():
@@ -99,34 +99,38 @@ class Talk(asyncio.Protocol):
         self.gone.set()
         self._news.set()
 
-    def _take(self, ask: Ask) -> None:
-        """Make a request durable. What a front that has gone has asked for is done all the same."""
-        tell = partial(self._tell_fate, ask.number)
-        try:
-            if wait := self._wiring.rates.wait(ask.request.account_id):
-                raise TooOften(wait)
-            if ask.key is None and self._wiring.is_immediate(ask.request):
-                self._wiring.accept_at_once(ask.request, tell)
-                return
-        except Exception as error:  # noqa: BLE001 - the front raises it again
-            tell(error)
-            return
-        task = self._loop.create_task(self._carry_out(ask, tell))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _take(self, asks: Sequence[Ask]) -> None:
+        """Make requests durable. What a front that has gone has asked for is done all the same."""
+        wait, is_immediate = self._wiring.rates.wait, self._wiring.is_immediate
+        at_once = []
+        for ask in asks:
+            if seconds := wait(ask.request.account_id):
+                self._tell_fates([ask], TooOften(seconds))
+            elif ask.key is None and is_immediate(ask.request):
+                at_once.append(ask)
+            else:
+                task = self._loop.create_task(self._carry_out(ask))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        if at_once:
+            self._wiring.accept_each(
+                [ask.request for ask in at_once],
+                lambda first, end, fates: self._tell_fates(at_once[first:end], fates),
+            )
 
-    async def _carry_out(self, ask: Ask, tell: Callable[[Accepted | Exception], None]) -> None:
+    async def _carry_out(self, ask: Ask) -> None:
         try:
-            fate: Accepted | Exception = await self._wiring.accept(ask.request, ask.key)
+            fates: Sequence[Accepted] | Exception = [await self._wiring.accept(ask.request, ask.key)]
         except Exception as error:  # noqa: BLE001 - the front raises it again
-            fate = error
-        tell(fate)
+            fates = error
+        self._tell_fates([ask], fates)
 
-    def _tell_fate(self, number: int, fate: Accepted | Exception) -> None:
-        if isinstance(fate, Exception):
-            self._fates.append(Fate(number, fault=fault_of(fate)))
+    def _tell_fates(self, asks: Sequence[Ask], fates: Sequence[Accepted] | Exception) -> None:
+        if isinstance(fates, Exception):
+            self._fates += [Fate(ask.number, fault=fault_of(fates)) for ask in asks]
         else:
-            self._fates.append(Fate(number, fate.uid, fate.operation_id, fate.complete))
+            told = zip(asks, fates, strict=True)
+            self._fates += [Fate(ask.number, one.uid, one.operation_id, one.complete) for ask, one in told]
         if not self._speaks_soon:
             self._speaks_soon = True
             self._loop.call_soon(self._speak)
