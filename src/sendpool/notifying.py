@@ -145,12 +145,13 @@ async def _main() -> None:
         lines.down = lambda: notifier.down
         calm_the_collector()
         running = loop.create_task(notifier.run())
-        telling = loop.create_task(lines.keep_telling())
-        yielding = loop.create_task(keep_yielding(LinuxScheduler(), listening.cancel))
+        beside = [loop.create_task(lines.keep_telling())]
+        if order.file:
+            # On a shared database this process alone tells what all servers send: it would fall behind for good.
+            beside.append(loop.create_task(keep_yielding(LinuxScheduler(), listening.cancel)))
         await asyncio.wait([listening])
-        yielding.cancel()
-        telling.cancel()
-        running.cancel()
+        for task in (*beside, running):
+            task.cancel()
         await asyncio.wait([running])
     for connector in connectors.values():
         await connector.close()

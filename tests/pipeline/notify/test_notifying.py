@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import msgspec
+import pytest
 
 from sendpool.pipeline.notify.words import Order
+from sendpool.store.migrate import migrate
 
 
 async def test_it_ends_with_the_server_though_the_database_never_answers() -> None:
@@ -48,6 +52,28 @@ async def test_it_ends_with_the_server_though_the_database_never_answers() -> No
             await process.wait()
         await asyncio.wait_for(left.wait(), 10)
         silent.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the niceness of Linux")
+async def test_beside_the_server_of_a_file_it_steps_back(tmp_path: Path) -> None:
+    path = tmp_path / "sendpool.db"
+    migrate(path)
+    order = Order(database=str(path), file=True, key="", allow_private_networks=(), log_level="info", log_json=True)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "sendpool.notifying", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdin is not None
+    try:
+        process.stdin.write(msgspec.json.encode(order) + b"\n")
+        async with asyncio.timeout(60):
+            while os.getpriority(os.PRIO_PROCESS, process.pid) < 10:
+                await asyncio.sleep(0.05)
+        process.stdin.close()
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 def test_what_runs_beside_a_server_on_a_file_loads_nothing_that_talks_to_postgresql_or_migrates() -> None:

@@ -2,6 +2,7 @@
 
 Stepped back, it gets only what nobody else wants of the processors, so that a burst is sent as if there were no sink
 and its events come seconds later. Where that lasts it steps forward, to a small share that nobody can take from it.
+Only on a database of one server: where several share one, it tells what all of them send.
 """
 
 from __future__ import annotations
