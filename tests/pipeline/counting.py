@@ -29,11 +29,14 @@ from tests.pipeline.worlds import Line, World
 import sendpool
 from sendpool.api.app import create_app
 from sendpool.api.auth import Accounts
+from sendpool.api.quick import Hot, QuickServer
 from sendpool.api.services import Services
 from sendpool.domain import ids
 from sendpool.pipeline.cancel import cancel
 from sendpool.pipeline.explain import explain_message
+from sendpool.pipeline.outlook import Outlook
 from sendpool.pipeline.rehearse import rehearse
+from sendpool.pipeline.turn import Turn
 from sendpool.store.accounts import ensure_first_account
 from sendpool.store.database import Script, Work
 from sendpool.store.sqlite import Sqlite, snapshot, transact
@@ -50,6 +53,8 @@ EXPECTED = Path(__file__).with_name("work.json")
 #: Instructions of SQLite's machine between two counts of them.
 STEP = 100
 _KEY = b"k" * 32
+_BASIC = basic("ACtest", "token")
+_HEAD = b"POST /v1/Messages HTTP/1.1\r\nHost: a\r\nAuthorization: %b\r\nContent-Length: %d\r\n\r\n"
 _OURS = str(Path(sendpool.__file__).parent)
 
 
@@ -142,13 +147,42 @@ class Count:
         }
 
 
-def client_of(world: World, account: Any) -> Client:
-    """The API of a world, called in the process."""
+class Wire:
+    """A connection to the API without a socket: what is written to it is the next answer."""
+
+    def __init__(self, server: QuickServer) -> None:
+        self._end = server.connection()
+        self._end.connection_made(self)  # type: ignore[arg-type]
+        self._answer: asyncio.Future[bytes] | None = None
+
+    async def ask(self, request: bytes) -> bytes:
+        """The answer to a request."""
+        self._answer = asyncio.get_running_loop().create_future()
+        self._end.data_received(request)
+        return await self._answer
+
+    def write(self, data: bytes) -> None:
+        """As the transport of the server's end."""
+        assert self._answer is not None
+        self._answer.set_result(data)
+
+    def is_closing(self) -> bool:
+        """As the transport of the server's end."""
+        return False
+
+    def get_extra_info(self, name: str) -> None:
+        """As the transport of the server's end, which has no address."""
+
+
+def app_of(world: World, account: Any) -> Hot:
+    """The API of a world."""
     engine = world.engine
+    outlook = Outlook(engine)
     services = Services(
         database=engine.database,
         write=engine.change,
-        accept=engine.accept,
+        accept=outlook.accept,
+        ask=Turn(engine, outlook).ask,
         cancel=partial(cancel, engine),
         explain=partial(explain_message, engine),
         rehearse=partial(rehearse, engine),
@@ -160,22 +194,34 @@ def client_of(world: World, account: Any) -> Client:
         ready=lambda: True,
         metrics=engine.metrics.render,
     )
-    return Client(create_app(services), basic("ACtest", "token"))
+    return create_app(services)
 
 
-async def send_all(world: World, client: Client, load: Load, first: int) -> None:
-    """Send a load and wait until all of it is delivered."""
+def _not_quick(*_: Any) -> None:
+    raise AssertionError("a small request did not go the short way")
+
+
+async def send_all(world: World, app: Hot, load: Load, first: int) -> None:
+    """Send a load and wait until all of it is delivered: small requests as connections bring them, others by ASGI."""
+    client, server = Client(app, _BASIC), QuickServer(app.routes, _not_quick)
     bodies = iter(
         [_body(world.pool, first + number * load.recipients, load.recipients) for number in range(load.requests)]
     )
 
-    async def one_connection() -> None:
+    async def large_requests() -> None:
         for body in bodies:
             answer = await client.request("POST", "/v1/Messages", body, headers={"content-type": "application/json"})
             assert answer.status == 202, answer
 
+    async def small_requests() -> None:
+        wire = Wire(server)
+        for body in bodies:
+            answer = await wire.ask(_HEAD % (_BASIC, len(body)) + body)
+            assert answer.startswith(b"HTTP/1.1 202 "), answer
+
     carrier = world.lines["line"].carrier
     before = len(carrier.sent)
+    one_connection = small_requests if load.recipients == 1 else large_requests
     await asyncio.gather(*(one_connection() for _ in range(load.connections)))
     await world.until(lambda: len(carrier.sent) >= before + load.messages)
     # Receipts are stored by then; looking for them would count.
@@ -200,11 +246,11 @@ async def count(load: Load, path: Path) -> dict[str, int]:
     beside.start()
     try:
         account = await store.write(ensure_first_account("ACtest", "token", _KEY, world.engine.clock.wall()))
-        client = client_of(world, account)
-        await send_all(world, client, load, 0)
+        app = app_of(world, account)
+        await send_all(world, app, load, 0)
         counted = Count(store)
         try:
-            await send_all(world, client, load, load.messages)
+            await send_all(world, app, load, load.messages)
         finally:
             found = counted.stop()
         states = await world.states()
