@@ -467,7 +467,7 @@ class Engine:
         started = sum([len(one.started) for one in brought.claimed])
         self._company.answered(batch.requests, started)
         trace.ends(accepted=batch.requests, results=len(batch.results), reported=len(batch.told), started=started)
-        self.metrics.commit(time.monotonic() - began, len(batch.results) + len(batch.told) + len(batch.accepts))
+        self.metrics.commit(time.monotonic() - began, len(batch.results) + len(batch.told) + batch.requests)
         if ARMED:
             _reach_all(batch, brought.claimed, "committed")
         self._give_back(batch, brought)
