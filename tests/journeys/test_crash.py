@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
 
 from sendpool.simulate.script import NoAnswer, Undelivered
 
@@ -14,6 +20,8 @@ if TYPE_CHECKING:
     from sendpool.simulate.centre import MessageCentre
 
 SENDERS = [("+12034458910", 100.0), ("+12034458911", 100.0)]
+#: Phones to which something may have been sent, for all that anybody knows.
+MARKED = "SELECT m.address FROM attempt a JOIN message m ON m.id = a.id / 64 WHERE a.marks & 2"
 #: The `error.code` of an attempt whose fate is or was unknown.
 AMBIGUOUS = 30410
 
@@ -47,12 +55,53 @@ async def test_two_kills_lose_nothing_and_double_only_what_is_marked(rig: Rig) -
     assert set(rig.phones(400)) <= at_the_carrier.keys() | marked
     assert at_the_carrier.total() - len(at_the_carrier) <= once_marked
     for phone in (phone for phone, copies in at_the_carrier.items() if copies > 1):
-        marked_once = "SELECT 1 FROM attempt JOIN message ON id = message_id WHERE marks & 2 AND address = ?"
-        assert server.rows(marked_once, phone)
+        assert server.rows(f"{MARKED} AND m.address = ?", phone)
     for operation in operations:
         stats = await server.stats(operation)
         assert stats["total"] == 100
         assert stats["delivered"] + stats["sent"] == 100
+
+
+@pytest.mark.parametrize("fronts", [0, 2])
+async def test_what_many_callers_were_answered_outlives_kills_and_is_sent_once(rig: Rig, fronts: int) -> None:
+    """One message a request and no key, so that what is asked for in one turn is accepted together (`crowd`)."""
+    centre = await rig.centre(receipt_delay=0.05)
+    server = await rig.server(
+        rig.smpp("carrier", centre.port, [("+12034458910", 1_000.0)]), server=f"front_processes = {fronts}"
+    )
+    pool = await server.pool()
+    #: By phone: the operation that a caller was told of.
+    answered: dict[str, str] = {}
+    phones = (rig.phones(1, number)[0] for number in count())
+    ended = asyncio.Event()
+
+    async def caller() -> None:
+        while not ended.is_set():
+            phone = next(phones)
+            try:
+                answered[phone] = await server.send(pool, [phone])
+            except (aiohttp.ClientError, OSError):
+                # Nobody knows whether it was taken, so nobody asks for this one again.
+                await asyncio.sleep(0.1)
+
+    calling = [asyncio.create_task(caller()) for _ in range(20)]
+    for more in (200, 200):
+        await rig.until(partial(grown, answered, len(answered) + more), what="more are answered")
+        await server.kill()
+        await server.start()
+    await rig.until(partial(grown, answered, len(answered) + 100), what="more are answered")
+    ended.set()
+    await asyncio.gather(*calling)
+
+    stored = {found["id"] for found in await server.pages("/v1/Messages/Operations", "operations")}
+    assert set(answered.values()) <= stored
+    assert len(set(answered.values())) == len(answered)
+    await rig.until(lambda: not server.rows("SELECT 1 FROM message WHERE state < 3 LIMIT 1"), 30.0, "all have left")
+    await rig.until(lambda: centre.totals().receipts_waiting == 0, what="the receipts are delivered")
+    marked = {row[0] for row in server.rows(MARKED)}
+    at_the_carrier = Counter(submit.destination for submit in centre.submits)
+    assert answered.keys() <= at_the_carrier.keys() | marked
+    assert {phone for phone, copies in at_the_carrier.items() if copies > 1} <= marked
 
 
 async def test_receipt_after_a_restart_settles_what_was_ambiguous_when_its_id_is_known(rig: Rig) -> None:
@@ -85,6 +134,10 @@ async def test_receipt_after_a_restart_settles_what_was_ambiguous_when_its_id_is
         assert len(message["attempts"]) == 1
         assert (message["attempts"][0]["error"]["code"] == AMBIGUOUS) is was_ambiguous
     assert len(centre.submits) == 20
+
+
+def grown(answered: Mapping[str, str], number: int) -> bool:
+    return len(answered) >= number
 
 
 def arrived(centre: MessageCentre, number: int) -> bool:
