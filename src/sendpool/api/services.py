@@ -19,6 +19,7 @@ from sendpool.domain.resolving import Pair, Question
 from sendpool.domain.sender import Sender
 from sendpool.domain.states import MessageState
 from sendpool.pipeline.cancel import Cancellation, Wish
+from sendpool.pipeline.waiter import Tell
 from sendpool.store.database import Script
 from sendpool.store.history import MessagePlace
 from sendpool.store.idempotency import Key
@@ -50,7 +51,7 @@ def _nobody(method: str, route: str, status: int, seconds: float) -> None:
     """Listen to no answer."""
 
 
-def _never(request: SendRequest, tell: Callable[[Accepted | Exception], None]) -> bool:
+def _never(request: SendRequest, tell: Tell) -> bool:
     """Take no request without a task."""
     return False
 
@@ -92,7 +93,7 @@ class Services:
     metrics_token: str | None = None
     #: As `accept`, without a task that waits, for what needs no look into the database: who is told is told later what
     #: was accepted, or why not. False: this request is not of that kind.
-    ask: Callable[[SendRequest, Callable[[Accepted | Exception], None]], bool] = field(default=_never)
+    ask: Callable[[SendRequest, Tell], bool] = field(default=_never)
     #: When what waits of an operation will have left, in microseconds since 1970; None: nobody knows.
     completion: Callable[[Queued], int | None] = field(default=_nobody_knows)
     #: Opens what is stored encrypted.

@@ -1,4 +1,4 @@
-"""Small requests of one kind that come together are accepted together: what they add to a commit stands in columns.
+"""Small requests of one kind that come together are accepted together: what they add to a commit is one thing.
 
 Callers that send one message at a time and wait for its answer make most of what a server does for each message. What
 a front hands over in one turn is mostly of one kind (`alike`), so that all of it hangs on a few values.
@@ -70,13 +70,8 @@ class Crowd:
     def contexts(self) -> dict[int, Context]:
         """What sending needs to know of each operation, by its key, without reading it again."""
         new = self.operations[0]
-        account_id, pool_id, category, deadline, validity, at = (
-            *(new.account_id, new.pool_id, new.category),
-            *(new.deadline, new.validity, new.at),
-        )
+        shared = (new.account_id, new.pool_id, new.category, new.deadline, new.validity)
         return {
-            one.id: _context_of(
-                (one.id, account_id, pool_id, category, deadline, validity, one.uid.hex(), at, content, one.tags, False)
-            )
+            one.id: _context_of((one.id, *shared, one.uid.hex(), new.at, content, one.tags, False))
             for one, content in zip(self.operations, self.contents, strict=True)
         }

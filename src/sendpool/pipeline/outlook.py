@@ -12,6 +12,7 @@ from sendpool.domain.outlook import Queued, Shared, seconds, share
 from sendpool.domain.request import Accepted, SendRequest
 from sendpool.domain.sender import Channel, Sender
 from sendpool.pipeline.engine import Engine
+from sendpool.pipeline.waiter import TellEach
 from sendpool.store.idempotency import Key
 
 #: Seconds for which what a pool can do is remembered.
@@ -28,10 +29,6 @@ class _Capacity(NamedTuple):
     until: float
     paces: dict[int, float]
     capped: list[Shared]
-
-
-#: Is told what has become of the requests from the first number to before the second.
-Tell = Callable[[int, int, Sequence[Accepted] | Exception], None]
 
 
 class _Told:
@@ -89,7 +86,7 @@ class Outlook:
         complete = self.completion(first.queued)
         return [Accepted(one.uid, one.operation_id, None, complete) for one in accepted]
 
-    def accept_each(self, requests: Sequence[SendRequest], tell: Tell) -> None:
+    def accept_each(self, requests: Sequence[SendRequest], tell: TellEach) -> None:
         """Store requests as `accept` does, without a task that waits for them; *tell* is told their fates.
 
         Only for immediate ones (`Engine.is_immediate`).

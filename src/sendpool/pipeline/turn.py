@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import repeat
-
-import structlog
 
 from sendpool.domain.request import Accepted, SendRequest
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.outlook import Outlook
-
-log = structlog.get_logger()
-
-#: Is told what was accepted, or why not.
-Tell = Callable[[Accepted | Exception], None]
+from sendpool.pipeline.waiter import Tell, say
 
 
 class Turn:
@@ -46,11 +40,3 @@ class Turn:
                 say(tell, fate)
 
         self._outlook.accept_each([request for request, _ in asked], tell_each)
-
-
-def say(tell: Tell, fate: Accepted | Exception) -> None:
-    """Tell somebody; what goes wrong with him is nothing to those who are told in the same breath."""
-    try:
-        tell(fate)
-    except Exception:
-        log.exception("answer failed")

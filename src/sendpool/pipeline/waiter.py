@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
+
+import structlog
 
 from sendpool.domain.request import Accepted
 
+log = structlog.get_logger()
+
+#: Is told what was accepted, or why not.
+Tell = Callable[[Accepted | Exception], None]
+#: Is told the same of the requests from the first number to before the second.
+TellEach = Callable[[int, int, Sequence[Accepted] | Exception], None]
 T_contra = TypeVar("T_contra", contravariant=True)
 
 
@@ -49,3 +57,11 @@ class OfOne:
     def set_result(self, result: Accepted, /) -> None:
         """Tell him that it is durable."""
         self._waiter.set_result([result])
+
+
+def say(tell: Tell, fate: Accepted | Exception) -> None:
+    """Tell somebody; what goes wrong with him is nothing to those who are told in the same breath."""
+    try:
+        tell(fate)
+    except Exception:
+        log.exception("answer failed")

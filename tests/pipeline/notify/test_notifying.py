@@ -9,10 +9,14 @@ import sys
 from pathlib import Path
 
 import msgspec
-import pytest
 
 from sendpool.pipeline.notify.words import Order
 from sendpool.store.migrate import migrate
+
+
+async def start() -> asyncio.subprocess.Process:
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(sys.executable, "-m", "sendpool.notifying", stdin=pipe, stdout=pipe)
 
 
 async def test_it_ends_with_the_server_though_the_database_never_answers() -> None:
@@ -36,9 +40,7 @@ async def test_it_ends_with_the_server_though_the_database_never_answers() -> No
         log_level="info",
         log_json=True,
     )
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "sendpool.notifying", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-    )
+    process = await start()
     assert process.stdin is not None
     try:
         process.stdin.write(msgspec.json.encode(order) + b"\n")
@@ -54,14 +56,11 @@ async def test_it_ends_with_the_server_though_the_database_never_answers() -> No
         silent.close()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the niceness of Linux")
 async def test_beside_the_server_of_a_file_it_steps_back(tmp_path: Path) -> None:
     path = tmp_path / "sendpool.db"
     migrate(path)
     order = Order(database=str(path), file=True, key="", allow_private_networks=(), log_level="info", log_json=True)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "sendpool.notifying", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-    )
+    process = await start()
     assert process.stdin is not None
     try:
         process.stdin.write(msgspec.json.encode(order) + b"\n")

@@ -8,17 +8,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import cast
 
-import structlog
-
 from sendpool.api.front.faults import error_of
 from sendpool.api.front.frames import Ask, Credentials, Fate, Frames, FrontSays, ServerSays, Settings, frame
 from sendpool.domain.request import Accepted, SendRequest
+from sendpool.pipeline.waiter import Tell, say
 from sendpool.store.idempotency import Key
-
-log = structlog.get_logger()
-
-#: Is told what was accepted, or why not.
-Tell = Callable[[Accepted | Exception], None]
 
 #: Seconds after which an answer is counted at the latest.
 _COUNTED = 0.1
@@ -104,11 +98,7 @@ class FarServer(asyncio.Protocol):
     def _settle(self, fate: Fate) -> None:
         tell = self._waiting.pop(fate.number)
         accepted = Accepted(fate.uid, fate.operation_id, None, fate.complete)
-        try:
-            tell(accepted if fate.fault is None else error_of(fate.fault))
-        except Exception:
-            # It is nothing to those whose fates came with it.
-            log.exception("answer failed")
+        say(tell, accepted if fate.fault is None else error_of(fate.fault))
 
     def _speak_soon(self) -> None:
         if not self._speaks_soon:

@@ -12,6 +12,7 @@ from sendpool.api.front.faults import fault_of
 from sendpool.api.front.frames import Ask, Credentials, Fate, Frames, FrontSays, ServerSays, Settings, frame
 from sendpool.api.rates import RequestRates
 from sendpool.domain.request import Accepted, SendRequest
+from sendpool.pipeline.waiter import TellEach
 from sendpool.store.idempotency import Key
 
 
@@ -20,10 +21,9 @@ class Wiring(NamedTuple):
 
     settings: Settings
     accept: Callable[[SendRequest, Key | None], Awaitable[Accepted]]
-    #: Whether a request may go the way without a task that waits, and that way for several: it tells the fates of those
-    #: from its first number to before its second.
+    #: Whether a request may go the way without a task that waits, and that way for several.
     is_immediate: Callable[[SendRequest], bool]
-    accept_each: Callable[[Sequence[SendRequest], Callable[[int, int, Sequence[Accepted] | Exception], None]], None]
+    accept_each: Callable[[Sequence[SendRequest], TellEach], None]
     rates: RequestRates
     #: Told of answers: method, route and status, and how many seconds each took.
     observe: Callable[..., None]
