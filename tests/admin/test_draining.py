@@ -8,6 +8,7 @@ from sendpool.admin.commands import prepare
 from sendpool.admin.protocol import Ask, CommandRefused
 from sendpool.connectors.base import ConnectionSettings, SenderSettings
 from sendpool.domain.sender import Channel
+from sendpool.store.begun import note_begun
 from sendpool.store.database import Query, Script
 from sendpool.store.senders import store_inventory
 
@@ -43,6 +44,7 @@ def started(sender: str, first: int) -> Script[None]:
         " ORDER BY id LIMIT 1",
         (first, sender),
     )
+    yield from note_begun([first])
 
 
 async def test_a_connection_is_drained_once_nothing_is_in_flight(there: Desk) -> None:

@@ -12,6 +12,7 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 
 from sendpool.simulate.centre import MessageCentre
@@ -170,6 +171,42 @@ async def _assert_nothing_lost(rig: Rig, server: Server, operation: str, carrier
     assert max(sent.values()) == 1
     carriers.assert_one_node_at_a_time()
     carriers.assert_throughput(MPS)
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["noted", "of a version that notes nothing"])
+async def test_what_a_killed_node_had_under_way_is_stated_as_unknown(
+    rig: Rig, postgres: PostgresServer, *, noted: bool
+) -> None:
+    slow = Script(port=0, accounts={f"node-{number}": "pass8chr" for number in (1, 2)}, answer_delay=300.0)
+    async with AsyncExitStack() as stack:
+        carriers = Carriers([await stack.enter_async_context(MessageCentre(slow)) for _ in NAMES])
+        first = await node(1, postgres.url(), rig, carriers)
+        second = await node(2, postgres.url(), rig, carriers)
+        await rig.until(carriers.shared, 60.0, "each has two connections")
+        operation = await first.send(await first.pool(), rig.phones(200))
+        await rig.until(lambda: len(_sent_by(carriers, "node-2")) >= 20, 30.0, "the second has sent")
+
+        await second.kill()
+        left = _sent_by(carriers, "node-2")
+        if not noted:
+            await _execute(postgres.url(), "DELETE FROM begun", "UPDATE lease SET journaled = 0")
+
+        async def stated() -> bool:
+            marked = await first.messages(operation, "&ambiguous=true")
+            return left <= {one["to"][0]["address"] for one in marked}
+
+        await rig.until(stated, 40.0, "whoever takes over says what may have left")
+
+
+def _sent_by(carriers: Carriers, user: str) -> set[str]:
+    return {f"+{one.destination.lstrip('+')}" for one in carriers.submits() if one.system_id == user}
+
+
+async def _execute(url: str, *statements: str) -> None:
+    database = await asyncpg.connect(url)
+    for statement in statements:
+        await database.execute(statement)
+    await database.close()
 
 
 async def test_a_node_cut_off_from_the_database_stops_before_the_other_one_begins(

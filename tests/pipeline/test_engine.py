@@ -419,7 +419,7 @@ def _is_walk(line: str, plan: list[str]) -> bool:
     if f"CO-ROUTINE {found[1]}" in plan or f"MATERIALIZE {found[1]}" in plan:
         return False  # What a subquery with a limit brings.
     # Partial indexes hold only what is open: a few rows, or as many operations.
-    return found[3] not in ("attempt_started", "operation_open", "operation_scheduled", "message_ambiguous")
+    return found[3] not in ("operation_open", "operation_scheduled", "message_ambiguous")
 
 
 async def _plan(w: World, sql: str) -> list[str]:

@@ -105,8 +105,14 @@ class Stages:
         self.clock = Clock(time.monotonic, lambda: time.time_ns() // 1000)
         self.metrics = Metrics()
         self.book = QueueBook()
+        self.database = self
         self.settled = 0
         self.woken = 0
+
+    async def read(self, script: Script[list[int]]) -> list[int]:
+        """What earlier owners have begun: nothing."""
+        script.close()
+        return []
 
     async def settle(self, stage: Callable[[Any], Any]) -> None:
         """What a stage reads is not there: no attempt was begun."""

@@ -13,6 +13,7 @@ from tests.pipeline.worlds import EPOCH, Line, everyone, virtually, world
 from sendpool.connectors.base import Receipt, ReceiptState
 from sendpool.domain.failures import FailureClass
 from sendpool.pipeline import sweep
+from sendpool.store.begun import note_begun
 from sendpool.store.database import Query, Script
 from sendpool.store.queue import count_waiting, enqueue, postpone
 
@@ -139,6 +140,8 @@ async def test_many_attempts_of_unknown_fate_are_all_found_at_start(
                 " started_at, updated_at) SELECT id * 64 + 1, 1, 1, 'SMS', 1, 1, 0, 0, 0, 0 FROM message"
             )
             yield Query("DELETE FROM outq")
+            rows = yield Query("SELECT id FROM attempt")
+            yield from note_begun([key for (key,) in rows])
 
         await w.store.write(as_if_started())
         w.engine.book.empty(next(iter(w.engine.book.keys)))

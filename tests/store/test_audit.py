@@ -160,6 +160,11 @@ DAMAGES: dict[str, tuple[list[str], int, list[str]]] = {
         1,
         [message(105)],
     ),
+    "unnoted": (
+        [f"UPDATE attempt SET state = 1, started_at = {NOW} WHERE id = 105 * 64 + 1", "DELETE FROM begun"],
+        1,
+        [attempt(105)],
+    ),
     "attempt number": (["UPDATE message SET attempts = 0 WHERE id = 105"], 1, [attempt(105)]),
     "first event": (["DELETE FROM event WHERE subject_id = 101 AND number = 2"], 1, [message(101)]),
     "last event": (["DELETE FROM event WHERE subject_id = 108 AND number = 20"], 1, [message(108)]),

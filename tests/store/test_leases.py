@@ -12,7 +12,7 @@ import pytest
 from sendpool.domain.ownership import KEEPER
 from sendpool.domain.throughput import BucketState
 from sendpool.store import leases as store
-from sendpool.store.attempts import started_attempts
+from sendpool.store.begun import started_attempts
 from sendpool.store.database import Database, Script
 from sendpool.store.leases import Taken
 from sendpool.store.postgres_run import run

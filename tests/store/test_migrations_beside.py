@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import time
 from contextlib import closing
@@ -132,6 +133,43 @@ async def test_what_an_older_version_does_works_after_the_newest_migration_on_po
     finally:
         # Left open it would keep the event loop from closing.
         await database.close()
+
+
+# ---------------------------------------------------------------- what a migration takes over
+
+
+UNDER_WAY = [
+    "INSERT INTO attempt (id, sender_id, connection_id, channel, state, segments, reference, marks, started_at,"
+    f" updated_at) VALUES ({key * 64 + 1}, 1, 1, 'SMS', {state}, 1, 0, 0, 0, 0)"
+    for key, state in enumerate((1, 2, 1, 3))
+]
+NOTED = "SELECT attempts FROM begun"
+
+
+def test_attempts_without_a_result_are_noted_by_the_migration_on_sqlite(tmp_path: Path) -> None:
+    path = tmp_path / "older.db"
+    to_sqlite(path, "0025")
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        for sql in UNDER_WAY:
+            database.execute(sql)
+
+    migrate(path)
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        assert [json.loads(row[0]) for row in database.execute(NOTED)] == [[1, 129]]
+
+
+async def test_attempts_without_a_result_are_noted_by_the_migration_on_postgresql(postgres: PostgresServer) -> None:
+    url = await new_postgres(postgres, "0025")
+    database = await asyncpg.connect(url)
+    for sql in UNDER_WAY:
+        await database.execute(sql)
+
+    await migrate_postgres(url)
+
+    noted = [json.loads(row[0]) for row in await database.fetch(NOTED)]
+    await database.close()
+    assert noted == [[1, 129]]
 
 
 # ---------------------------------------------------------------- while it runs

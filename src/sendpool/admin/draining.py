@@ -12,6 +12,7 @@ from sendpool.admin.protocol import CommandRefused
 from sendpool.domain import ids
 from sendpool.store import draining as store
 from sendpool.store.admin_log import record
+from sendpool.store.begun import in_flight_by
 from sendpool.store.database import Script
 from sendpool.store.draining import ConnectionRow, SenderRow
 
@@ -82,14 +83,14 @@ def _whose(sid: str | None) -> Script[int | None]:
 def list_connections(ask: List, context: Context) -> Script[list[dict[str, Any]]]:
     """Every connection, or those of one account."""
     rows = yield from store.list_connections((yield from _whose(ask.account)))
-    flying = yield from store.in_flight_by("connection_id")
+    flying = yield from in_flight_by("connection_id")
     return [_connection(row, flying.get(row.id, 0)) for row in rows]
 
 
 def list_senders(ask: List, context: Context) -> Script[list[dict[str, Any]]]:
     """Every sender, or those of one account."""
     rows = yield from store.list_senders((yield from _whose(ask.account)))
-    flying = yield from store.in_flight_by("sender_id")
+    flying = yield from in_flight_by("sender_id")
     return [_sender(row, flying.get(row.id, 0)) for row in rows]
 
 
@@ -113,7 +114,7 @@ def _set_connection(ask: OneConnection, context: Context, at: int | None) -> Scr
     if len(found) > 1:
         raise CommandRefused(f'{len(found)} accounts have a connection "{ask.name}"; say which with --account')
     row = found[0]
-    flying = yield from store.in_flight_by("connection_id")
+    flying = yield from in_flight_by("connection_id")
     if (row.drained_at is None) is not (at is None):
         yield from store.drain_connection(row.id, at)
         action = "connection.drained" if at is not None else "connection.resumed"
@@ -141,7 +142,7 @@ def _set_senders(ask: OneSender, context: Context, at: int | None) -> Script[lis
         )
     if len({row.account_sid for row in found}) > 1:
         raise CommandRefused(f"several accounts have the sender {ask.address}; say which with --account")
-    flying = yield from store.in_flight_by("sender_id")
+    flying = yield from in_flight_by("sender_id")
     changed = [row for row in found if (row.drained_at is None) is not (at is None)]
     if changed:
         yield from store.drain_senders([row.id for row in changed], at)

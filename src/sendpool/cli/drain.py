@@ -65,7 +65,7 @@ def _tell(where: Path | str, as_json: bool, passed: float) -> None:
 
 
 async def _in_flight(where: Path | str) -> int:
-    from sendpool.store.draining import in_flight_by
+    from sendpool.store.begun import in_flight_by
     from sendpool.store.reading import open_reader
 
     async with open_reader(where) as reader:

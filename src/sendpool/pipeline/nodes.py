@@ -34,6 +34,7 @@ from sendpool.pipeline.settle import Changes
 from sendpool.pipeline.supervise import Supervisor
 from sendpool.pipeline.sweep import Name, rescue
 from sendpool.store import leases as store
+from sendpool.store.begun import begun_without_note, note_begun
 from sendpool.store.database import DatabaseAway, Script
 from sendpool.store.leases import Declared, Taken
 from sendpool.store.sessions import end_silent_sessions
@@ -408,7 +409,8 @@ class Node:
     async def _settle_before(self, taken: Taken, tenures: Mapping[str, Tenure]) -> None:
         while self._still(tenures):
             try:
-                rescued = await self._rescue(self._keys_of(taken.scope), taken.epoch)
+                taken = await self._note(taken)
+                rescued = await self._rescue(taken)
             except Exception as error:  # noqa: BLE001 - without this no attempt of it may be made
                 log.warning("what the last owner left is not settled yet", lease=taken.scope, error=str(error))
                 await asyncio.sleep(self._terms.poll)
@@ -421,11 +423,22 @@ class Node:
         """Whether these leases are held as they were, all of them."""
         return all(self._tenures.get(scope) is one for scope, one in tenures.items())
 
-    async def _rescue(self, keys: list[int], epoch: int) -> int:
+    async def _note(self, taken: Taken) -> Taken:
+        """Note what an owner of an older version has started, which noted nothing of it."""
+        if taken.journaled:
+            return taken
+        left = await self._engine.database.read(begun_without_note(self._keys_of(taken.scope), taken.epoch))
+        await self._engine.settle(lambda _: note_begun(left))
+        return taken._replace(journaled=True)
+
+    async def _rescue(self, taken: Taken) -> int:
+        keys = self._keys_of(taken.scope)
         found: list[int] = []
 
         def stage(changes: Changes) -> Script[None]:
-            found.append((yield from rescue(changes, self._name, keys, epoch)))
+            found.append((yield from rescue(changes, self._name, keys, taken.epoch)))
+            if not found[-1]:
+                yield from store.note_settled(taken.scope, taken.epoch)
 
         await self._engine.settle(stage)
         return found[-1]

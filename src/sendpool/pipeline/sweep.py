@@ -20,6 +20,7 @@ from sendpool.domain.failures import FailureClass
 from sendpool.domain.sender import Channel
 from sendpool.domain.states import AttemptState, MessageState
 from sendpool.failpoints import reach
+from sendpool.pipeline.begun import BegunKeeper, forget
 from sendpool.pipeline.decide import ASK_QUEUE, LAPSED, UNANSWERED, expire
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.expand import MOST_DUE
@@ -31,7 +32,7 @@ from sendpool.pipeline.leave import Laid, Timed, leave_channels, release, timed_
 from sendpool.pipeline.replan import Sooner, relane, replan, stuck_lanes
 from sendpool.pipeline.settle import Ask, Changes, Result, settle_receipts, settle_results, told_again
 from sendpool.pipeline.strays import StrayKeeper
-from sendpool.store.attempts import BegunAttempt, started_attempts
+from sendpool.store.begun import BegunAttempt, started_attempts
 from sendpool.store.chunks import chunks_of, expanding_operations, rows_due
 from sendpool.store.codes import known_codes
 from sendpool.store.database import Script
@@ -256,6 +257,7 @@ class Sweeper:
         #: Where the walk through all queue rows stands.
         self._place = Place()
         self._strays = StrayKeeper(engine)
+        self._begun = BegunKeeper(engine.database, engine.clock)
         self._forgot_at = engine.clock.monotonic()
         #: Monotonic seconds before which the backlog is not counted again, and the walk does not go on.
         self._count_at = self._walk_at = 0.0
@@ -390,6 +392,9 @@ class Sweeper:
             await self._adopt()
         await self._begin()
         steps: list[Step] = [partial(promote, engine=engine)]
+        over = await self._begun.over()
+        if over:
+            steps.append(partial(forget, entries=over))
         stuck = stuck_lanes(engine.book, engine.roster)
         if stuck:
             steps.append(partial(leave_stuck, engine=engine, queue_ids=stuck))

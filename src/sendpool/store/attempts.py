@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from sendpool.domain.states import AttemptState
-from sendpool.store.database import Bulk, Query, Script
+from sendpool.store.database import Bulk, Script
 
 
 class OpenAttempt(msgspec.Struct, array_like=True, gc=False):
@@ -137,41 +137,6 @@ def load_past_of_several(rows: Iterable[_Addressed]) -> Script[dict[int, list[Pa
     """Every attempt made so far of those messages that have several addresses."""
     several = [row.message_id for row in rows if " " in row.address]
     return (yield from load_past(several)) if several else {}
-
-
-class BegunAttempt(msgspec.Struct, array_like=True, gc=False):
-    """An attempt that was begun and has no result."""
-
-    message_id: int
-    n: int
-    connection_id: int
-    #: The connection's type ("smpp").
-    kind: str
-    operation_id: int
-    #: The operation's, in hex.
-    uid: str
-
-
-def started_attempts(
-    limit: int, connections: Iterable[int] | None = None, before: int = 0
-) -> Script[list[BegunAttempt]]:
-    """Attempts that were begun and have no result: after a crash, those of unknown fate.
-
-    With *connections*, only those of these, begun by earlier owners of them than that of epoch *before*.
-    """
-    which = f"state = {int(AttemptState.STARTED)}"
-    if connections is not None:
-        keys = ", ".join(str(int(key)) for key in connections)
-        which += f" AND connection_id IN ({keys}) AND epoch < {int(before)}"
-    rows: list[BegunAttempt] = yield Query(
-        f"FROM (SELECT * FROM attempt WHERE {which} ORDER BY id LIMIT ?) a"
-        " LEFT JOIN connection c ON c.id = a.connection_id JOIN message m ON m.id = a.id >> 6"
-        " JOIN operation o ON o.id = m.operation_id",
-        (limit,),
-        ("a.id >> 6", "a.id & 63", "a.connection_id", "coalesce(c.type, '')", "o.id", "hex(o.uid)"),
-        BegunAttempt,
-    )
-    return rows
 
 
 def change_attempts(changes: Sequence[AttemptChange], now: int) -> Script[None]:

@@ -263,6 +263,17 @@ RULES: tuple[Rule, ...] = (
         SELECT id >> 6 FROM attempt WHERE <id*64> AND state = {_A.STARTED:d} GROUP BY id >> 6 HAVING count(*) > 1""",
     ),
     Rule(
+        "unnoted",
+        Subject.ATTEMPT,
+        "an attempt has no result, and no restart or takeover would find it",
+        f"Its message waits for ever unless its carrier answers: send it again if it is still wanted. {_REPORT}",
+        # A process of an older version notes nothing: whoever takes its lease reads the whole table.
+        f"""
+        SELECT a.id FROM attempt a WHERE <a.id*64> AND a.state = {_A.STARTED:d}
+        AND (a.epoch = 0 OR EXISTS (SELECT 1 FROM lease l WHERE l.epoch = a.epoch AND l.journaled = l.epoch))
+        AND a.id NOT IN (SELECT CAST(CAST(j.value AS TEXT) AS BIGINT) FROM begun b, json_each(b.attempts) j)""",
+    ),
+    Rule(
         "attempt number",
         Subject.ATTEMPT,
         "an attempt's number would be given again",

@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import select, update
 
-from sendpool.domain.states import AttemptState
-from sendpool.store.database import Query, Script
+from sendpool.store.database import Script
 from sendpool.store.tables import account, connection, sender
 
 
@@ -69,11 +68,3 @@ def drain_connection(connection_id: int, at: int | None) -> Script[None]:
 def drain_senders(sender_ids: Sequence[int], at: int | None) -> Script[None]:
     """Let senders start nothing new from *at* on; None: they start again."""
     yield update(sender).where(sender.c.id.in_(sender_ids)).values(drained_at=at)
-
-
-def in_flight_by(column: str) -> Script[dict[int, int]]:
-    """How many attempts are between their start and their result, by `connection_id` or `sender_id`."""
-    rows = yield Query(
-        f"SELECT {column}, count(*) FROM attempt WHERE state = {int(AttemptState.STARTED)} GROUP BY {column}"
-    )
-    return {key: int(count) for key, count in rows}

@@ -47,6 +47,8 @@ class Taken(NamedTuple):
     first: bool
     #: Seconds since it was over, where its last owner did not hand it over.
     overdue: float
+    #: Whether all that its last owner started and all that earlier ones left is noted in `begun`.
+    journaled: bool = True
 
 
 _decode_scopes = msgspec.json.Decoder(dict[str, dict[str, str]]).decode
@@ -162,13 +164,13 @@ def take_lease(node_id: int, scope: str, length: int) -> Script[Taken | None]:
     That is so also while a commit of its last owner, begun when the lease was still good, is under way.
     """
     rows = yield Query(
-        "SELECT node_id, until, epoch, debts, clock_us() FROM lease WHERE scope = ? AND (node_id IS NULL OR"
+        "SELECT node_id, until, epoch, debts, clock_us(), journaled FROM lease WHERE scope = ? AND (node_id IS NULL OR"
         " until <= clock_us()) FOR UPDATE SKIP LOCKED",
         (scope,),
     )
     if not rows:
         return None
-    holder, until, epoch, debts, now = rows[0]
+    holder, until, epoch, debts, now, journaled = rows[0]
     taken = yield Query(
         "UPDATE lease SET node_id = ?, until = clock_us() + ?, taken_at = clock_us(), epoch = nextval('lease_epoch'),"
         " debts = '{}' WHERE scope = ? RETURNING epoch",
@@ -176,7 +178,13 @@ def take_lease(node_id: int, scope: str, length: int) -> Script[Taken | None]:
     )
     passed = max(0.0, (now - until) / 1e6)
     handed = _decode_debts(debts) if holder is None else None
-    return Taken(scope, taken[0][0], handed, passed, first=epoch == 0, overdue=passed if holder is not None else 0.0)
+    overdue = passed if holder is not None else 0.0
+    return Taken(scope, taken[0][0], handed, passed, epoch == 0, overdue, journaled == epoch)
+
+
+def note_settled(scope: str, epoch: int) -> Script[None]:
+    """The owner of this epoch has settled what earlier ones left; what it starts itself is in `begun`."""
+    yield Query("UPDATE lease SET journaled = epoch WHERE scope = ? AND epoch = ?", (scope, epoch))
 
 
 def release_lease(node_id: int, scope: str, epoch: int, debts: Debts | None) -> Script[bool]:

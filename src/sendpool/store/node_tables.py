@@ -37,5 +37,7 @@ lease = Table(
     required("epoch", BigInteger),
     #: Of one that was handed over: where its buckets stood, {bucket: [full in, paused for, share, pauses]} in seconds.
     required("debts", Json),
+    #: Epoch of the latest owner that had settled what earlier ones left, and notes in `begun` what it starts.
+    required("journaled", BigInteger, server_default="0"),
     sqlite_with_rowid=False,
 )

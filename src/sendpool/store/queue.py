@@ -10,6 +10,7 @@ import msgspec
 
 from sendpool.domain.low_water import BOTTOM, Begun, Place
 from sendpool.domain.states import AttemptState
+from sendpool.store.begun import note_begun
 from sendpool.store.database import SHARED, Bulk, Query, Script
 
 #: Of every queue it is unknown where it begins.
@@ -355,6 +356,7 @@ def start_attempts(attempts: Sequence[NewAttempt]) -> Script[None]:
             ),
             attempts,
         )
+        yield from note_begun([row[0] * 64 + row[1] for row in attempts])
 
 
 def due_later(now: int, limit: int) -> Script[list[Any]]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 
 import msgspec
 
+from sendpool.domain.failures import FailureClass
 from sendpool.domain.states import AttemptState
+from sendpool.store.begun import started
 from sendpool.store.database import Query, Script
 
 
@@ -55,29 +58,35 @@ def doubts(connections: Iterable[int], since: int, limit: int) -> Script[list[Do
     More than *limit* of unknown fate is too much to tell apart: then the oldest are left out.
     """
     keys = ", ".join(str(int(key)) for key in connections)
-    found: list[DoubtRow] = []
-    for state in (AttemptState.STARTED, AttemptState.AMBIGUOUS):
-        found += yield Query(
-            f"FROM (SELECT * FROM attempt WHERE state = {int(state)} AND connection_id IN ({keys}) AND started_at > ?"
-            " ORDER BY started_at DESC LIMIT ?) a"
-            " JOIN message m ON m.id = a.id >> 6 JOIN sender s ON s.id = a.sender_id",
-            (since, limit),
-            (
-                "m.id",
-                "a.id & 63",
-                "a.connection_id",
-                "a.state",
-                "a.started_at",
-                "a.segments",
-                "a.parts_delivered",
-                "a.parts_failed",
-                "a.step",
-                "s.address",
-                "m.address",
-            ),
-            DoubtRow,
-        )
+    among = f"a.connection_id IN ({keys}) AND a.started_at > {int(since)}"
+    rows = yield from started(_OF_DOUBT, _AND_PARTIES, f" AND {among}", DoubtRow)
+    found = sorted(rows, key=attrgetter("started_at"), reverse=True)[:limit]
+    found += yield Query(
+        f"FROM (SELECT * FROM attempt a WHERE {_IN_DOUBT} AND {among} ORDER BY started_at DESC LIMIT ?) a"
+        f"{_AND_PARTIES}",
+        (limit,),
+        _OF_DOUBT,
+        DoubtRow,
+    )
     return found
+
+
+#: The failure is what the index goes by: it is that of every AMBIGUOUS attempt, and of some that were.
+_IN_DOUBT = f"failure = '{FailureClass.AMBIGUOUS}' AND state = {AttemptState.AMBIGUOUS:d}"
+_AND_PARTIES = " JOIN message m ON m.id = a.id >> 6 JOIN sender s ON s.id = a.sender_id"
+_OF_DOUBT = (
+    "m.id",
+    "a.id & 63",
+    "a.connection_id",
+    "a.state",
+    "a.started_at",
+    "a.segments",
+    "a.parts_delivered",
+    "a.parts_failed",
+    "a.step",
+    "s.address",
+    "m.address",
+)
 
 
 def parked_now() -> Script[int]:

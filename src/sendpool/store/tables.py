@@ -480,16 +480,24 @@ attempt = Table(
     _required("epoch", BigInteger, server_default="0"),
     _required("started_at", Time),
     _required("updated_at", Time),
-    # State 1 is STARTED: what a crash leaves behind. Narrow: never more rows than the windows hold.
-    Index("attempt_started", "state", sqlite_where=Column("state") == 1, postgresql_where=Column("state") == 1),
-    # State 3 is AMBIGUOUS: what a receipt of an unknown id may be about.
+    # What a receipt of an unknown id may be about: every AMBIGUOUS attempt has this failure. No index names the state
+    # or another column that changes as an attempt goes its usual way: PostgreSQL would write every index anew.
     Index(
-        "attempt_unknown",
+        "attempt_doubtful",
         "connection_id",
         "started_at",
-        sqlite_where=Column("state") == 3,
-        postgresql_where=Column("state") == 3,
+        sqlite_where=Column("failure") == "AMBIGUOUS",
+        postgresql_where=Column("failure") == "AMBIGUOUS",
     ),
+)
+
+#: Where attempts without a result are found, as a crash leaves them behind: one row for all that a commit started.
+begun = Table(
+    "begun",
+    metadata,
+    Column("id", Key, primary_key=True),
+    #: A list of the attempts' keys. The row goes once none of them is STARTED.
+    _required("attempts", Json),
 )
 
 segment = Table(

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from sendpool.domain.states import AttemptState, MessageState, OperationState
-from sendpool.store import attempts, chunks, counters, messages, queue, receipts, runs
+from sendpool.store import attempts, begun, chunks, counters, messages, queue, receipts, runs
 from sendpool.store.attempts import AttemptChange
 from sendpool.store.chunks import Chunk, Expansion, NewChunk, Run, Share, mix_text
 from sendpool.store.database import Query, Script, Unit
@@ -68,8 +68,8 @@ async def an_attempt_is_started_once(rig: Rig) -> None:
     async with opened(rig) as database:
         await database.write(accept(100, 2))
         await database.write(start([100, 101]))
-        begun = await database.read(attempts.started_attempts(10))
-        assert sorted((one.message_id, one.n, one.operation_id) for one in begun) == [(100, 1, 100), (101, 1, 100)]
+        found = await database.read(begun.started_attempts(10))
+        assert [(one.message_id, one.n, one.operation_id) for one in found] == [(100, 1, 100), (101, 1, 100)]
         withdrawn = AttemptChange(100, 1, 1, AttemptState.WITHDRAWN, 0, "THROTTLED", "0x58", "", None, "later")
         await database.write(attempts.change_attempts([withdrawn], AT))
         await database.write(start([100, 101], sender=6))
