@@ -30,7 +30,7 @@ from sendpool.store.database import Script
 from sendpool.store.messages import Context, load_contexts, load_names, load_variables
 from sendpool.store.pauses import hold_rows
 from sendpool.store.quarantine import note_trials
-from sendpool.store.queue import DueRow, NewAttempt, head, postpone, remove, remove_head, start_attempts
+from sendpool.store.queue import DueRow, NewAttempt, head, postpone, remove_head, remove_of_head, start_attempts
 
 #: Seconds before its time that a row may be claimed: shorter, and late wake-ups lose throughput.
 HORIZON = 0.05
@@ -400,7 +400,7 @@ def _take_out(queue_id: int, rows: Sequence[DueRow], leaving: Sequence[DueRow]) 
     if leaving is rows and rows:
         yield from remove_head(queue_id, rows)
     elif leaving:
-        yield from remove([(queue_id, row.rank, row.message_id) for row in leaving])
+        yield from remove_of_head(queue_id, leaving)
 
 
 def _passed(rows: Sequence[DueRow], leaving: Sequence[DueRow]) -> Passed | None:

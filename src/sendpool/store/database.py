@@ -44,6 +44,9 @@ class Bulk(NamedTuple):
 
     `names` are the columns of `v` with their portable types ("bigint", "text", "int"). Brings rows like `Query`
     when `columns` are named, else the number of changed rows.
+
+    `alike`: of most columns all rows have the same value, and nothing but `v` is read. PostgreSQL is then given such a
+    value once. Where `v` is joined, its planner might take the value for the better way into the other table.
     """
 
     sql: str
@@ -51,6 +54,7 @@ class Bulk(NamedTuple):
     rows: Sequence[Row]
     columns: Sequence[str] = ()
     row: type = list
+    alike: bool = False
 
 
 class Unit(NamedTuple):

@@ -23,4 +23,5 @@ def write_events(events: Sequence[EventRow]) -> Script[None]:
                 ("at", "bigint"),
             ),
             events,
+            alike=True,
         )

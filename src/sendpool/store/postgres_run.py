@@ -30,6 +30,8 @@ BROKEN = (
 )
 #: Another transaction was in the way (40001, 40P01): the whole commit is run again.
 CONFLICTS = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+#: Rows of a `Bulk` from which columns of one value are looked for: each such set of columns is a statement of its own.
+_WORTH_LOOKING, _NONE = 32, frozenset[int]()
 _FOR_SHARED = re.compile(r"/\*shared (.*?)\*/")
 
 
@@ -47,12 +49,31 @@ def _numbered(sql: str, kinds: tuple[type, ...], shared: bool) -> str:
 
 
 @lru_cache(maxsize=2048)
-def _over_arrays(sql: str, names: tuple[tuple[str, str], ...], columns: tuple[str, ...], shared: bool) -> str:
+def _over_arrays(
+    sql: str, names: tuple[tuple[str, str], ...], columns: tuple[str, ...], same: frozenset[int], shared: bool
+) -> str:
+    """The statement over one array for each column of `v`, or over one value, where its place is among the *same*."""
     if shared:
         sql = _FOR_SHARED.sub(r"\1", sql)
-    arrays = ", ".join(f"${i}::{kind}[]" for i, (_, kind) in enumerate(names, 1))
+    kinds = [kind for _, kind in names]
+    arrays = [i for i in range(len(kinds)) if i not in same]
+    values = ", ".join(f"${i + 1}::{kind}" if i in same else f"u{i}" for i, kind in enumerate(kinds))
+    unnested = ", ".join(f"${i + 1}::{kinds[i]}[]" for i in arrays)
+    table = f"unnest({unnested}) AS u({', '.join(f'u{i}' for i in arrays)})"
     select = f"SELECT {', '.join(columns)} " if columns else ""
-    return f"WITH v({', '.join(name for name, _ in names)}) AS (SELECT * FROM unnest({arrays})) {select}{sql}"
+    return f"WITH v({', '.join(name for name, _ in names)}) AS (SELECT {values} FROM {table}) {select}{sql}"
+
+
+def _same(columns: Sequence[Sequence[Any]]) -> frozenset[int]:
+    """Places of the columns that hold one value, all but one of them, where there are rows enough to look for them.
+
+    An array costs both sides some 0.5 us an element, and in most batches half of the columns have nothing to say.
+    """
+    count = len(columns[0])
+    if count < _WORTH_LOOKING:
+        return _NONE
+    same = [i for i, one in enumerate(columns) if one[0] == one[-1] and one.count(one[0]) == count]
+    return frozenset(same[1:] if len(same) == len(columns) else same)
 
 
 def _changed(status: str) -> int:
@@ -79,11 +100,13 @@ async def _run_query(connection: Any, query: Query, *, shared: bool) -> Rows | i
 
 
 async def _run_bulk(connection: Any, bulk: Bulk, *, shared: bool) -> Rows | int:
-    sql = _over_arrays(bulk.sql, tuple(bulk.names), tuple(bulk.columns), shared)
-    arrays = [list(column) for column in zip(*bulk.rows, strict=True)] if bulk.rows else [[] for _ in bulk.names]
+    arrays: list[Sequence[Any]] = [*zip(*bulk.rows, strict=True)] if bulk.rows else [()] * len(bulk.names)
+    same = _same(arrays) if bulk.alike else _NONE
+    sql = _over_arrays(bulk.sql, tuple(bulk.names), tuple(bulk.columns), same, shared)
+    values = [one[0] if i in same else one for i, one in enumerate(arrays)]
     if bulk.columns:
-        return _as_rows(await connection.fetch(sql, *arrays), bulk.row)
-    return _changed(await connection.execute(sql, *arrays))
+        return _as_rows(await connection.fetch(sql, *values), bulk.row)
+    return _changed(await connection.execute(sql, *values))
 
 
 async def _run_core(connection: Any, statement: ClauseElement) -> Rows | int:

@@ -73,6 +73,8 @@ class DueRow(msgspec.Struct, array_like=True, gc=False):
     attempts: int
     step: int
     plan: str
+    #: Where PostgreSQL has the queue row (page, number): it stays there for as long as this transaction has it.
+    at: tuple[int, int] | None = None
 
 
 class NewAttempt(NamedTuple):
@@ -171,6 +173,8 @@ def postpone(rows: Sequence[tuple[int, int, int, int | None, int]]) -> Script[No
 #: Rows and messages that another transaction has at this moment are left to it; those that are brought are ours.
 _OURS, _MESSAGES_OURS = "/*shared FOR UPDATE SKIP LOCKED*/", " /*shared FOR NO KEY UPDATE OF m SKIP LOCKED*/"
 
+_ROW_OF_OURS = "outq.* /*shared , ctid AS place*/"
+
 
 def head(queue_id: int, limit: int, begun: Begun | None = None) -> Script[list[DueRow]]:
     """The first rows of a queue in rank order, with their messages; both belong to this transaction then.
@@ -178,29 +182,32 @@ def head(queue_id: int, limit: int, begun: Begun | None = None) -> Script[list[D
     *begun* says where the queue begins; None: nobody knows.
     """
     if begun is None or begun.is_all:
-        rows: list[DueRow] = yield _head("queue_id = ?", (queue_id, limit))
-        return _in_order(rows)
+        return _in_order((yield from _head("queue_id = ?", (queue_id, limit))))
     found = _in_order((yield from _strays(queue_id, begun.strays))) if begun.strays else []
     if len(found) < limit:
-        rows = yield _head("queue_id = ? AND rank >= ?", (queue_id, begun.rank, limit - len(found)))
-        found += _in_order(rows)
+        which = "queue_id = ? AND rank >= ?"
+        found += _in_order((yield from _head(which, (queue_id, begun.rank, limit - len(found)))))
     return found
 
 
-def _head(which: str, args: Sequence[int]) -> Query:
-    some = f"SELECT * FROM outq WHERE {which} ORDER BY rank, message_id LIMIT ? {_OURS}"
-    return Query(f"FROM ({some}) q JOIN message m ON m.id = q.message_id{_MESSAGES_OURS}", args, _DUE_ROW, DueRow)
+def _head(which: str, args: Sequence[int]) -> Script[list[DueRow]]:
+    some = f"SELECT {_ROW_OF_OURS} FROM outq WHERE {which} ORDER BY rank, message_id LIMIT ? {_OURS}"
+    columns = yield from _due_row()
+    rows: list[DueRow] = yield Query(
+        f"FROM ({some}) q JOIN message m ON m.id = q.message_id{_MESSAGES_OURS}", args, columns, DueRow
+    )
+    return rows
 
 
 def _strays(queue_id: int, places: Sequence[Place]) -> Script[list[DueRow]]:
     """The same of rows that are named, as far as they are there."""
     named = "SELECT queue_id, rank, message_id FROM v"
     rows: list[DueRow] = yield Bulk(
-        f"FROM (SELECT * FROM outq WHERE (queue_id, rank, message_id) IN ({named}) {_OURS}) q"
+        f"FROM (SELECT {_ROW_OF_OURS} FROM outq WHERE (queue_id, rank, message_id) IN ({named}) {_OURS}) q"
         f" JOIN message m ON m.id = q.message_id{_MESSAGES_OURS}",
         _ROW[:3],
         [(queue_id, *place) for place in places],
-        _DUE_ROW,
+        (yield from _due_row()),
         DueRow,
     )
     return rows
@@ -235,6 +242,10 @@ _DUE_ROW = (
     "m.step",
     "m.plan",
 )
+
+
+def _due_row() -> Script[Sequence[str]]:
+    return (*_DUE_ROW, "q.place") if (yield SHARED) else _DUE_ROW
 
 
 class AskingRow(msgspec.Struct, array_like=True, gc=False):
@@ -293,12 +304,25 @@ def note_withdrawn(rows: Sequence[tuple[int, str]]) -> Script[None]:
 def remove_head(queue_id: int, rows: Sequence[DueRow]) -> Script[None]:
     """Take these rows away, which are the head of a queue but for what other processes have of it."""
     if (yield SHARED):
-        yield from remove([(queue_id, row.rank, row.message_id) for row in rows])
+        yield _at_their_places(rows)
     else:
         yield Query(
             "DELETE FROM outq WHERE queue_id = ? AND (rank, message_id) <= (?, ?)",
             (queue_id, rows[-1].rank, rows[-1].message_id),
         )
+
+
+def remove_of_head(queue_id: int, rows: Sequence[DueRow]) -> Script[None]:
+    """Take these rows away, some of those that `head` brought."""
+    if (yield SHARED):
+        yield _at_their_places(rows)
+    else:
+        yield from remove([(queue_id, row.rank, row.message_id) for row in rows])
+
+
+def _at_their_places(rows: Sequence[DueRow]) -> Query:
+    """Ours since `head` brought them, they are where they were: nothing has to be looked up."""
+    return Query("DELETE FROM outq WHERE ctid = ANY(?)", ([row.at for row in rows],))
 
 
 def still_there(rows: Sequence[tuple[int, int, int]]) -> Script[set[int]]:
@@ -355,6 +379,7 @@ def start_attempts(attempts: Sequence[NewAttempt]) -> Script[None]:
                 ("epoch", "bigint"),
             ),
             attempts,
+            alike=True,
         )
         yield from note_begun([row[0] * 64 + row[1] for row in attempts])
 

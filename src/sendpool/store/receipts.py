@@ -50,6 +50,7 @@ def insert_segments(rows: Sequence[SegmentRow]) -> Script[None]:
             " ON CONFLICT DO NOTHING",
             _SEGMENT,
             rows,
+            alike=True,
         )
 
 
