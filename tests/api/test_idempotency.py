@@ -200,7 +200,7 @@ class _Elsewhere:
         self._world = world
         self._blind = 1
 
-    async def read(self, script: Script[Any]) -> Any:
+    async def read(self, script: Script[Any], *, one: bool = False) -> Any:
         if self._blind:
             self._blind -= 1
             return None

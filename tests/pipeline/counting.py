@@ -84,7 +84,7 @@ class Inline:
         self.connection = inner._writer.connection
         self.commits = 0
 
-    async def read(self, script: Script[T]) -> T:
+    async def read(self, script: Script[T], *, one: bool = False) -> T:
         """Run a script that only reads."""
         return snapshot(self.connection, script)
 

@@ -51,8 +51,8 @@ class Faulty:
         self.done: Counter[str] = Counter()
         self._chance = chance
 
-    async def read(self, script: Script[T]) -> T:
-        return await self.inner.read(script)
+    async def read(self, script: Script[T], *, one: bool = False) -> T:
+        return await self.inner.read(script, one=one)
 
     async def write(self, work: Work[T], *, brief: bool = False) -> T:
         assert callable(work), "a batch that could not be run again"

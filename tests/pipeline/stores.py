@@ -38,10 +38,10 @@ class Watched:
         self._attempts: dict[int, int] = {}
         self._messages: dict[int, int] = {}
 
-    async def read(self, script: Script[T]) -> T:
+    async def read(self, script: Script[T], *, one: bool = False) -> T:
         """As the store inside."""
         with _standing_still():
-            return await self.inner.read(script)
+            return await self.inner.read(script, one=one)
 
     async def write(self, work: Work[T], *, brief: bool = False) -> T:
         """As the store inside, with a look at what the commit leaves."""

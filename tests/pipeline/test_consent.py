@@ -173,7 +173,7 @@ async def test_empty_ledger_asks_the_database_nothing(tmp_path: Path) -> None:
         inner.write = lambda script, **how: write(  # type: ignore[method-assign]
             noting(script() if callable(script) else script), **how
         )
-        inner.read = lambda script: read(noting(script))  # type: ignore[method-assign]
+        inner.read = lambda script, **how: read(noting(script), **how)  # type: ignore[method-assign]
         await there.send(*everyone(20))
         await there.until_states(DELIVERED=20)
         assert asked == []

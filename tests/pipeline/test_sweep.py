@@ -216,7 +216,7 @@ async def test_rows_that_come_in_while_queues_are_counted_are_not_counted_twice(
         await w.sweeper.stop()
         read, late = w.store.read, True
 
-        async def reading(script: Script[Any]) -> Any:
+        async def reading(script: Script[Any], *, one: bool = False) -> Any:
             nonlocal late
             if late and getattr(script, "gi_code", None) is count_waiting.__code__:
                 late = False

@@ -111,8 +111,11 @@ class Database(Protocol):
     def shared(self) -> bool:
         """Whether other processes may write it at the same time."""
 
-    async def read(self, script: Script[T]) -> T:
-        """Run a script that only reads, on its own snapshot, beside the writer. Raises `DatabaseAway`."""
+    async def read(self, script: Script[T], *, one: bool = False) -> T:
+        """Run a script that only reads, on its own snapshot, beside the writer. Raises `DatabaseAway`.
+
+        *one*: it asks a single statement, which is a snapshot by itself: PostgreSQL is asked nothing else then.
+        """
 
     async def write(self, work: Work[T], *, brief: bool = False) -> T:
         """Run a script in one durable transaction; an exception rolls it back and is raised here. *brief*: it is a few

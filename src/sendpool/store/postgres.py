@@ -195,13 +195,13 @@ class Postgres:
 
     # ------------------------------------------------------------ read
 
-    async def read(self, script: Script[T]) -> T:
-        """Run a script that only reads, on its own snapshot, beside the writer."""
+    async def read(self, script: Script[T], *, one: bool = False) -> T:
+        """Run a script that only reads, on its own snapshot, beside the writer; *one*: as `Database` says."""
         async with (
             self._present(),
             asyncio.timeout(_PATIENCE if self._absent else _READ),
             self._readers.acquire() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
+            contextlib.nullcontext() if one else connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             # Nothing can be locked here, and nothing need be.
             return await run(connection, script)
@@ -232,7 +232,11 @@ class Postgres:
 
 async def open_readers(url: str, most: int) -> asyncpg.Pool:
     """Up to so many connections that read, each made when it is needed."""
-    return await asyncpg.create_pool(url, min_size=0, max_size=most, **_OPTIONS)
+    return await asyncpg.create_pool(url, min_size=0, max_size=most, reset=_as_it_is, **_OPTIONS)
+
+
+async def _as_it_is(_: Any) -> None:
+    """Whoever reads changes nothing of its session, so there is nothing to be undone for the next one."""
 
 
 def _notice_silence(connection: Any) -> None:

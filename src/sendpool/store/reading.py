@@ -23,8 +23,8 @@ class WrongSchema(Exception):
 class Reader(Protocol):
     """Runs scripts that only read, each on its own snapshot."""
 
-    async def read(self, script: Script[T]) -> T:
-        """What a script brings. Raises `DatabaseAway`."""
+    async def read(self, script: Script[T], *, one: bool = False) -> T:
+        """What a script brings; *one*: it asks a single statement. Raises `DatabaseAway`."""
 
 
 class _SqliteReader:
@@ -32,7 +32,7 @@ class _SqliteReader:
         self._connection = connection
         self._reading = asyncio.Lock()
 
-    async def read(self, script: Script[T]) -> T:
+    async def read(self, script: Script[T], *, one: bool = False) -> T:
         async with self._reading:
             return await asyncio.to_thread(self._snapshot, script)
 
@@ -65,7 +65,7 @@ async def open_reader(where: Where) -> AsyncIterator[Reader]:
     from sendpool.store.postgres import Postgres, open_readers, plain_errors
 
     with plain_errors():
-        database = Postgres(where, await open_readers(where, 1))
+        database = Postgres(where, await open_readers(where, 2))
     try:
         with plain_errors():
             await _check(database, UndefinedTableError)

@@ -259,7 +259,7 @@ class Sqlite:
         """Copy what is left of the log, behind the next commit."""
         self._rest = True
 
-    async def read(self, script: Script[T]) -> T:
+    async def read(self, script: Script[T], *, one: bool = False) -> T:
         """Run a script that only reads, on its own snapshot, beside the writer."""
 
         def work() -> T:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -17,13 +17,14 @@ import structlog
 from sendpool.domain.delivery import SinkStatus
 from sendpool.domain.event_types import TEST_EVENT, EventKind
 from sendpool.pipeline.clock import Clock
+from sendpool.pipeline.notify.ahead import Read, ReadAhead
 from sendpool.pipeline.notify.delivery import Delivery, Handover, Save
 from sendpool.pipeline.notify.pace import Pace
-from sendpool.pipeline.notify.runs import AT_ONCE, PAGE, offer_run
+from sendpool.pipeline.notify.runs import AT_ONCE, offer_run
 from sendpool.pipeline.notify.tell import Teller, ToldEvent
 from sendpool.store.database import DatabaseAway, Script
 from sendpool.store.deliveries import Progress, due_runs, sinks_with_due_runs
-from sendpool.store.feed import FeedNotice, FeedRow, feed_page, newest_position
+from sendpool.store.feed import newest_position
 from sendpool.store.sinks import WantedEvents, sinks_version, wanted_events
 
 T = TypeVar("T")
@@ -34,8 +35,6 @@ log = structlog.get_logger()
 LOOK, TROUBLE, SAVE = 0.05, 1.0, 0.5
 #: Pages that are kept for sinks that have come as far.
 _KEPT = 8
-#: Runs a script on a snapshot of the database.
-Read = Callable[[Script[Any]], Awaitable[Any]]
 
 _TEST = EventKind(TEST_EVENT, "EventStreams.TestSink", 1, "Asks a sink whether it is there", "notice")
 
@@ -53,6 +52,7 @@ class Notifier:
         self._key = key
         self._clock = clock
         self._pause = look
+        self._ahead = ReadAhead(read)
         self._teller = Teller()
         self._telling = asyncio.Lock()
         #: By position, the newest then, and the types that sinks wanted.
@@ -80,6 +80,7 @@ class Notifier:
         finally:
             saving.cancel()
             await self.stop()
+            await self._ahead.stop()
 
     @property
     def down(self) -> frozenset[str]:
@@ -164,9 +165,11 @@ class Notifier:
     async def _told(
         self, after: int, upto: int, types: frozenset[str] | None = None
     ) -> tuple[Sequence[ToldEvent], int]:
-        rows, notices = await self._read(_rows(self._teller, after, upto))
+        rows, last = await self._ahead.page(after, upto)
+        unknown = self._teller.unknown(rows)
+        notices = await self._read(self._teller.learn(unknown)) if any(unknown) else {}
         # Not within the snapshot: whoever holds one for long keeps the server's log from being used anew.
-        return self._teller.spell(rows, notices, types), rows[-1].position if rows else upto
+        return self._teller.spell(rows, notices, types), last
 
     async def _rerun(self, delivery: Delivery) -> None:
         """Offer again what a sink did not take."""
@@ -221,11 +224,6 @@ class Notifier:
 def _glance(now: int) -> Script[tuple[tuple[int, ...], int, list[int]]]:
     version = yield from sinks_version()
     return version, (yield from newest_position()), (yield from sinks_with_due_runs(now))
-
-
-def _rows(teller: Teller, after: int, upto: int) -> Script[tuple[list[FeedRow], dict[int, FeedNotice]]]:
-    rows = yield from feed_page(after, PAGE, upto)
-    return rows, (yield from teller.look_up(rows))
 
 
 @contextlib.contextmanager

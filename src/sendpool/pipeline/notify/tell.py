@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -57,6 +57,15 @@ class ToldEvent(msgspec.Struct, frozen=True, gc=False):
     #: The operation that it is about, as its key.
     operation_id: int | None
     body: bytes
+
+
+class Unknown(NamedTuple):
+    """What events name and nobody has looked up yet: keys."""
+
+    operations: Collection[int]
+    senders: Collection[int]
+    #: These are always looked up.
+    notices: Collection[int]
 
 
 #: What events share, by their number, sender and error.
@@ -273,17 +282,27 @@ class Teller:
 
     def look_up(self, rows: Sequence[FeedRow]) -> Script[dict[int, FeedNotice]]:
         """Get to know what events share; brings the notices among them, by the subjects of their events."""
+        return (yield from self.learn(self.unknown(rows)))
+
+    def unknown(self, rows: Sequence[FeedRow]) -> Unknown:
+        """What is to be looked up before these rows are told."""
         if len(self._operations) > _MOST_KEPT:
             self._operations.clear()
-        known = self._operations
-        wanted = {row.operation_id for row in rows if row.operation_id is not None and row.operation_id not in known}
-        operations = {row.subject_id for row in rows if OPERATION_EVENT <= row.number < NOTICE_EVENT}
-        wanted |= {one for one in operations if one not in known}
-        notices = {-row.subject_id for row in rows if row.number >= NOTICE_EVENT}
-        yield from self._know_operations(wanted, notices)
+        if len(self._senders) > _MOST_KEPT:
+            self._senders.clear()
+            for shapes in self._shapes.values():
+                shapes.clear()
+        operations = {row.operation_id for row in rows if row.operation_id is not None}
+        operations |= {row.subject_id for row in rows if OPERATION_EVENT <= row.number < NOTICE_EVENT}
         senders = {row.sender_id for row in rows if row.sender_id}
-        yield from self._know_senders({one for one in senders if one not in self._senders})
-        found = (yield from feed_notices(notices)) if notices else []
+        notices = {-row.subject_id for row in rows if row.number >= NOTICE_EVENT}
+        return Unknown(operations - self._operations.keys(), senders - self._senders.keys(), notices)
+
+    def learn(self, unknown: Unknown) -> Script[dict[int, FeedNotice]]:
+        """Look it up; brings the notices, by the subjects of their events."""
+        yield from self._know_operations(unknown.operations, unknown.notices)
+        yield from self._know_senders(unknown.senders)
+        found = (yield from feed_notices(unknown.notices)) if unknown.notices else []
         return {subject_of(notice.id): notice for notice in found}
 
     def _know_operations(self, missing: Collection[int], notices: Collection[int]) -> Script[None]:
@@ -299,10 +318,6 @@ class Teller:
                 self._operations[one.id] = _Operation(one, self._accounts[one.account_id], shapes)
 
     def _know_senders(self, missing: Collection[int]) -> Script[None]:
-        if len(self._senders) > _MOST_KEPT:
-            self._senders.clear()
-            for shapes in self._shapes.values():
-                shapes.clear()
         for one in (yield from feed_senders(missing)) if missing else []:
             more = f',"address":{_json(one.address)},"channel":"{one.channel}"'
             self._senders[one.id] = _party(one.uid, ids.SENDER, more)
