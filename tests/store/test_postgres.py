@@ -282,3 +282,20 @@ async def _sequential(database: Database) -> list[Any]:
 
 def _plain(sql: str) -> Script[None]:
     yield Query(sql)
+
+
+async def test_a_script_that_is_a_snapshot_by_its_one_statement_asks_no_second(postgres_url: str) -> None:
+    database = await Postgres.connect(postgres_url, readers=1)
+
+    def asks(statements: int) -> Script[int]:
+        found = 0
+        for _ in range(statements):
+            rows = yield Query("SELECT count(*) + 1 FROM message")
+            found += rows[0][0]
+        return found
+
+    assert [await database.read(asks(n), one=True) for n in (0, 1)] == [0, 1]
+    with pytest.raises(ValueError, match="one statement asks a second"):
+        await database.read(asks(2), one=True)
+    assert await database.read(asks(2)) == 2
+    await database.close()

@@ -30,7 +30,7 @@ class BegunKeeper:
         began = self._clock.monotonic()
         if began < self._next_at:
             return []
-        upto, self._newest = self._newest, await self._database.read(newest_entry())
+        upto, self._newest = self._newest, await self._database.read(newest_entry(), one=True)
         found: list[int] = []
         after = 0
         while after < upto:

@@ -96,7 +96,7 @@ class Heads:
         if not (marks and self.wanted and began >= self._next_at):
             return {}
         self.wanted = False
-        found = await database.read(rows_below(marks, MOST_STRAYS + 1))
+        found = await database.read(rows_below(marks, MOST_STRAYS + 1), one=True)
         self._next_at = clock() + PAUSE * (clock() - began)
         for queue_id, places in found.items():
             if queue_id in self._marks:

@@ -60,7 +60,7 @@ class Keeper:
 
     async def once(self) -> None:
         """One look, and a commit where it is worth one."""
-        if await self._engine.database.read(is_behind()):
+        if await self._engine.database.read(is_behind(), one=True):
             await self._engine.settle(self._keep)
 
     def _keep(self, changes: Changes) -> Script[None]:

@@ -338,7 +338,7 @@ class Sweeper:
             await self._pause(min(EVERY, wait))
 
     async def _next_due(self) -> int | None:
-        times = (await self._engine.database.read(next_due()), self._engine.expander.next_release())
+        times = (await self._engine.database.read(next_due(), one=True), self._engine.expander.next_release())
         return min((due for due in times if due is not None), default=None)
 
     async def _pause(self, seconds: float) -> None:
@@ -416,14 +416,15 @@ class Sweeper:
     async def _look_at_others(self) -> None:
         """What other processes have queued, claimed and expanded; the net below what they tell."""
         engine = self._engine
-        engine.book.load(await engine.database.read(all_queues()))
+        engine.book.load(await engine.database.read(all_queues(), one=True))
         quiet = engine.book.quiet()
-        counts = await engine.database.read(count_waiting(quiet, first=engine.book.heads.first())) if quiet else {}
+        asked = count_waiting(quiet, first=engine.book.heads.first())
+        counts = await engine.database.read(asked, one=True) if quiet else {}
         for queue_id, rows in counts.items():
             engine.book.add(queue_id, rows)
         await self._catch_up()
         if engine.fence.keeper and (operations := engine.expander.operations()):
-            engine.expander.count(await engine.database.read(rows_due(operations)))
+            engine.expander.count(await engine.database.read(rows_due(operations), one=True))
         await self._look_at_mixed()
         engine.wake()
 
@@ -447,7 +448,7 @@ class Sweeper:
     async def _catch_up(self) -> None:
         """Fair clocks stand no lower than what waits first: other processes claim too."""
         book = self._engine.book
-        ranks = await self._engine.database.read(lowest_ranks(list(book.keys), book.heads.seen()))
+        ranks = await self._engine.database.read(lowest_ranks(list(book.keys), book.heads.seen()), one=True)
         book.heads.saw(ranks)
         self._engine.acceptor.level(ranks)
 
@@ -455,7 +456,7 @@ class Sweeper:
         """Queue what was scheduled and is due now."""
         engine = self._engine
         now = engine.clock.wall()
-        due = await engine.database.read(due_scheduled(now, AT_ONCE))
+        due = await engine.database.read(due_scheduled(now, AT_ONCE), one=True)
         chunks = engine.expander.held_until(now)
         if due or chunks:
             # Ranks are given here: fair clocks belong to the event loop.

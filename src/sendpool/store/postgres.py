@@ -204,7 +204,7 @@ class Postgres:
             contextlib.nullcontext() if one else connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             # Nothing can be locked here, and nothing need be.
-            return await run(connection, script)
+            return await run(connection, _single(script) if one else script)
 
     @contextlib.asynccontextmanager
     async def _present(self) -> AsyncIterator[None]:
@@ -233,6 +233,17 @@ class Postgres:
 async def open_readers(url: str, most: int) -> asyncpg.Pool:
     """Up to so many connections that read, each made when it is needed."""
     return await asyncpg.create_pool(url, min_size=0, max_size=most, reset=_as_it_is, **_OPTIONS)
+
+
+def _single(script: Script[T]) -> Script[T]:
+    """A script that asks one statement. Raises `ValueError` before a second one, which would see another moment."""
+    try:
+        script.send((yield script.send(None)))
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    finally:
+        script.close()
+    raise ValueError("a script that was said to ask one statement asks a second one")
 
 
 async def _as_it_is(_: Any) -> None:
