@@ -171,7 +171,7 @@ class Runtime:
             return
         await web.start()
         settings = front_settings(self._config.server)
-        ways = (services.accept, self._engine.is_immediate, self._outlook.accept_each)
+        ways = (services.accept, self._engine.intake.is_immediate, self._outlook.accept_each)
         wiring = Wiring(settings, *ways, services.rates, services.observe, web.adopt)
         await self._fronts.start(listener, wiring)
 

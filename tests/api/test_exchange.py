@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sendpool.api.app import create_app
-from sendpool.pipeline.engine import StoreUnavailable
+from sendpool.pipeline.waiter import StoreUnavailable
 
 SEND = {"to": [{"address": "+15551230001", "channel": "PHONE"}], "content": {"text": "Hi"}}
 

@@ -9,7 +9,7 @@ from sendpool.api import messages
 from sendpool.api.sending import read_send
 from sendpool.domain import ids
 from sendpool.domain.states import MessageState
-from sendpool.pipeline import engine
+from sendpool.pipeline import intake
 from sendpool.pipeline.draft import draft
 
 PHONE = {"address": "+19143188062", "channel": "PHONE"}
@@ -192,7 +192,7 @@ async def test_a_large_request_is_read_and_drafted_beside_the_loop_and_a_small_o
         return noted
 
     monkeypatch.setattr(messages, "read_send", noting(read_send))
-    monkeypatch.setattr(engine, "draft", noting(draft))
+    monkeypatch.setattr(intake, "draft", noting(draft))
     await client.sent(to=[PHONE])
     assert threads == [threading.current_thread().name]
 

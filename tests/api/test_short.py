@@ -20,7 +20,7 @@ from sendpool.api.sending import read_at_once, read_send
 from sendpool.api.serving import HttpServer
 from sendpool.domain.request import Accepted, Problem, Refused, SendRequest
 from sendpool.pipeline.backlog import QueueFull
-from sendpool.pipeline.engine import StoreUnavailable
+from sendpool.pipeline.waiter import StoreUnavailable
 from sendpool.store.database import DatabaseAway
 
 ORIGIN = {"senderPoolId": "comms_senderpool_01h9krwprkeee8fzqspvwy6nq8"}

@@ -242,7 +242,7 @@ async def count(load: Load, path: Path) -> dict[str, int]:
     line = Line(Carrier(window=500), {"+12034458000": 100_000.0}, mps=100_000.0)
     world = World(cast(Watched, store), {"line": line})
     await world.start()
-    beside = patch("sendpool.pipeline.engine.aside", _inline)
+    beside = patch("sendpool.pipeline.intake.aside", _inline)
     beside.start()
     try:
         account = await store.write(ensure_first_account("ACtest", "token", _KEY, world.engine.clock.wall()))

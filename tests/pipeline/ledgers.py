@@ -19,9 +19,10 @@ from sendpool.pipeline.clock import Clock
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.settle import Ask, Changes, Result, Told, settle_receipts, settle_results
+from sendpool.store.begun import NewAttempt, start_attempts
 from sendpool.store.database import Query, Script
 from sendpool.store.messages import NewMessage, insert_messages, insert_operations
-from sendpool.store.queue import NewAttempt, enqueue, insert_queues, remove, start_attempts
+from sendpool.store.queue import enqueue, insert_queues, remove
 from sendpool.store.receipts import insert_segments
 from sendpool.store.sqlite import connect, transact
 from sendpool.testing.invariants import contradictions
@@ -114,7 +115,7 @@ class Ledger:
         """Run one stage with the decisions that follow from it, as the engine does; nothing may be wrong after it."""
 
         def script() -> Script[list[str]]:
-            yield from self.engine.settled(stage)
+            yield from self.engine.committing.settled(stage)
             yield from insert_queues(self.book.unsaved())
             return (yield from contradictions())
 

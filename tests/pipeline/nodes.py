@@ -131,7 +131,7 @@ class Cluster:
             recipients=[Recipient(one, "P") for one in recipients],
             content=Content(text=TEXT),
         )
-        return await self.nodes[node].engine.accept(request)
+        return await self.nodes[node].engine.intake.accept(request)
 
     async def rows(self, sql: str, *args: Any) -> list[Any]:
         def script() -> Script[list[Any]]:

@@ -97,7 +97,7 @@ async def test_another_accounts_pool_does_not_exist(fresh: Path) -> None:
         )
 
         with pytest.raises(Refused, match="no such sender pool"):
-            await w.engine.accept(request)
+            await w.engine.intake.accept(request)
 
 
 @virtually
@@ -109,7 +109,7 @@ async def test_recipients_that_nobody_reaches_are_errors_and_no_messages(fresh: 
             recipients=[Recipient("+1", "P"), Recipient("a@b.c", "E"), Recipient("+2", "W"), Recipient("d@e.f", "E")],
             content=Content(text="Hello"),
         )
-        accepted = await w.engine.accept(request)
+        accepted = await w.engine.intake.accept(request)
 
         counters = await w.rows("SELECT total, recipients, unaddressable, queued, state FROM operation")
         assert counters == [(2, 4, 2, 2, 2)]

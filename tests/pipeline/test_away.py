@@ -11,7 +11,8 @@ from tests.pipeline.carriers import Carrier
 from tests.pipeline.stores import Watched
 from tests.pipeline.worlds import Line, everyone, virtually, world
 
-from sendpool.pipeline.engine import LAST_WAITS, PATIENCE, Engine, StoreUnavailable
+from sendpool.pipeline.engine import LAST_WAITS, PATIENCE, Engine
+from sendpool.pipeline.waiter import StoreUnavailable
 from sendpool.store.database import FateUnknown, Work
 
 T = TypeVar("T")

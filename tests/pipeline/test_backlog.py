@@ -13,7 +13,7 @@ from sendpool.domain.schedule import Moment
 from sendpool.pipeline import draft, sweep
 from sendpool.pipeline.backlog import Backlog, QueueFull
 from sendpool.pipeline.cancel import Wish, cancel
-from sendpool.pipeline.engine import StoreUnavailable
+from sendpool.pipeline.waiter import StoreUnavailable
 
 NUMBER = "+12030000001"
 #: Seconds into a run at which nothing is being counted: what is stored during a count is taken for more than it is.

@@ -21,7 +21,7 @@ from sendpool.domain.schedule import Moment
 from sendpool.domain.states import MessageState
 from sendpool.pipeline import draft
 from sendpool.pipeline.cancel import Cancellation, Wish, cancel
-from sendpool.pipeline.engine import StoreUnavailable
+from sendpool.pipeline.waiter import StoreUnavailable
 
 NUMBER, OTHER = "+12030000001", "+12030000002"
 DONE, UNKNOWN, TOO_LATE = Cancellation.DONE, Cancellation.UNKNOWN, Cancellation.TOO_LATE
@@ -167,7 +167,7 @@ async def test_an_operation_of_which_some_texts_cannot_be_made_is_canceled_too(
             content=Content(text="{{ name }}", liquid=True),
             send_at=later(w, 60),
         )
-        operation = await w.engine.accept(request)
+        operation = await w.engine.intake.accept(request)
         assert await w.states(operation) == {"SCHEDULED": number // 10, "FAILED": number - number // 10}
 
         assert await cancel_all(w, operation) is DONE

@@ -12,7 +12,7 @@ from sendpool.domain.message import Content
 from sendpool.domain.request import Accepted, PoolOrigin, Recipient, Refused, SendRequest
 from sendpool.pipeline.backlog import QueueFull
 from sendpool.pipeline.crowd import Crowd
-from sendpool.pipeline.engine import StoreUnavailable
+from sendpool.pipeline.waiter import StoreUnavailable
 
 NUMBER = "+12030000001"
 Fate = Accepted | Exception
@@ -37,7 +37,7 @@ class Callers:
         ]
 
     async def ask(self) -> list[Fate]:
-        self._w.engine.accept_each(self.requests, lambda first, end: _Caller(self, first, end))
+        self._w.engine.intake.accept_each(self.requests, lambda first, end: _Caller(self, first, end))
         await self._w.until(lambda: len(self.fates) == len(self.requests))
         return [self.fates[at] for at in range(len(self.requests))]
 
@@ -89,7 +89,7 @@ async def test_a_crowd_stands_in_one_acceptance(fresh: Path) -> None:
         await meet(w)
         callers = Callers(w, everyone(7))
 
-        w.engine.accept_each(callers.requests, lambda first, end: _Caller(callers, first, end))
+        w.engine.intake.accept_each(callers.requests, lambda first, end: _Caller(callers, first, end))
 
         (crowd,) = w.engine._batch.accepts
         assert isinstance(crowd, Crowd)

@@ -38,7 +38,9 @@ def lines() -> dict[str, Line]:
 async def mail(w: World, recipients: list[Recipient], origin: Origin | None = None, **more: Any) -> Accepted:
     content = Content(modules={Channel.EMAIL: MODULE})
     request = {"origin": origin or AddressOrigin(MAILBOX, Channel.EMAIL), "content": content, **more}
-    return await w.engine.accept(SendRequest(account_id=w.account_id, recipients=recipients, kind="email", **request))
+    return await w.engine.intake.accept(
+        SendRequest(account_id=w.account_id, recipients=recipients, kind="email", **request)
+    )
 
 
 @virtually

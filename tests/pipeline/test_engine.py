@@ -23,8 +23,9 @@ from sendpool.domain.message import LONGEST_TEXT, LONGEST_WITH_MEDIA
 from sendpool.domain.request import AddressOrigin, PoolOrigin, Refused
 from sendpool.domain.segments import count
 from sendpool.domain.sender import Channel
-from sendpool.pipeline.engine import AWAITED, StoreUnavailable
+from sendpool.pipeline.engine import AWAITED
 from sendpool.pipeline.plan import LONGEST, ONE_OF, SHORT
+from sendpool.pipeline.waiter import StoreUnavailable
 from sendpool.store.database import Script
 from sendpool.store.outbox import write_events
 from sendpool.testing.clock import run_virtually

@@ -148,7 +148,7 @@ async def test_recipients_of_every_channel_wait_in_the_queue_of_their_first_step
         request = SendRequest(
             account_id=w.account_id, origin=PoolOrigin(w.pool), recipients=recipients, content=Content(text="x" * 400)
         )
-        await w.engine.accept(request)
+        await w.engine.intake.accept(request)
         await w.until_states(DELIVERED=1_500)
 
         assert len(rcs.sent) == len(whatsapp.sent) == 750

@@ -15,7 +15,7 @@ from tests.pipeline.worlds import Line, World, everyone, virtually, world
 from sendpool.connectors.base import CarrierId, Inbound, ReceiptState
 from sendpool.domain.request import Accepted
 from sendpool.domain.sender import Channel
-from sendpool.pipeline.engine import StoreUnavailable
+from sendpool.pipeline.waiter import StoreUnavailable
 from sendpool.store.database import Query, Script
 from sendpool.store.history import MessageFilter, MessageSlice, list_messages
 

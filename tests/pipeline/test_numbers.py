@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.pipeline.carriers import Carrier
 from tests.pipeline.worlds import Line, everyone, virtually, world
 
-from sendpool.pipeline.engine import StoreUnavailable
 from sendpool.pipeline.numbers import Numbers, OutOfNumbers
+from sendpool.pipeline.waiter import StoreUnavailable
 from sendpool.store.numbers import BLOCK
 
 

@@ -13,7 +13,7 @@ from tests.pipeline.worlds import LONG_TEXT, Line, everyone, virtually, world
 from sendpool.connectors.base import Inbound
 from sendpool.domain import ids
 from sendpool.domain.sender import Channel
-from sendpool.pipeline.engine import StoreUnavailable
+from sendpool.pipeline.waiter import StoreUnavailable
 from sendpool.store.history import MessageFilter, MessageSlice, list_messages
 
 NUMBER, PERSON = "+12030000001", "+447700900001"

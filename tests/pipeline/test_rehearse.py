@@ -161,7 +161,7 @@ async def _agree(
         send_at = None if hours is None else Moment(one.engine.clock.wall() + hours * 3_600_000_000)
         asked = request(one, *people, text=text, origin=PoolOrigin(one.pool, only), send_at=send_at)
         told = await _or_refusal(rehearse(one.engine, asked))
-        sent = await _or_refusal(one.engine.accept(asked))
+        sent = await _or_refusal(one.engine.intake.accept(asked))
         if isinstance(sent, str):
             assert told == sent
         else:

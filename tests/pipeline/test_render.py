@@ -32,7 +32,7 @@ async def send(w: World, content: Content, *variables: dict[str, str] | None, **
     request = SendRequest(
         account_id=w.account_id, origin=PoolOrigin(w.pool), recipients=recipients, content=content, **more
     )
-    return await w.engine.accept(request)
+    return await w.engine.intake.accept(request)
 
 
 def said(w: World) -> list[tuple[str, str]]:
@@ -188,7 +188,7 @@ async def test_a_person_with_several_addresses_keeps_those_of_the_steps_that_are
         person = Recipient("+447700910001 +447700910002", "PP", {"chip": "y" * 26, "name": "Ana"})
         origin = PoolOrigin(w.pool)
         request = SendRequest(account_id=w.account_id, origin=origin, recipients=[person], content=RICH)
-        await w.engine.accept(request)
+        await w.engine.intake.accept(request)
         await w.until_states(DELIVERED=1)
 
         (row,) = await w.rows("SELECT plan, address, space FROM message")

@@ -19,8 +19,8 @@ from tests.pipeline.worlds import EPOCH, LONG_TEXT, Line, World, everyone, virtu
 from sendpool.connectors.base import CarrierId, Inbound, ReceiptState, Uncertain
 from sendpool.domain.sender import Channel
 from sendpool.pipeline import retain
-from sendpool.pipeline.engine import StoreUnavailable
 from sendpool.pipeline.retain import Lifetime, Retention, merged, pieces, split
+from sendpool.pipeline.waiter import StoreUnavailable
 from sendpool.store.database import Query, Script
 from sendpool.store.history import MessageFilter, MessagePlace, MessageSlice, fetch_message, list_messages
 from sendpool.store.notices import Notice, write_notices

@@ -324,7 +324,7 @@ async def test_everybody_gets_his_own_text_at_his_own_time(
             content=Content(text="Hello {{ number }}", liquid=True),
             send_at=CLOCK,
         )
-        operation = await w.engine.accept(request)
+        operation = await w.engine.intake.accept(request)
         await asyncio.sleep(2)
         assert await w.states(operation) == {"DELIVERED": number, "SCHEDULED": number}
         await asyncio.sleep(6 * 60)
@@ -343,7 +343,7 @@ async def test_unaddressable_recipients_of_a_scheduled_request_are_known_at_once
             content=Content(text="x"),
             send_at=at(w.now + 10),
         )
-        operation = await w.engine.accept(request)
+        operation = await w.engine.intake.accept(request)
 
         assert await counters(w, operation) == {"state": 3}
         assert await told(w, operation) == [PROCESSING, COMPLETED]

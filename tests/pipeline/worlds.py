@@ -240,7 +240,7 @@ class World:
         tags: Mapping[str, str] | None = None,
     ) -> Accepted:
         """Accept a request, from the pool of all senders where nothing else is said."""
-        return await self.engine.accept(
+        return await self.engine.intake.accept(
             SendRequest(
                 account_id=self.account_id,
                 origin=PoolOrigin(self.pool) if origin is None else origin,

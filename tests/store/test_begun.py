@@ -13,18 +13,19 @@ from sendpool.domain.states import AttemptState
 from sendpool.store import begun, runs
 from sendpool.store.attempts import AttemptChange, change_attempts
 from sendpool.store.begun import (
+    NewAttempt,
     begun_without_note,
     forget_entries,
     in_flight_by,
     newest_entry,
     next_entries,
     note_begun,
+    start_attempts,
     started_attempts,
 )
 from sendpool.store.database import Database, Query, Script
 from sendpool.store.leases import add_leases, note_settled, release_lease, take_lease
 from sendpool.store.postgres import Postgres
-from sendpool.store.queue import NewAttempt, start_attempts
 from sendpool.store.schema import metadata
 from sendpool.store.strays import doubts
 from sendpool.testing.store_rows import AT, accept, start

@@ -12,11 +12,10 @@ import pytest
 from sendpool.domain.ownership import KEEPER
 from sendpool.domain.throughput import BucketState
 from sendpool.store import leases as store
-from sendpool.store.begun import started_attempts
+from sendpool.store.begun import NewAttempt, start_attempts, started_attempts
 from sendpool.store.database import Database, Script
 from sendpool.store.leases import Taken
 from sendpool.store.postgres_run import run
-from sendpool.store.queue import NewAttempt, start_attempts
 from sendpool.store.receipts import insert_fenced_segments, match
 from sendpool.testing.store_rows import AT, accept
 

@@ -16,7 +16,7 @@ import structlog
 from sendpool.admin.commands import prepare
 from sendpool.admin.context import Context
 from sendpool.admin.protocol import MAX_ASK, Answer, Ask, CommandRefused, line, reachable, read_ask, trusted
-from sendpool.pipeline.engine import StoreUnavailable
+from sendpool.pipeline.waiter import StoreUnavailable
 from sendpool.store.database import Database, Script
 
 T = TypeVar("T")

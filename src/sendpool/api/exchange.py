@@ -26,7 +26,7 @@ from sendpool.api.problems import (
 from sendpool.api.services import Services
 from sendpool.domain.request import Problem, Refused
 from sendpool.pipeline.backlog import RETRY_AFTER, QueueFull
-from sendpool.pipeline.engine import StoreUnavailable
+from sendpool.pipeline.waiter import StoreUnavailable
 from sendpool.store.database import DatabaseAway
 
 log = structlog.get_logger()

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from sendpool.api.problems import CONFLICT
 from sendpool.domain.request import Problem, Refused
-from sendpool.pipeline.engine import StoreUnavailable
+from sendpool.pipeline.waiter import StoreUnavailable
 from sendpool.store.idempotency import Kept, Key, KeyTaken, find_key
 from sendpool.store.reading import Reader
 

@@ -26,11 +26,12 @@ from sendpool.pipeline.repair import repair_of, repeated
 from sendpool.pipeline.settle import AHEAD
 from sendpool.pipeline.sieve import Guards, Sieved, sieve
 from sendpool.store.attempts import PastAttempt, mark_attempts
+from sendpool.store.begun import NewAttempt, start_attempts
 from sendpool.store.database import Script
 from sendpool.store.messages import Context, load_contexts, load_names, load_variables
 from sendpool.store.pauses import hold_rows
 from sendpool.store.quarantine import note_trials
-from sendpool.store.queue import DueRow, NewAttempt, head, postpone, remove_head, remove_of_head, start_attempts
+from sendpool.store.queue import DueRow, head, postpone, remove_head, remove_of_head
 
 #: Seconds before its time that a row may be claimed: shorter, and late wake-ups lose throughput.
 HORIZON = 0.05

@@ -10,82 +10,57 @@ import asyncio
 import contextlib
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 import structlog
 
-from sendpool.aside import aside
 from sendpool.connectors.base import Receipt, ReceiptState
-from sendpool.domain.consent import Person
-from sendpool.domain.explanation import UNREACHED, WINDOW_CLOSED
 from sendpool.domain.failures import FailureClass
-from sendpool.domain.fallback_share import FallbackFlows
-from sendpool.domain.message import Category
-from sendpool.domain.request import Accepted, SendRequest
 from sendpool.domain.resolving import Pair, Question
 from sendpool.domain.retry_budget import RetryBudget
-from sendpool.domain.sender import Channel, Sender
+from sendpool.domain.sender import Sender
 from sendpool.domain.states import AttemptState
 from sendpool.failpoints import ARMED, reach
 from sendpool.metrics import Metrics
 from sendpool.pipeline.accept import Acceptor
-from sendpool.pipeline.acceptance import Acceptance, insert_acceptances, insert_keyed
-from sendpool.pipeline.alike import Alike, runs
+from sendpool.pipeline.acceptance import Acceptance
 from sendpool.pipeline.backlog import Backlog
 from sendpool.pipeline.batch import Batch, Brought, Waiting
 from sendpool.pipeline.book import QueueBook
-from sendpool.pipeline.capability import NOT_REACHABLE
-from sendpool.pipeline.claim import HORIZON, Claim, Claimed, claim_due
+from sendpool.pipeline.claim import HORIZON, Claimed
 from sendpool.pipeline.clock import Clock
 from sendpool.pipeline.codes import CodeBook
+from sendpool.pipeline.commit import Committing, reach_all
 from sendpool.pipeline.company import Company
-from sendpool.pipeline.consent import RULE as SUPPRESSED
 from sendpool.pipeline.consent import Consent
 from sendpool.pipeline.crowd import Crowd
-from sendpool.pipeline.decide import EXPIRED_RULE, Bench, decide, expire
-from sendpool.pipeline.draft import AT_ONCE, Draft, draft
 from sendpool.pipeline.echo import Echo
 from sendpool.pipeline.expand import Expander
-from sendpool.pipeline.fence import Alone, Fence, News, WriteBacks, store_segments, usable, used
+from sendpool.pipeline.fence import Alone, Fence, WriteBacks
 from sendpool.pipeline.flagging import Filtered, Flagging
+from sendpool.pipeline.intake import Intake
 from sendpool.pipeline.launch import Launch
 from sendpool.pipeline.links import Link
 from sendpool.pipeline.listen import Listener
-from sendpool.pipeline.numbers import OutOfNumbers
 from sendpool.pipeline.pairs import pairs
 from sendpool.pipeline.plan import Planner
-from sendpool.pipeline.quarantine import NOT_ON_CHANNEL, Quarantine, leave_barred
-from sendpool.pipeline.receive import Arrival, store_arrivals
-from sendpool.pipeline.render import Readings, read_each
-from sendpool.pipeline.resolve import pool_of
-from sendpool.pipeline.roster import Roster, load_roster
+from sendpool.pipeline.quarantine import Quarantine
+from sendpool.pipeline.receive import Arrival
+from sendpool.pipeline.roster import Roster
 from sendpool.pipeline.send import Sending
 from sendpool.pipeline.settle import (
     Changes,
     Result,
     Revoke,
     Told,
-    Usual,
-    settle_parked,
-    settle_receipts,
-    settle_results,
-    settle_usual,
 )
-from sendpool.pipeline.sieve import Guards
-from sendpool.pipeline.wait import decide_waits
-from sendpool.pipeline.waiter import OfOne, Waiter
-from sendpool.pipeline.window import WINDOW_RULE, Windows
-from sendpool.store.chunks import Expanded, expand_chunk
-from sendpool.store.codes import count_codes
-from sendpool.store.counters import add_to, count
+from sendpool.pipeline.waiter import StoreUnavailable, Waiter
+from sendpool.pipeline.window import Windows
 from sendpool.store.database import Database, FateUnknown, Script, Unit
 from sendpool.store.idempotency import Key
-from sendpool.store.numbers import take_block
-from sendpool.store.queue import QueueRow, insert_queues
-from sendpool.store.scenes import insert_scenes
-from sendpool.tracing import TRACING, Trace
+from sendpool.tracing import TRACING
 
 T = TypeVar("T")
 
@@ -112,10 +87,6 @@ SOON = 1_000_000
 
 
 SYSTEM_CLOCK = Clock(time.monotonic, lambda: time.time_ns() // 1000)
-
-
-class StoreUnavailable(Exception):
-    """The commit failed; what waited for it was not stored. Try again later."""
 
 
 def _not_answered() -> StoreUnavailable:
@@ -147,7 +118,7 @@ class Engine:
         self.quarantine = Quarantine(clock.wall, metrics.quarantined.inc)
         self.listener = Listener(clock.wall)
         self.retries = RetryBudget()
-        self._fallbacks = FallbackFlows()
+        self.intake = Intake(self.acceptor, self.consent, self.backlog, self, database, clock)
         #: Knows which connections may be used: on PostgreSQL other nodes may have taken over.
         self.fence: Fence = Alone()
         #: Told of attempts that are to be taken back, after the commit that decided so.
@@ -156,14 +127,27 @@ class Engine:
         self.book.asks = self.sending.asks
         self.planner.unexpanded = self.expander.waiting
         self.flagging = Flagging(clock, self.expander, self.sweep, metrics.paused_operations.set)
+        self.committing = Committing(
+            clock,
+            self.book,
+            self.sending,
+            self.acceptor,
+            self.consent,
+            self.quarantine,
+            self.codes,
+            self.windows,
+            self.retries,
+            self.flagging.paused,
+            self.listener.says_nothing,
+            self.planner.restraint.restrains,
+            self._make_ready,
+        )
         self._batch = Batch()
         self._company = Company()
         self._echo = Echo(self.sending.links, clock.monotonic)
         self._woken = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        #: Whether a receipt may be waiting for its segment; if not, new ids need not look.
-        self._parked = True
         self._draining = False
         self._stopping = False
         #: When to look again at what nobody could take.
@@ -182,51 +166,8 @@ class Engine:
 
     # ------------------------------------------------------------ put in
 
-    async def accept(self, request: SendRequest, key: Key | None = None) -> Accepted:
-        """Store a request; returns once it is durable. Raises `Refused`, `StoreUnavailable`, `QueueFull`, or
-        `KeyTaken`.
-        """
-        done: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
-        self._take(await self.prepare(request, self.acceptor, done), key)
-        return await done
-
-    def is_immediate(self, request: SendRequest) -> bool:
-        """Whether a request can be accepted without a look into the database (`accept_each`)."""
-        return not request.personal and not self.consent.any_of(request.account_id)
-
-    def accept_each(
-        self, requests: Sequence[SendRequest], waiter: Callable[[int, int], Waiter[Sequence[Accepted]]]
-    ) -> None:
-        """Put immediate requests into the next commit, those in a row that are alike together.
-
-        Who *waiter* makes for those from its first number to before its second is told what has become of them.
-        """
-        for first, end, alike in runs(requests, self.roster.alike):
-            if alike is not None and self.backlog.has_room(requests[first].account_id, end - first):
-                self._accept_one(partial(self._together, requests[first:end], alike), waiter(first, end))
-                continue
-            for at in range(first, end):
-                self._accept_one(partial(self._by_itself, requests[at]), waiter(at, at + 1))
-
-    def _accept_one(
-        self,
-        made: Callable[[Waiter[Sequence[Accepted]]], Acceptance | Crowd],
-        done: Waiter[Sequence[Accepted]],
-    ) -> None:
-        try:
-            self._take(made(done), None)
-        except Exception as error:  # noqa: BLE001 - others are accepted all the same
-            done.set_exception(error)
-
-    def _together(self, requests: Sequence[SendRequest], alike: Alike, done: Waiter[Sequence[Accepted]]) -> Crowd:
-        self._check_open()
-        with self._asking_for_numbers():
-            return self.acceptor.together(requests, alike, done)
-
-    def _by_itself(self, request: SendRequest, done: Waiter[Sequence[Accepted]]) -> Acceptance:
-        return self._prepared(request, self.acceptor, OfOne(done), None, None)
-
-    def _take(self, acceptance: Acceptance | Crowd, key: Key | None) -> None:
+    def take(self, acceptance: Acceptance | Crowd, key: Key | None) -> None:
+        """Store what requests come to; whoever waits for it is told when it is durable."""
         self.backlog.taken(acceptance.account_id, acceptance.total)
         if key is None:
             self._batch.accept(acceptance)
@@ -237,52 +178,17 @@ class Engine:
         self._woken.set()
         reach("accept.waiting")
 
-    async def prepare(self, request: SendRequest, acceptor: Acceptor, waiter: Waiter[Accepted]) -> Acceptance:
-        """What a request comes to in the hands of *acceptor*, for the next commit or for nothing at all.
-
-        Raises `Refused`, `StoreUnavailable`, or `QueueFull`.
-        """
-        readings = await read_each(request, self.clock.wall()) if request.personal else None
-        self._check_open()
-        opted_out = await self._opted_out(request) if self.consent.any_of(request.account_id) else None
-        made = None
-        if len(request.recipients) > AT_ONCE:
-            self.backlog.admit(request.account_id)
-            at = readings.at if readings else self.clock.wall()
-            made = await aside(partial(draft, request, acceptor.roster, at, readings, opted_out))
-        return self._prepared(request, acceptor, waiter, readings, opted_out, made)
-
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Return if requests are taken. Raises `StoreUnavailable`."""
         if self._draining:
             raise StoreUnavailable("the server is shutting down")
         if self._stalled:
             raise _not_answered()
 
-    def _prepared(
-        self,
-        request: SendRequest,
-        acceptor: Acceptor,
-        waiter: Waiter[Accepted],
-        readings: Readings | None,
-        opted_out: set[Person] | None,
-        made: Draft | None = None,
-    ) -> Acceptance:
-        self._check_open()
-        self.backlog.admit(request.account_id)
-        with self._asking_for_numbers():
-            if made is not None:
-                return acceptor.number(made, waiter)
-            return acceptor.prepare(request, waiter, readings, opted_out)
-
-    @contextlib.contextmanager
-    def _asking_for_numbers(self) -> Iterator[None]:
-        """Where none are left the next commit brings some, and whoever asks meanwhile is to come again."""
-        try:
-            yield
-        except OutOfNumbers as error:
-            self._batch.numbers = True
-            self._woken.set()
-            raise StoreUnavailable(str(error)) from error
+    def bring_numbers(self) -> None:
+        """Have the next commit bring a block of integer keys."""
+        self._batch.numbers = True
+        self._woken.set()
 
     def has_pool(self, account_id: int, uid: bytes) -> bool:
         """Whether an account has a pool of this uid."""
@@ -292,11 +198,6 @@ class Engine:
     def pairs(self, account_id: int, question: Question) -> list[Pair[Sender]] | None:
         """The senders that could reach a human; None: the account has no such pool."""
         return pairs(self.roster, account_id, question)
-
-    async def _opted_out(self, request: SendRequest) -> set[Person]:
-        pool = pool_of(request, self.roster)
-        category = request.category or pool.category or Category.TRANSACTIONAL
-        return await self.consent.opted_out(request, pool, category, self.database)
 
     async def change(self, script: Callable[[], Script[T]]) -> T:
         """Run a cold change in the next commit. The roster is read again before this returns."""
@@ -451,7 +352,9 @@ class Engine:
         trace = TRACING.batch("commit")
         try:
             with self._watched(batch):
-                brought = await self.database.write(partial(self._apply, batch, trace), brief=batch.brief)
+                brought = await self.database.write(
+                    partial(self.committing.apply, batch, self.fence, trace), brief=batch.brief
+                )
         except Exception as error:  # noqa: BLE001 - whatever the database says, nobody may wait for ever
             trace.ends(type(error).__name__)
             self._note_failure(error)
@@ -469,7 +372,7 @@ class Engine:
         trace.ends(accepted=batch.requests, results=len(batch.results), reported=len(batch.told), started=started)
         self.metrics.commit(time.monotonic() - began, len(batch.results) + len(batch.told) + batch.requests)
         if ARMED:
-            _reach_all(batch, brought.claimed, "committed")
+            reach_all(batch, brought.claimed, "committed")
         self._give_back(batch, brought)
         return True
 
@@ -521,141 +424,10 @@ class Engine:
             self._said_at = now
             log.error("commit failed", error=str(error), failures=self._failures)
 
-    def _apply(self, batch: Batch, trace: Trace) -> Script[Brought]:
-        """The whole commit, in an order in which each part sees what the earlier ones wrote."""
-        now = self.clock.wall()
-        trace.begins("accept")
-        if batch.queues:
-            yield from insert_queues(batch.queues)
-        if batch.scenes:
-            yield from insert_scenes(batch.scenes)
-        block = (yield from take_block()) if batch.numbers else None
-        units = []
-        for waiting in batch.units:
-            units.append((yield waiting.unit))
-        roster = (yield from load_roster()) if batch.units else None
-        bench = self.bench(now, roster)
-        if batch.accepts:
-            yield from insert_acceptances(batch.accepts)
-        keyed = []
-        for acceptance, key in batch.keyed:
-            keyed.append((yield Unit(partial(insert_keyed, acceptance, key, now))))
-        if batch.arrivals:
-            yield from store_arrivals(batch.arrivals, now, self.consent.keep)
-        due: list[QueueRow] = []
-        claims = batch.claims if self.fence.shared else ()
-        held = yield from self.fence.held(used(batch.said, claims))
-        trace.begins("settle")
-        unmatched = yield from self._settle_all(batch, held, bench, due)
-        trace.begins("expand")
-        expanded = []
-        for expansion in batch.expansions:
-            expanded.append((expansion, *(yield from expand_chunk(expansion, now))))
-        claims = usable(batch.claims, held) if self.fence.shared else batch.claims
-        self._note_entered(batch, due, expanded)
-        before = len(due)
-        trace.begins("claim")
-        claimed = yield from self._claim_all(claims, bench, due)
-        self.book.heads.entered(due[before:])
-        yield from count(bench.tally, now)
-        # Decisions above may have opened lanes; a row in a queue without a name would be lost by a restart.
-        opened = self.book.unsaved()
-        if opened:
-            batch.queues += opened
-            yield from insert_queues(opened)
-        if ARMED:
-            _reach_all(batch, claimed, "applied")
-        trace.begins("tell")
-        yield from self._tell(batch, due, bench.revokes, expanded)
-        trace.begins("store")
-        launch = Launch(self.sending.launcher, claimed)
-        if any(one.started for one in claimed) and self._loop is not None:
-            # While the disk takes the commit the loop has time for it; nothing leaves before.
+    def _make_ready(self, launch: Launch) -> None:
+        """The loop has time for it while the disk takes the commit."""
+        if self._loop is not None:
             self._loop.call_soon_threadsafe(launch.make_ready, self.clock.monotonic())
-        told = (bench.revokes, block, bench.filtered, bench.unreached, bench.tally)
-        return Brought(units, keyed, roster, expanded, claimed, launch, due, unmatched, *told)
-
-    def _note_entered(self, batch: Batch, due: Sequence[QueueRow], expanded: Sequence[Expanded]) -> None:
-        """What this commit puts into queues its claims are to see."""
-        heads = self.book.heads
-        if heads.on:
-            heads.entered(due)
-            for acceptance in batch.accepted():
-                heads.entered(acceptance.rows)
-            for expansion, _, placed in expanded:
-                for queue_id, rank in expansion.lowest(placed):
-                    heads.entered_from([queue_id], rank)
-
-    def _claim_all(self, claims: Iterable[Claim], bench: Bench, due: list[QueueRow]) -> Script[list[Claimed]]:
-        """Start what the claims may, end what is not to be sent any more, and note how long the longest text is."""
-        claimed = []
-        longest = 1
-        whom = (self._off_channel, partial(self.windows.watched, self.roster))
-        guards = Guards(self.consent, self.quarantine, self.flagging.paused, *whom)
-        for claim in claims:
-            one = yield from claim_due(claim, self.sending.contexts, self.sending.references, self.clock, guards)
-            for rows, rule in ((one.stopped, SUPPRESSED), (one.expired, EXPIRED_RULE)):
-                if rows:
-                    yield from self._settle(partial(expire, [row.message_id for row in rows], rule=rule), bench, due)
-            if one.unreached:
-                rule = NOT_REACHABLE if claim.channel is Channel.RCS else NOT_ON_CHANNEL
-                stage = partial(leave_barred, one.unreached, bench, noted=UNREACHED, rule=rule)
-                yield from self._settle(stage, bench, due)
-            if one.shut:
-                stage = partial(leave_barred, one.shut, bench, noted=WINDOW_CLOSED, rule=WINDOW_RULE)
-                yield from self._settle(stage, bench, due)
-            if one.barred:
-                yield from self._settle(partial(leave_barred, one.barred, bench), bench, due)
-            if one.started:
-                longest = max(longest, *[start.row.cost for start in one.started])
-            claimed.append(one)
-        yield from self.limiter.started(longest, bench.now)
-        return claimed
-
-    def _tell(
-        self, batch: Batch, due: Sequence[QueueRow], revokes: Sequence[Revoke], expanded: Sequence[Expanded]
-    ) -> Script[None]:
-        """Let other processes know what this commit brings."""
-        opted_out, self.consent.unsaid = self.consent.unsaid, False
-        if self.fence.company:
-            yield from self.fence.tell(_news(batch, due, revokes, expanded)._replace(consent=opted_out))
-
-    def _settle_all(self, batch: Batch, held: Collection[int], bench: Bench, due: list[QueueRow]) -> Script[int]:
-        """Results before receipts, so that a receipt finds its segment. Brings how many receipts found none."""
-        unmatched = 0
-        yield from store_segments(batch.said, held)
-        results, told = yield from settle_usual(Usual(batch.said.usual(held), batch.delivered), bench.now, bench.tally)
-        results += batch.said.unusual(held)
-        if batch.results or results:
-            yield from self._settle(partial(settle_results, batch.results + results), bench, due)
-        if self._parked and (segments := batch.said.all_segments()):
-            self._parked = yield from self._settle(partial(settle_parked, segments), bench, due)
-        if batch.told or told:
-            unmatched = yield from self._settle(partial(settle_receipts, batch.told + told), bench, due)
-            self._parked = self._parked or unmatched > 0
-        for step in batch.sweep:
-            yield from self._settle(step, bench, due)
-        return unmatched
-
-    def _settle(self, stage: Callable[[Changes], Script[T]], bench: Bench, due: list[QueueRow]) -> Script[T]:
-        """Run one stage that gathers changes, decide what follows from its endings, and write it all."""
-        changes = Changes(bench.now)
-        result = yield from stage(changes)
-        yield from decide(changes, bench)
-        yield from decide_waits(changes, bench)
-        yield from changes.write()
-        if changes.codes:
-            yield from count_codes(self.codes.note(changes.codes), bench.now)
-        if changes.refusals:
-            yield from self.quarantine.note(changes.refusals, bench.now)
-        if changes.opt_outs:
-            yield from self.consent.keep(changes.opt_outs, bench.now)
-        add_to(bench.tally, changes.deltas)
-        due += changes.due
-        bench.revokes.extend(changes.revokes)
-        bench.filtered.update(changes.filtered)
-        bench.unreached.extend(changes.unreached)
-        return result
 
     def _give_back(self, batch: Batch, brought: Brought) -> None:
         if brought.block is not None:
@@ -764,36 +536,6 @@ class Engine:
         self._batch.results = batch.results + self._batch.results
         self._batch.said.put_back(batch.said)
 
-    def settled(self, stage: Callable[[Changes], Script[T]]) -> Script[T]:
-        """A stage with the decisions that follow from it, as one script: for what runs before the engine does."""
-        bench = self.bench(self.clock.wall())
-        result = yield from self._settle(stage, bench, [])
-        yield from count(bench.tally, bench.now)
-        return result
-
-    def bench(self, now: int, roster: Roster | None = None) -> Bench:
-        """What decisions may look at."""
-        sending = self.sending
-        restrains, says_nothing = self.planner.restraint.restrains, self.listener.says_nothing
-        rules = (self._fallback_rank, self.consent, self.retries)
-        whom = (sending.revocable, sending.repairs, sending.reaches, says_nothing, restrains)
-        times = (now, self.clock.monotonic())
-        fresh: tuple[Any, ...] = (Counter(), [], {}, Counter(), [])
-        return Bench(roster or self.roster, self.book, sending.free_at, *whom, *rules, *times, *fresh)
-
-    def _fallback_rank(self, queue_id: int, category: Category, cost: int) -> int:
-        """Commits come one after another, so that these flows need no lock; the fair clock is only read."""
-        key = self.book.keys[queue_id]
-        line = (key.pool_id, Channel(key.channel))
-        virtual, lag = self.acceptor.fair_clock(*line).virtual, self.acceptor.lag(*line, queue_id)
-        return self._fallbacks.rank(line, category, cost, virtual, queue_id, lag)
-
-    def _off_channel(self, pool_id: int, channel: Channel) -> Callable[[str], bool] | None:
-        """What tells whether it is known of every sender of a pool that an address is not on a channel."""
-        if not self.reach.refusals:
-            return None
-        return partial(self.reach.nobody, [sender.id for sender, _ in self.roster.members(pool_id, channel)])
-
     def _link_name(self, connection_id: int) -> str:
         link = self.sending.links.get(connection_id)
         return link.name if link else "gone"
@@ -801,41 +543,11 @@ class Engine:
     def use_roster(self, roster: Roster) -> None:
         """Take over a new picture of senders and pools."""
         self.limiter.release = True
-        self._fallbacks.forget(set(roster.pools))
+        self.committing.fallbacks.forget(set(roster.pools))
         self.roster = self.acceptor.roster = self.sending.roster = self.planner.roster = roster
         self.sending.launcher.roster = roster
         # What waits for a sender that takes nothing any more is planned anew at once.
         self.soon.set()
-
-
-def _reach_all(batch: Batch, claimed: Sequence[Claimed], place: str) -> None:
-    """Be at the points of everything that a batch carries."""
-    carried = {
-        "accept": batch.accepts or batch.keyed,
-        "change": batch.units,
-        "expansion": batch.expansions,
-        "claim": any(one.started for one in claimed),
-        "result": batch.results or batch.said,
-        "receipt": batch.told or batch.delivered,
-        "sweep": batch.sweep,
-    }
-    for what, is_there in carried.items():
-        if is_there:
-            reach(f"{what}.{place}")
-
-
-def _news(batch: Batch, due: Sequence[QueueRow], revokes: Sequence[Revoke], expanded: Sequence[Expanded]) -> News:
-    accepted = batch.accepted()
-    queues: dict[int, int] = {}
-    for rows in (*(acceptance.rows for acceptance in accepted), due):
-        for row in rows:
-            if row[1] < queues.get(row[0], row[1] + 1):
-                queues[row[0]] = row[1]
-    for expansion, _, placed in expanded:
-        for queue_id, rank in expansion.lowest(placed):
-            queues[queue_id] = min(rank, queues.get(queue_id, rank))
-    wanted = any(one.chunks or one.operations[0].scheduled_for is not None for one in accepted)
-    return News(queues, bool(batch.units), wanted, [(one.message_id, one.n, one.connection_id) for one in revokes])
 
 
 def _resolve(future: asyncio.Future[Any] | Waiter[Any], result: Any) -> None:

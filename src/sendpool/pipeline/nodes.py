@@ -28,11 +28,11 @@ from sendpool.domain.ownership import (
     to_take,
 )
 from sendpool.domain.standing import Stood, stood_together
+from sendpool.pipeline.begun import Name, rescue
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.fence import News
 from sendpool.pipeline.settle import Changes
 from sendpool.pipeline.supervise import Supervisor
-from sendpool.pipeline.sweep import Name, rescue
 from sendpool.store import leases as store
 from sendpool.store.begun import begun_without_note, note_begun
 from sendpool.store.database import DatabaseAway, Script

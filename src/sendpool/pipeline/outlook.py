@@ -72,7 +72,7 @@ class Outlook:
 
     async def accept(self, request: SendRequest, key: Key | None = None) -> Accepted:
         """Store a request, as the engine does, and say when it will be complete."""
-        return self.estimated(await self._engine.accept(request, key))
+        return self.estimated(await self._engine.intake.accept(request, key))
 
     def estimated(self, accepted: Accepted) -> Accepted:
         """The same with when it will be complete."""
@@ -89,9 +89,9 @@ class Outlook:
     def accept_each(self, requests: Sequence[SendRequest], tell: TellEach) -> None:
         """Store requests as `accept` does, without a task that waits for them; *tell* is told their fates.
 
-        Only for immediate ones (`Engine.is_immediate`).
+        Only for immediate ones (`Intake.is_immediate`).
         """
-        self._engine.accept_each(requests, lambda first, end: _Told(partial(tell, first, end), self))
+        self._engine.intake.accept_each(requests, lambda first, end: _Told(partial(tell, first, end), self))
 
     def completion(self, one: Queued) -> int | None:
         """When the last message of an operation will have left (microseconds since 1970); None: nobody knows."""

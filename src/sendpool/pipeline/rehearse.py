@@ -40,7 +40,7 @@ DETAIL, CANDIDATES = 100, 20
 async def rehearse(engine: Engine, request: SendRequest) -> Rehearsal:
     """Say what a request would do now. Sends nothing and stores nothing. Raises what accepting it would raise."""
     acceptor = engine.acceptor.rehearsing()
-    whole = await engine.prepare(request, acceptor, NOBODY)
+    whole = await engine.intake.prepare(request, acceptor, NOBODY)
     new = whole.operation
     sight = LiveSight(engine.sending, engine.clock)
     roster = acceptor.roster
@@ -99,7 +99,7 @@ async def _one(
 ) -> RehearsedRecipient:
     """What would become of the recipient at *position*: the same request, to nobody else."""
     recipient = request.recipients[position]
-    alone = await engine.prepare(replace(request, recipients=[recipient]), acceptor, NOBODY)
+    alone = await engine.intake.prepare(replace(request, recipients=[recipient]), acceptor, NOBODY)
     if alone.errors:
         code, reason = alone.errors[0][4:6]
         return _nothing(position, recipient.address, "unaddressable", code, _sentence(reason))

@@ -19,8 +19,9 @@ from sendpool.domain.request import Recipient, Refused, SenderOrigin, SendReques
 from sendpool.domain.sender import Channel
 from sendpool.domain.sessions import SILENCE
 from sendpool.pipeline.backlog import QueueFull
-from sendpool.pipeline.engine import Engine, StoreUnavailable
+from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.receive import Arrival
+from sendpool.pipeline.waiter import StoreUnavailable
 from sendpool.store.idempotency import Key, KeyTaken
 from sendpool.store.inbound import (
     Late,
@@ -101,7 +102,7 @@ class Replier:
         )
         name = f"reply to {owed.message_id}"
         try:
-            await self._engine.accept(request, Key(owed.account_id, name, sha256(name.encode()).digest()))
+            await self._engine.intake.accept(request, Key(owed.account_id, name, sha256(name.encode()).digest()))
         except KeyTaken:
             return True
         except Refused as error:

@@ -13,12 +13,13 @@ from sendpool.domain.sender import Channel, Sender
 from sendpool.pipeline.book import QueueBook
 from sendpool.pipeline.roster import Roster, load_roster
 from sendpool.pipeline.settle import Changes
-from sendpool.pipeline.sweep import begin
+from sendpool.pipeline.upkeep import begin
 from sendpool.store.admin_log import COMMAND_LINE, record
+from sendpool.store.begun import NewAttempt, start_attempts
 from sendpool.store.chunks import Expansion, Run, expand_chunk
 from sendpool.store.counters import count
 from sendpool.store.database import Database, Script
-from sendpool.store.queue import NewAttempt, all_queues, enqueue, insert_queues, remove, remove_later, start_attempts
+from sendpool.store.queue import all_queues, enqueue, insert_queues, remove, remove_later
 from sendpool.store.restoring import Unsent, due_again, due_chunks, first_letters, waiting_rows
 from sendpool.store.schedule import Beginning, due_scheduled
 from sendpool.store.walks import Place

@@ -1,71 +1,61 @@
-"""Sweep: what no other stage is woken for. Promotes what became due, plans anew what one sender has kept waiting,
-ends what is over its deadline, matches receipts a second time, and rescues what a crash left behind.
+"""Sweep: what no other stage is woken for. Each round looks, and puts into the next commit what it found (`upkeep`):
+what became due, what one sender has kept waiting, what is over its deadline.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import structlog
 
 from sendpool.connectors.registry import carrier_name
-from sendpool.domain import ids
-from sendpool.domain.decision import Trigger
-from sendpool.domain.failures import FailureClass
 from sendpool.domain.sender import Channel
-from sendpool.domain.states import AttemptState, MessageState
-from sendpool.failpoints import reach
-from sendpool.pipeline.begun import BegunKeeper, forget
-from sendpool.pipeline.decide import ASK_QUEUE, LAPSED, UNANSWERED, expire
+from sendpool.pipeline.begun import BegunKeeper, Name, forget, rescue
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.expand import MOST_DUE
-from sendpool.pipeline.fence import Fence
 from sendpool.pipeline.gauges import Gauges
 from sendpool.pipeline.keep import Keeper
 from sendpool.pipeline.lanes import Lanes
-from sendpool.pipeline.leave import Laid, Timed, leave_channels, release, timed_queues
-from sendpool.pipeline.replan import Sooner, relane, replan, stuck_lanes
-from sendpool.pipeline.settle import Ask, Changes, Result, settle_receipts, settle_results, told_again
+from sendpool.pipeline.leave import timed_queues
+from sendpool.pipeline.replan import Sooner, stuck_lanes
+from sendpool.pipeline.settle import Changes
 from sendpool.pipeline.strays import StrayKeeper
-from sendpool.store.begun import BegunAttempt, started_attempts
+from sendpool.pipeline.upkeep import (
+    AT_ONCE,
+    Step,
+    as_keeper,
+    begin,
+    end_lingering,
+    end_orphans,
+    end_overdue,
+    forget_old_counts,
+    forget_old_keys,
+    keep_learned,
+    leave_lanes,
+    leave_stuck,
+    leave_timed,
+    look_at_held,
+    match_again,
+    promote,
+)
 from sendpool.store.chunks import chunks_of, expanding_operations, rows_due
 from sendpool.store.codes import known_codes
 from sendpool.store.database import Script
-from sendpool.store.idempotency import forget_keys
-from sendpool.store.limits import Learned, forget_counts, load_learned, release_held, save_learned
+from sendpool.store.limits import load_learned
 from sendpool.store.numbers import first_block
 from sendpool.store.queue import (
-    QueueRow,
     all_queues,
     count_waiting,
-    due_later,
     lowest_ranks,
     next_due,
-    overdue_in_lane,
-    remove,
-    remove_later,
 )
-from sendpool.store.receipts import WHOLE, insert_segments, unpark
 from sendpool.store.schedule import (
-    Beginning,
-    begin_messages,
-    begin_operations,
     due_scheduled,
-    release_chunks,
-    still_waiting,
 )
 from sendpool.store.upkeep import (
-    Lingering,
     lingering_rows,
-    overdue_operations,
-    parked_that_match,
-    queued_messages,
-    rows_in,
     waiting_by_account,
 )
 from sendpool.store.walks import Place
@@ -79,164 +69,9 @@ SHORTEST_PAUSE = 0.02
 RARELY = 5
 #: What the pause after counting the backlog or walking on through it is, at least, in terms of what that took.
 COUNTING_PAUSE = 20
-AT_ONCE = 1_000
-#: Rows of single senders' lanes that one round looks at, over all lanes.
-MOST_REPLANNED = 3_000
 #: Seconds after which receipts of attempts made before are matched by the store, which knows what is closed. Less than
 #: the hour after which a message may be.
 FORGET_AWAITED = 1_800.0
-CRASHED = "crash"
-#: (type of connection, public id of an attempt) to the carrier's id, or "".
-Name = Callable[[str, str], str]
-Step = Callable[[Changes], Script[Any]]
-
-
-def as_keeper(step: Step, fence: Fence, epoch: int, changes: Changes) -> Script[None]:
-    """Carry out a step unless another process has taken over what is done once for all."""
-    if epoch in (yield from fence.held([epoch])):
-        yield from step(changes)
-
-
-def rescue(changes: Changes, name: Name, connections: Sequence[int] | None = None, before: int = 0) -> Script[int]:
-    """Attempts begun before a crash and without a result: their bytes may have left, so they are AMBIGUOUS.
-
-    With *connections*, only theirs, begun by earlier owners than that of epoch *before*.
-
-    *name* gives the carrier ids of those that we have named, by type of connection and public id: their receipts are
-    still to find them.
-    """
-    begun = yield from started_attempts(AT_ONCE, connections, before)
-    doubt = (AttemptState.AMBIGUOUS, FailureClass.AMBIGUOUS, CRASHED)
-    named = [(one, name(one.kind, _public_id(one))) for one in begun]
-    yield from insert_segments([(one.connection_id, key, one.message_id, one.n, WHOLE) for one, key in named if key])
-    yield from settle_results([Result(one.message_id, one.n, *doubt, carrier_id=key) for one, key in named], changes)
-    if begun:
-        reach("rescue.applied")
-    return len(begun)
-
-
-def _public_id(begun: BegunAttempt) -> str:
-    return ids.attempt_id(bytes.fromhex(begun.uid), begun.message_id - begun.operation_id, begun.n)
-
-
-def begin(
-    changes: Changes, rows: Sequence[QueueRow], due: Sequence[Beginning], chunks: Sequence[tuple[int, int]]
-) -> Script[None]:
-    """Messages whose time has come, and chunks (operation, due) of them, are queued; those after quiet hours anew."""
-    waiting = (yield from still_waiting([one.message_id for one in due])) if due else {}
-    scheduled = {key for key, state in waiting.items() if state is MessageState.SCHEDULED}
-    released = (yield from release_chunks(chunks)) if chunks else {}
-    begun = Counter(one.operation_id for one in due if one.message_id in scheduled)
-    begun.update(released)
-    yield from begin_operations(begun, changes.now)
-    yield from begin_messages(list(scheduled), changes.now)
-    if due:
-        yield from remove_later([(one.due, one.message_id) for one in due])
-    changes.due += [row for row in rows if row[2] in waiting]
-    for operation_id, messages in begun.items():
-        changes.deltas[operation_id]["scheduled"] -= messages
-        changes.deltas[operation_id]["queued"] += messages
-
-
-def promote(changes: Changes, engine: Engine) -> Script[int]:
-    """Rows whose time has come again join their queues, at the rank that they had."""
-    held = []
-    rows = yield from due_later(changes.now, AT_ONCE)
-    if rows:
-        yield from remove_later([(due, message_id) for due, message_id, *_ in rows])
-    for due, message_id, queue_id, rank, cost, since in rows:
-        if queue_id == ASK_QUEUE:
-            trigger = Trigger.LAPSED if cost == LAPSED else Trigger.TIME_OVER
-            changes.asks.append(Ask(message_id, rank, trigger, unanswered=cost == UNANSWERED))
-        elif since is not None:
-            held.append(Laid(queue_id, rank, message_id, cost, since))
-        else:
-            changes.due.append((queue_id, rank, message_id, cost, due))
-    if held:
-        yield from release(held, engine.bench(changes.now), changes)
-    return len(rows)
-
-
-def match_again(changes: Changes) -> Script[None]:
-    """Receipts that were parked in the very moment in which their segment was stored."""
-    rows = yield from parked_that_match(AT_ONCE)
-    if rows:
-        yield from unpark([row[0] for row in rows])
-        yield from settle_receipts([told_again(row) for row in rows], changes)
-
-
-def end_overdue(changes: Changes, engine: Engine) -> Script[None]:
-    """Messages that wait after their deadline end, by name and with an event, not as late texts."""
-    operations = yield from overdue_operations(changes.now, 100)
-    engine.expander.hurry(key for key, _, unexpanded in operations if unexpanded)
-    left = AT_ONCE
-    for key, total, _ in operations:
-        found = yield from queued_messages(key, total, left)
-        yield from expire(found, changes)
-        left -= len(found)
-        if left <= 0:
-            return
-
-
-def keep_learned(changes: Changes, learned: Mapping[str, Learned]) -> Script[None]:
-    """What throttle answers have taught outlives a restart."""
-    yield from save_learned(learned)
-
-
-def look_at_held(changes: Changes) -> Script[None]:
-    """Who may send has changed: rows that limits hold have their chance again."""
-    yield from release_held(changes.now)
-
-
-def forget_old_counts(changes: Changes) -> Script[None]:
-    """What lasting limits look back on no more goes."""
-    yield from forget_counts(changes.now)
-
-
-def forget_old_keys(changes: Changes) -> Script[None]:
-    """Keys of requests are free again after a day."""
-    yield from forget_keys(changes.now, AT_ONCE)
-
-
-def end_orphans(changes: Changes, queue_ids: list[int]) -> Script[None]:
-    """Messages of a deleted pool whose last sender has gone."""
-    rows = yield from rows_in(queue_ids, AT_ONCE)
-    yield from expire([message_id for _, _, message_id in rows], changes, orphaned=True)
-    # Nobody is left to claim them, so they go here; else the next round would find the same ones again.
-    yield from remove(rows)
-
-
-def end_lingering(changes: Changes, rows: list[Lingering]) -> Script[None]:
-    """Rows that no sender takes, because it is gone or down, leave when their message has ended or its time is over."""
-    yield from expire([row.message_id for row in rows if row.open], changes)
-    yield from remove([row[:3] for row in rows])
-
-
-def leave_lanes(changes: Changes, engine: Engine, lanes: list[tuple[int, float]]) -> Script[None]:
-    """Rows that one sender has kept waiting for longer than their grace go to another, if there is one."""
-    bench = engine.bench(changes.now)
-    left = MOST_REPLANNED
-    for queue_id, grace in lanes:
-        before, first = changes.now - int(grace * 1e6), engine.book.heads.first_of(queue_id)
-        rows = yield from overdue_in_lane(queue_id, before, min(left, AT_ONCE), first)
-        moved = yield from replan(rows, bench, changes)
-        yield from remove([(queue_id, row.rank, row.message_id) for row in moved])
-        left -= len(rows)
-        if left <= 0:
-            return
-
-
-def leave_stuck(changes: Changes, engine: Engine, queue_ids: list[int]) -> Script[None]:
-    """Rows in lanes that nobody takes, since senders or rules have changed, go to those that are theirs now."""
-    bench = engine.bench(changes.now)
-    for queue_id in queue_ids:
-        rows = yield from overdue_in_lane(queue_id, changes.now + 1, AT_ONCE, engine.book.heads.first_of(queue_id))
-        moved = yield from relane(rows, bench, changes)
-        yield from remove([(queue_id, row.rank, row.message_id) for row in moved])
-
-
-def _leave(changes: Changes, engine: Engine, queues: list[Timed]) -> Script[None]:
-    yield from leave_channels(queues, engine.bench(changes.now), changes)
 
 
 def _nothing(changes: Changes) -> Script[None]:
@@ -284,7 +119,7 @@ class Sweeper:
             return  # What others left is settled when their leases are taken, and expanded by the keeper.
         # Where others write too, what is started may be under way at one of them: the end of its lease tells.
         while not engine.database.shared and (
-            rescued := await engine.database.write(lambda: engine.settled(partial(rescue, name=self._name)))
+            rescued := await engine.database.write(lambda: engine.committing.settled(partial(rescue, name=self._name)))
         ):
             log.warning("attempts of unknown fate found after an unclean end", attempts=rescued)
         await self._adopt()
@@ -400,7 +235,7 @@ class Sweeper:
             steps.append(partial(leave_stuck, engine=engine, queue_ids=stuck))
         timed = timed_queues(engine.book.busy(), engine.book, engine.roster)
         if timed:
-            steps.append(partial(_leave, engine=engine, queues=timed))
+            steps.append(partial(leave_timed, engine=engine, queues=timed))
         engine.expander.hurry_orphans()
         orphans = self._orphans()
         if orphans:
@@ -469,7 +304,7 @@ class Sweeper:
         cut off. Another one begins each round, since a round looks at so many rows only.
         """
         engine = self._engine
-        sooner = Sooner(engine.bench(engine.clock.wall()))
+        sooner = Sooner(engine.committing.bench(engine.clock.wall()))
         found = []
         for queue_id, key in engine.book.lanes():
             channel, sender_id = Channel(key.channel), int(key.lane)

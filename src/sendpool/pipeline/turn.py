@@ -22,9 +22,9 @@ class Turn:
 
     def ask(self, request: SendRequest, tell: Tell) -> bool:
         """Have a request made durable; *tell* is told later what has become of it. False: it is not an immediate one
-        (`Engine.is_immediate`).
+        (`Intake.is_immediate`).
         """
-        if not self._engine.is_immediate(request):
+        if not self._engine.intake.is_immediate(request):
             return False
         if not self._asked:
             asyncio.get_running_loop().call_soon(self._put_in)

@@ -18,6 +18,10 @@ TellEach = Callable[[int, int, Sequence[Accepted] | Exception], None]
 T_contra = TypeVar("T_contra", contravariant=True)
 
 
+class StoreUnavailable(Exception):
+    """The commit failed; what waited for it was not stored. Try again later."""
+
+
 class Waiter(Protocol[T_contra]):
     """Who waits for a commit: a future is one."""
 

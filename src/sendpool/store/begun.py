@@ -25,6 +25,24 @@ _ROWS, _ATTEMPTS = 100, 5_000
 _decode = msgspec.json.Decoder(list[int]).decode
 
 
+class NewAttempt(NamedTuple):
+    """An attempt that is about to leave."""
+
+    message_id: int
+    n: int
+    sender_id: int
+    connection_id: int
+    channel: str
+    segments: int
+    reference: int
+    scene: int | None
+    at: int
+    #: Of the message's plan.
+    step: int = 0
+    #: Of the tenure of its connection.
+    epoch: int = 0
+
+
 class BegunAttempt(msgspec.Struct, array_like=True, gc=False):
     """An attempt that was begun and has no result."""
 
@@ -44,6 +62,38 @@ class Entry(NamedTuple):
     id: int
     #: Keys of attempts.
     attempts: list[int]
+
+
+def start_attempts(attempts: Sequence[NewAttempt]) -> Script[None]:
+    """Make attempts durable before their bytes leave. A withdrawn attempt's number is used again."""
+    if attempts:
+        yield Bulk(
+            "INSERT INTO attempt (id, sender_id, connection_id, channel, state, segments, reference, marks,"
+            " scene, started_at, updated_at, step, epoch) SELECT message_id * 64 + n, sender_id, connection_id,"
+            f" channel, {int(AttemptState.STARTED)}, segments, reference, 0, scene, at, at, step, epoch FROM v"
+            " WHERE true ON CONFLICT (id) DO UPDATE SET sender_id = excluded.sender_id, connection_id ="
+            f" excluded.connection_id, channel = excluded.channel, state = {int(AttemptState.STARTED)}, segments ="
+            " excluded.segments, reference = excluded.reference, scene = excluded.scene, started_at ="
+            " excluded.started_at, updated_at = excluded.updated_at, step = excluded.step, epoch = excluded.epoch,"
+            " failure = NULL, code = NULL, rule = NULL, next = NULL, marks = attempt.marks & 7"
+            f" WHERE attempt.state = {int(AttemptState.WITHDRAWN)}",
+            (
+                ("message_id", "bigint"),
+                ("n", "int"),
+                ("sender_id", "bigint"),
+                ("connection_id", "bigint"),
+                ("channel", "text"),
+                ("segments", "int"),
+                ("reference", "int"),
+                ("scene", "bigint"),
+                ("at", "bigint"),
+                ("step", "int"),
+                ("epoch", "bigint"),
+            ),
+            attempts,
+            alike=True,
+        )
+        yield from note_begun([row[0] * 64 + row[1] for row in attempts])
 
 
 def note_begun(attempts: Collection[int]) -> Script[None]:

@@ -9,8 +9,6 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from sendpool.domain.low_water import BOTTOM, Begun, Place
-from sendpool.domain.states import AttemptState
-from sendpool.store.begun import note_begun
 from sendpool.store.database import SHARED, Bulk, Query, Script
 
 #: Of every queue it is unknown where it begins.
@@ -75,24 +73,6 @@ class DueRow(msgspec.Struct, array_like=True, gc=False):
     plan: str
     #: Where PostgreSQL has the queue row (page, number): it stays there for as long as this transaction has it.
     at: tuple[int, int] | None = None
-
-
-class NewAttempt(NamedTuple):
-    """An attempt that is about to leave."""
-
-    message_id: int
-    n: int
-    sender_id: int
-    connection_id: int
-    channel: str
-    segments: int
-    reference: int
-    scene: int | None
-    at: int
-    #: Of the message's plan.
-    step: int = 0
-    #: Of the tenure of its connection.
-    epoch: int = 0
 
 
 def all_queues() -> Script[list[tuple[int, QueueKey]]]:
@@ -350,38 +330,6 @@ def remove(rows: Sequence[tuple[int, int, int]]) -> Script[None]:
             _ROW[:3],
             rows,
         )
-
-
-def start_attempts(attempts: Sequence[NewAttempt]) -> Script[None]:
-    """Make attempts durable before their bytes leave. A withdrawn attempt's number is used again."""
-    if attempts:
-        yield Bulk(
-            "INSERT INTO attempt (id, sender_id, connection_id, channel, state, segments, reference, marks,"
-            " scene, started_at, updated_at, step, epoch) SELECT message_id * 64 + n, sender_id, connection_id,"
-            f" channel, {int(AttemptState.STARTED)}, segments, reference, 0, scene, at, at, step, epoch FROM v"
-            " WHERE true ON CONFLICT (id) DO UPDATE SET sender_id = excluded.sender_id, connection_id ="
-            f" excluded.connection_id, channel = excluded.channel, state = {int(AttemptState.STARTED)}, segments ="
-            " excluded.segments, reference = excluded.reference, scene = excluded.scene, started_at ="
-            " excluded.started_at, updated_at = excluded.updated_at, step = excluded.step, epoch = excluded.epoch,"
-            " failure = NULL, code = NULL, rule = NULL, next = NULL, marks = attempt.marks & 7"
-            f" WHERE attempt.state = {int(AttemptState.WITHDRAWN)}",
-            (
-                ("message_id", "bigint"),
-                ("n", "int"),
-                ("sender_id", "bigint"),
-                ("connection_id", "bigint"),
-                ("channel", "text"),
-                ("segments", "int"),
-                ("reference", "int"),
-                ("scene", "bigint"),
-                ("at", "bigint"),
-                ("step", "int"),
-                ("epoch", "bigint"),
-            ),
-            attempts,
-            alike=True,
-        )
-        yield from note_begun([row[0] * 64 + row[1] for row in attempts])
 
 
 def due_later(now: int, limit: int) -> Script[list[Any]]:

@@ -11,11 +11,12 @@ import msgspec
 from sendpool.domain.states import AttemptState, MessageState, OperationState
 from sendpool.store import attempts, begun, chunks, counters, messages, queue, receipts, runs
 from sendpool.store.attempts import AttemptChange
+from sendpool.store.begun import NewAttempt, start_attempts
 from sendpool.store.chunks import Chunk, Expansion, NewChunk, Run, Share, mix_text
 from sendpool.store.database import Query, Script, Unit
 from sendpool.store.messages import MessageChange, NewMessage, NewOperation
 from sendpool.store.outbox import write_events
-from sendpool.store.queue import NewAttempt, QueueKey
+from sendpool.store.queue import QueueKey
 from sendpool.testing.store_rig import Check, Rig, ask, opened
 
 AT = 1_800_000_000_000_000
@@ -41,7 +42,7 @@ def start(keys: Sequence[int], n: int = 1, sender: int = 5) -> Script[None]:
     """Attempts of these messages; their rows leave the queue."""
     rows = yield Query("SELECT queue_id, rank, message_id FROM outq")
     yield from queue.remove([row for row in map(tuple, rows) if row[2] in keys])
-    yield from queue.start_attempts([NewAttempt(key, n, sender, 3, "SMS", 1, 0, None, AT) for key in keys])
+    yield from start_attempts([NewAttempt(key, n, sender, 3, "SMS", 1, 0, None, AT) for key in keys])
 
 
 async def a_queue_gives_its_rows_in_rank_order(rig: Rig) -> None:

@@ -25,7 +25,7 @@ from sendpool.domain.request import (
 from sendpool.domain.schedule import Moment
 from sendpool.domain.sender import Channel
 from sendpool.pipeline.backlog import QueueFull
-from sendpool.pipeline.engine import StoreUnavailable
+from sendpool.pipeline.waiter import StoreUnavailable
 from sendpool.store.accounts import Account
 from sendpool.store.database import DatabaseAway
 from sendpool.store.idempotency import Key, KeyTaken

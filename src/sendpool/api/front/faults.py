@@ -8,7 +8,7 @@ from sendpool.api.exchange import TooOften
 from sendpool.api.front.frames import Fault
 from sendpool.domain.request import Refused
 from sendpool.pipeline.backlog import QueueFull
-from sendpool.pipeline.engine import StoreUnavailable
+from sendpool.pipeline.waiter import StoreUnavailable
 from sendpool.store.database import DatabaseAway
 from sendpool.store.idempotency import KeyTaken
 
