@@ -160,6 +160,8 @@ class Prober:
     def __init__(self, base: str, bodies: Sequence[bytes], every: float, connections: int = 1) -> None:
         """*every* is seconds from one request to the next, over all its connections."""
         began = time.monotonic()
+        #: When the first of them was due (since 1970).
+        self.began = time.time()
         self._requests = iter([(began + number * every, body) for number, body in enumerate(bodies)])
         self._stopped = threading.Event()
         self._error: RigFailed | None = None

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from bench import churn, claim_cost, figures, scenarios
+from bench import claim_cost, figures, scenarios, soak
 from bench.bars import Chart, bars
 from bench.machine import machine, version
 from bench.rig import OutOfTime, RigFailed, limit_run
@@ -135,7 +135,7 @@ def _value(line: Json, path: Sequence[str]) -> float | None:
 
 
 def once(name: str, *, quick: bool, kept: bool) -> None:
-    """Measure the cost of claims, or the soak with a transaction that somebody holds."""
+    """Measure the cost of claims, or steady traffic with a transaction that somebody holds."""
     size = ONCE[name][quick]
     if name == "backlog":
         found = asyncio.run(claim_cost.measure(list(claim_cost.DATABASES), size))
@@ -143,11 +143,11 @@ def once(name: str, *, quick: bool, kept: bool) -> None:
         if kept:
             claim_cost.keep(found)
         return
-    line = churn.churn_line(size)
+    line = soak.soak_line(size)
     print(json.dumps(line), flush=True)
     if kept:
-        keep("churn", line)
-        (RESULTS / "churn.svg").write_text(churn.draw(line), encoding="utf-8")
+        keep(name, line)
+        (RESULTS / f"{name}.svg").write_text(soak.draw(line), encoding="utf-8")
 
 
 def arguments() -> argparse.Namespace:

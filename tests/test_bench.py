@@ -233,7 +233,7 @@ def test_results_in_the_project_say_what_they_were_measured_on() -> None:
             assert result["scenario"] == path.stem
             assert result["version"]
             assert result["machine"]["cores"]
-            known = path.stem in ("simulation", "claim_cost", "churn", "queued", "compare")
+            known = path.stem in ("simulation", "claim_cost", "churn", "queued", "soak", "compare")
             assert known or result["messages_per_second"]
 
 
