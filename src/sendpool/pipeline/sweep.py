@@ -13,6 +13,7 @@ import structlog
 from sendpool.connectors.registry import carrier_name
 from sendpool.domain.sender import Channel
 from sendpool.pipeline.begun import BegunKeeper, Name, forget, rescue
+from sendpool.pipeline.due import DueMark
 from sendpool.pipeline.engine import Engine
 from sendpool.pipeline.expand import MOST_DUE
 from sendpool.pipeline.gauges import Gauges
@@ -49,7 +50,6 @@ from sendpool.store.queue import (
     all_queues,
     count_waiting,
     lowest_ranks,
-    next_due,
 )
 from sendpool.store.schedule import (
     due_scheduled,
@@ -93,6 +93,7 @@ class Sweeper:
         self._place = Place()
         self._strays = StrayKeeper(engine)
         self._begun = BegunKeeper(engine.database, engine.clock)
+        self._due = DueMark(engine.database, engine.clock)
         self._forgot_at = engine.clock.monotonic()
         #: Monotonic seconds before which the backlog is not counted again, and the walk does not go on.
         self._count_at = self._walk_at = 0.0
@@ -173,7 +174,7 @@ class Sweeper:
             await self._pause(min(EVERY, wait))
 
     async def _next_due(self) -> int | None:
-        times = (await self._engine.database.read(next_due(), one=True), self._engine.expander.next_release())
+        times = (await self._due.next(), self._engine.expander.next_release())
         return min((due for due in times if due is not None), default=None)
 
     async def _pause(self, seconds: float) -> None:
@@ -226,7 +227,7 @@ class Sweeper:
             self._adopting = False
             await self._adopt()
         await self._begin()
-        steps: list[Step] = [partial(promote, engine=engine)]
+        steps: list[Step] = [partial(promote, engine=engine, first=self._due.first)]
         over = await self._begun.over()
         if over:
             steps.append(partial(forget, entries=over))
@@ -291,7 +292,7 @@ class Sweeper:
         """Queue what was scheduled and is due now."""
         engine = self._engine
         now = engine.clock.wall()
-        due = await engine.database.read(due_scheduled(now, AT_ONCE), one=True)
+        due = await engine.database.read(due_scheduled(now, AT_ONCE, self._due.first), one=True)
         chunks = engine.expander.held_until(now)
         if due or chunks:
             # Ranks are given here: fair clocks belong to the event loop.

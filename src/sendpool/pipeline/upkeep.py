@@ -55,10 +55,10 @@ def begin(
         changes.deltas[operation_id]["queued"] += messages
 
 
-def promote(changes: Changes, engine: Engine) -> Script[int]:
-    """Rows whose time has come again join their queues, at the rank that they had."""
+def promote(changes: Changes, engine: Engine, first: int) -> Script[int]:
+    """Rows whose time has come again, of those from *first* on, join their queues, at the rank that they had."""
     held = []
-    rows = yield from due_later(changes.now, AT_ONCE)
+    rows = yield from due_later(changes.now, AT_ONCE, first)
     if rows:
         yield from remove_later([(due, message_id) for due, message_id, *_ in rows])
     for due, message_id, queue_id, rank, cost, since in rows:

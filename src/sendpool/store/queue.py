@@ -332,14 +332,18 @@ def remove(rows: Sequence[tuple[int, int, int]]) -> Script[None]:
         )
 
 
-def due_later(now: int, limit: int) -> Script[list[Any]]:
+#: Before every time: where it is not known that nothing was due before another one.
+EVER = 0
+
+
+def due_later(now: int, limit: int, first: int = EVER) -> Script[list[Any]]:
     """(due, message, queue, rank, cost, since) of rows whose time has come again, earliest first; they are ours.
 
-    *since*: when it became due on its channel where a limit has held it, else None.
+    None is due before *first*. *since*: when it became due on its channel where a limit has held it, else None.
     """
     rows: list[Any] = yield Query(
-        f"FROM later WHERE due <= ? AND rank IS NOT NULL ORDER BY due, message_id LIMIT ? {_OURS}",
-        (now, limit),
+        f"FROM later WHERE due >= ? AND due <= ? AND rank IS NOT NULL ORDER BY due, message_id LIMIT ? {_OURS}",
+        (first, now, limit),
         ("due", "message_id", "queue_id", "rank", "cost", "since"),
     )
     return rows
@@ -354,9 +358,9 @@ def remove_later(rows: Sequence[tuple[int, int]]) -> Script[None]:
     )
 
 
-def next_due() -> Script[int | None]:
-    """When the earliest row that is not due yet becomes due."""
-    rows = yield Query("SELECT min(due) FROM later")
+def next_due(first: int = EVER) -> Script[int | None]:
+    """When the earliest row that is due later becomes due, of those from *first* on."""
+    rows = yield Query("SELECT min(due) FROM later WHERE due >= ?", (first,))
     return rows[0][0]  # type: ignore[no-any-return]
 
 

@@ -10,7 +10,7 @@ from sendpool.domain.event_types import OPERATION_EVENT
 from sendpool.domain.states import MessageState, OperationState
 from sendpool.store.database import Bulk, Query, Script
 from sendpool.store.locks import lock_messages, lock_operation
-from sendpool.store.queue import postpone
+from sendpool.store.queue import EVER, postpone
 
 #: (due, message, queue of its first step, None, cost): a row of `later` that has never been due.
 ScheduledRow = tuple[int, int, int, None, int]
@@ -46,13 +46,13 @@ def schedule_messages(rows: Sequence[ScheduledRow]) -> Script[None]:
         yield from postpone(rows)
 
 
-def due_scheduled(now: int, limit: int) -> Script[list[Beginning]]:
-    """Messages without a rank whose time has come, earliest first."""
+def due_scheduled(now: int, limit: int, first: int = EVER) -> Script[list[Beginning]]:
+    """Messages without a rank whose time has come, earliest first. None is due before *first*."""
     rows: list[Beginning] = yield Query(
-        "FROM (SELECT * FROM later WHERE due <= ? AND rank IS NULL ORDER BY due, message_id LIMIT ?) l"
+        "FROM (SELECT * FROM later WHERE due >= ? AND due <= ? AND rank IS NULL ORDER BY due, message_id LIMIT ?) l"
         " JOIN message m ON m.id = l.message_id JOIN operation o ON o.id = m.operation_id"
         " ORDER BY l.due, l.message_id",
-        (now, limit),
+        (first, now, limit),
         (
             "l.due",
             "m.id",
