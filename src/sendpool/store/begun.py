@@ -1,4 +1,4 @@
-"""Where attempts without a result are found: a journal of what each commit started, in rows that go again soon.
+"""Attempts are started, and those without a result found: a journal of what each commit started, in rows that go soon.
 
 An index on the attempts' state would do the same, and would cost PostgreSQL more than all else that it does to them: an
 update that touches a column of any index writes every index of its table anew (docs/adr/0032).
