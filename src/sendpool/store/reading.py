@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -28,13 +29,20 @@ class Reader(Protocol):
 
 
 class _SqliteReader:
+    """A connection with a thread of its own, which ends what it has begun though nobody waits for it any more: nothing
+    else touches the connection before.
+    """
+
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._reading = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, "sqlite-reader")
 
     async def read(self, script: Script[T], *, one: bool = False) -> T:
-        async with self._reading:
-            return await asyncio.to_thread(self._snapshot, script)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._snapshot, script)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
+        self._connection.close()
 
     def _snapshot(self, script: Script[T]) -> T:
         try:
@@ -54,10 +62,12 @@ async def open_reader(where: Where) -> AsyncIterator[Reader]:
     Raises `WrongSchema`, or `OSError` where it is not there or cannot be read.
     """
     if isinstance(where, Path):
-        with contextlib.closing(_connect(where)) as connection:
-            reader: Reader = _SqliteReader(connection)
+        reader = _SqliteReader(_connect(where))
+        try:
             await _check(reader)
             yield reader
+        finally:
+            await reader.close()
         return
     # Not at the top: whoever reads a file starts without all that talks to a server.
     from asyncpg import UndefinedTableError
