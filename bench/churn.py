@@ -187,12 +187,18 @@ def draw(line: Mapping[str, Any]) -> str:
     for held, seconds, claim, dead in line["windows"]:
         before = curves[held][-1][0] if curves[held] else 0.0
         curves[held].append((before + seconds / 60, claim, dead))
+    shown = both_halves(curves, (("Median claim", "ms"), ("Dead rows", "rows")))
+    return charts(f"Claims on PostgreSQL while somebody holds a snapshot: {line['version']}", [shown])
+
+
+def both_halves(curves: Mapping[bool, Sequence[tuple[float, ...]]], shown: Sequence[tuple[str, str]]) -> list[Panel]:
+    """A chart for each (title, unit) of what was seen without and with the transaction: (minutes, a value of each)."""
     names = {False: "nobody", True: "held"}
     panels = []
-    for place, (title, unit) in enumerate((("Median claim", "ms"), ("Dead rows", "rows")), 1):
+    for place, (title, unit) in enumerate(shown, 1):
         lines = [Line(names[held], [(one[0], one[place]) for one in seen]) for held, seen in curves.items()]
         panels.append(Panel(title, lines, max(y for one in lines for _, y in one.points) * 1.1 or 1.0, unit))
-    return charts(f"Claims on PostgreSQL while somebody holds a snapshot: {line['version']}", [panels])
+    return panels
 
 
 def main() -> int:

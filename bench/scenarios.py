@@ -213,7 +213,7 @@ def _finish(bench: Bench, before: Before, sent: Load, messages: int, *, by_log: 
     if by_log:
         _check_delivered(bench.api, messages)
     totals = bench.sink.stop()
-    _check(totals, messages)
+    check_taken(totals, messages)
     if bench.postgres is not None:
         told["database_cpu_seconds_per_1000"] = round((database - before.database_cpu) / messages * 1000, 4)
     return {
@@ -228,7 +228,7 @@ def _finish(bench: Bench, before: Before, sent: Load, messages: int, *, by_log: 
     }
 
 
-def _check(totals: dict[str, Any], messages: int) -> None:
+def check_taken(totals: dict[str, Any], messages: int) -> None:
     """A rate at which messages are lost or doubled is none."""
     if totals["accepted"] != messages + 1 or totals["duplicates"]:
         taken = f"{totals['accepted']} of {messages + 1} messages"

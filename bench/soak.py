@@ -28,12 +28,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.api import Prober, recipient, send_body
 from bench.carrier_log import Submit, parse, quantile
-from bench.charts import Line, Panel, charts
-from bench.churn import dead_rows
+from bench.charts import charts
+from bench.churn import both_halves, dead_rows
 from bench.figures import say
 from bench.machine import machine, version
-from bench.rig import Rig, RigFailed
-from bench.scenarios import PROBES, Bench, Setup, fast_server
+from bench.rig import Rig
+from bench.scenarios import PROBES, Bench, Setup, check_taken, fast_server
 
 #: Processes, messages of a campaign's request, seconds from one single message to the next, and seconds of one line.
 NODES, EACH, PROBE_EVERY, WINDOW = 2, 200, 0.05, 10.0
@@ -156,10 +156,7 @@ def soak_line(seconds: float = 600.0, pace: float = 2_000.0) -> Json:
                 prober.stop()
         messages = len(probers[0].seconds) + EACH * len(probers[1].seconds)
         bench.events.wait(messages + 1, PATIENCE)
-        totals = bench.sink.stop()
-        if totals["accepted"] != messages + 1 or totals["duplicates"]:
-            taken = f"{totals['accepted']} of {messages + 1} messages"
-            raise RigFailed(f"the carrier accepted {taken}, {totals['duplicates']} of them twice")
+        check_taken(bench.sink.stop(), messages)
         began = probers[0].began
         asked = {recipient(PROBES + number)[1:]: began + number * PROBE_EVERY for number in range(len(singles))}
         with bench.sink.log.open(encoding="ascii") as lines:
@@ -187,12 +184,8 @@ def draw(line: Mapping[str, Any]) -> str:
     for held, seconds, messages, _, p99, rss, dead in line["windows"]:
         before = curves[held][-1][0] if curves[held] else 0.0
         curves[held].append((before + seconds / 60, messages / seconds, p99, rss, dead))
-    names = {False: "nobody", True: "held"}
-    panels = []
     shown = (("Messages", "a second"), ("Single, request to carrier, p99", "ms"), ("RSS", "MB"), ("Dead rows", "rows"))
-    for place, (title, unit) in enumerate(shown, 1):
-        lines = [Line(names[held], [(one[0], one[place]) for one in seen]) for held, seen in curves.items()]
-        panels.append(Panel(title, lines, max(y for one in lines for _, y in one.points) * 1.1 or 1.0, unit))
+    panels = both_halves(curves, shown)
     title = f"Steady traffic on PostgreSQL while somebody holds a transaction: {line['version']}"
     return charts(title, [panels[:2], panels[2:]])
 

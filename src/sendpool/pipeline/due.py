@@ -30,12 +30,11 @@ class DueMark:
     async def next(self) -> int | None:
         """When the earliest row becomes due, or None; moves the mark on."""
         began = self._clock.monotonic()
+        looks = began >= self._look_at
+        due = await self._database.read(next_due(EVER if looks else self.first), one=True)
         if not self._database.shared:
-            return await self._database.read(next_due(), one=True)
-        if began < self._look_at:
-            due = await self._database.read(next_due(self.first), one=True)
-        else:
-            due = await self._database.read(next_due(), one=True)
+            return due
+        if looks:
             ended = self._clock.monotonic()
             self._look_at = ended + max(EVERY, PAUSE * (ended - began))
         now = self._clock.wall()
